@@ -1,0 +1,95 @@
+"""Children of the demo: started in sessions of their own, their output kept in files, all stopped at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshmeter.errors import StartupError
+
+STOP_SECONDS = 10.0
+"""How long children may take to stop before they are killed."""
+
+
+@dataclass(slots=True)
+class Child:
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def tail(self, lines: int = 12) -> str:
+        """The end of what the child printed."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Children:
+    """A context manager; leaving it stops every child, newest first, and waits for it."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self.all: list[Child] = []
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
+        """Start a child. It gets its own session, so that Ctrl-C reaches only the demo, which then stops it."""
+        log = self._folder / f"{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+            )
+        child = Child(name, process, log)
+        self.all.append(child)
+        return child
+
+    def check(self) -> None:
+        """Raise StartupError, with the child's last words, if one has ended by itself."""
+        for child in self.all:
+            code = child.process.poll()
+            if code is not None:
+                raise StartupError(f"{child.name} ended with code {code}; it said:\n{child.tail()}")
+
+    def stop(self) -> None:
+        """SIGTERM to all, newest first; after `STOP_SECONDS` SIGKILL to the whole session of who is left."""
+        for child in reversed(self.all):
+            if child.process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    child.process.stdin.close()
+            if child.process.poll() is None:
+                child.process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for child in reversed(self.all):
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                os.killpg(child.process.pid, signal.SIGKILL)
+                child.process.wait()
+        self.all.clear()
+
+
+def free_port(address: str = "127.0.0.1", wanted: int = 0) -> int:
+    """`wanted` if it is free on the address, else any free port."""
+    for port in (wanted, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StartupError(f"no free TCP port on {address}")

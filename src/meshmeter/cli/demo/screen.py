@@ -1,0 +1,159 @@
+"""Running the demo on a terminal: start, show or verify, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from meshmeter.cli.demo.mesh import RunningMesh, start
+from meshmeter.cli.demo.observation import Observation, observe
+from meshmeter.cli.demo.processes import Children
+from meshmeter.errors import StartupError
+
+VERIFY_SECONDS = 60.0
+"""How long `--once` waits for everything to be right."""
+
+OK, FAILED, CANNOT_START, INTERRUPTED = 0, 1, 3, 130
+
+console = Console()
+
+
+def run(*, once: bool, duration: float | None, prometheus: bool) -> int:
+    """Run the demo until it is verified, over, or interrupted; the exit code."""
+    with tempfile.TemporaryDirectory(prefix="meshmeter-demo-") as name:
+        folder = Path(name)
+        previous = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            with Children(folder) as children:
+                console.print("starting a control plane, two applications and two Envoy sidecars …")
+                mesh = start(children, folder, prometheus=prometheus)
+                if mesh.prometheus_url is None:
+                    console.print(
+                        "no Prometheus started: "
+                        + ("there is no `prometheus` on $PATH" if prometheus else "--no-prometheus")
+                    )
+                return asyncio.run(_drive(children, mesh, once=once, duration=duration))
+        except StartupError as exc:
+            console.print(f"demo: {exc}", style="red", markup=False, highlight=False)
+            return CANNOT_START
+        except KeyboardInterrupt:
+            console.print("stopped")
+            return OK if not once else INTERRUPTED
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+async def _drive(children: Children, mesh: RunningMesh, *, once: bool, duration: float | None) -> int:
+    answers: Counter[str] = Counter()
+    async with ClientSession(timeout=ClientTimeout(total=5)) as session, asyncio.TaskGroup() as tasks:
+        traffic = tasks.create_task(_traffic(session, mesh, answers), name="demo traffic")
+        try:
+            if once:
+                return await _verify(children, session, mesh, answers)
+            return await _show(children, session, mesh, answers, duration)
+        finally:
+            traffic.cancel()
+
+
+async def _traffic(session: ClientSession, mesh: RunningMesh, answers: Counter[str]) -> None:
+    """About 20 requests a second to the frontend, through both sidecars."""
+    while True:
+        try:
+            async with session.get(mesh.frontend_url) as response:
+                await response.read()
+                answers[str(response.status)] += 1
+        except (ClientError, TimeoutError):
+            answers["no answer"] += 1
+        await asyncio.sleep(0.05)
+
+
+async def _verify(
+    children: Children, session: ClientSession, mesh: RunningMesh, answers: Counter[str]
+) -> int:
+    """Wait until nothing lacks, print a short report; the exit code."""
+    with_prometheus = mesh.prometheus_url is not None
+    deadline = time.monotonic() + VERIFY_SECONDS
+    while True:
+        children.check()
+        seen = await observe(session, mesh)
+        lacking = seen.lacks(with_prometheus=with_prometheus)
+        if not answers["200"]:
+            lacking.append(f"{mesh.frontend_url} has not answered with 200 yet")
+        if not lacking or time.monotonic() > deadline:
+            break
+        await asyncio.sleep(0.25)
+    console.print(_table(seen, answers))
+    if lacking:
+        console.print(f"after {VERIFY_SECONDS:.0f} s still missing:", style="red")
+        for line in lacking:
+            console.print(f"  {line}", markup=False, highlight=False)
+        for child in children.all:
+            console.print(f"--- {child.name} said:\n{child.tail()}", markup=False, highlight=False)
+        return FAILED
+    console.print("every target is healthy, with metrics of its proxy and of its application", style="green")
+    return OK
+
+
+async def _show(
+    children: Children,
+    session: ClientSession,
+    mesh: RunningMesh,
+    answers: Counter[str],
+    duration: float | None,
+) -> int:
+    """A live table until interrupted or over."""
+    end = time.monotonic() + duration if duration is not None else float("inf")
+    with Live(console=console, refresh_per_second=4) as live:
+        while time.monotonic() < end:
+            children.check()
+            live.update(Group(_table(await observe(session, mesh), answers), _hints(mesh)))
+            await asyncio.sleep(1)
+    return OK
+
+
+def _table(seen: Observation, answers: Counter[str]) -> Table:
+    counts = ", ".join(f"{n} × {answer}" for answer, n in sorted(answers.items())) or "none yet"
+    table = Table(title=f"meshmeter demo: requests to the frontend: {counts}", title_justify="left")
+    for column in ("proxy", "scraped at", "state"):
+        table.add_column(column)
+    for column in ("proxy samples", "application samples", "upstream requests", "application requests"):
+        table.add_column(column, justify="right")
+    table.add_column("Prometheus")
+    for target in seen.targets:
+        table.add_row(
+            target.name,
+            target.url,
+            target.error or "ok",
+            str(target.proxy_samples),
+            str(target.application_samples),
+            f"{target.upstream_requests:.0f}",
+            f"{target.application_requests:.0f}",
+            target.prometheus or "–",
+        )
+    if seen.error:
+        table.caption = seen.error
+    return table
+
+
+def _hints(mesh: RunningMesh) -> Table:
+    hints = Table.grid(padding=(0, 2))
+    hints.add_row("a request through both sidecars", f"curl {mesh.frontend_url}")
+    hints.add_row("the target list for Prometheus", f"curl {mesh.targets_url}")
+    hints.add_row("what holds for a proxy", f"meshmeter explain dataplane frontend --data-dir {mesh.data_dir}")
+    if mesh.prometheus_url:
+        hints.add_row("Prometheus", f"{mesh.prometheus_url}/targets")
+    hints.add_row("stop", "Ctrl-C")
+    return hints

@@ -1,0 +1,198 @@
+"""The reconciler: follows the store, recompiles what a change touches, and publishes the three projections.
+
+Store events go into the `World`; the proxies they touch become dirty; after a short settling time each dirty proxy is
+compiled once and its results are published, but only where they differ from what is out already. While the store is
+away everything published stays as it is (design 8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network
+
+from meshmeter.controlplane.published import Published
+from meshmeter.controlplane.world import ProxyKey, World
+from meshmeter.effective.view import MeshView
+from meshmeter.envoy.proxy import ProxyInfo
+from meshmeter.errors import StoreUnavailable, WatchExpired
+from meshmeter.mads.assignments import AssignmentSnapshot, MonitoringAssignment, build_snapshot
+from meshmeter.pipeline import CompiledProxy, compile_proxy
+from meshmeter.scrape.config import ScrapeConfig
+from meshmeter.store.base import Store
+from meshmeter.xds.cache import SnapshotCache
+
+log = logging.getLogger(__name__)
+
+SETTLE = 0.02
+"""Seconds to wait for more changes before compiling; a burst of changes is then compiled once."""
+
+RETRY = 1.0
+"""Seconds between attempts to read a store that is away."""
+
+
+class Reconciler:
+    """Owns the world picture and the published results. One event loop only."""
+
+    def __init__(
+        self,
+        store: Store,
+        cache: SnapshotCache,
+        *,
+        allowed_networks: Sequence[IPv4Network | IPv6Network] = (),
+        on_compiled: Callable[[float, int], None] = lambda _seconds, _proxies: None,
+    ):
+        self._store = store
+        self._cache = cache
+        self._allowed_networks = tuple(allowed_networks)
+        self._on_compiled = on_compiled
+        self._world = World()
+        self._proxies: dict[ProxyKey, ProxyInfo] = {}
+        self._compiled: dict[ProxyKey, CompiledProxy] = {}
+        self._assignments: dict[ProxyKey, MonitoringAssignment] = {}
+        self._agent_configs: dict[ProxyKey, Published[ScrapeConfig | None]] = {}
+        self._dirty: set[ProxyKey] = set()
+        self._wake = asyncio.Event()
+        self.ready = asyncio.Event()
+        """Set once everything in the store has been compiled and published."""
+        self.assignments: Published[AssignmentSnapshot] = Published(build_snapshot(()))
+        self.in_step_at = 0.0
+        """Monotonic time when the picture was last known to equal the store; its age is a metric."""
+        self.store_is_away = False
+
+    # What others read
+
+    def view(self, mesh: str) -> MeshView | None:
+        """The mesh as it is now, or None if there is no such Mesh."""
+        return self._world.view(mesh)
+
+    def compiled(self, mesh: str, name: str) -> CompiledProxy | None:
+        """The latest results for one Dataplane, or None if there is none (yet)."""
+        return self._compiled.get((mesh, name))
+
+    def agent_config(self, mesh: str, name: str) -> Published[ScrapeConfig | None]:
+        """The agent's configuration, to read and to wait on; its value is None while there is no such Dataplane."""
+        key = (mesh, name)
+        found = self._agent_configs.get(key)
+        if found is None:
+            compiled = self._compiled.get(key)
+            found = self._agent_configs[key] = Published(compiled.agent_config if compiled else None)
+        return found
+
+    def age(self) -> float:
+        """Seconds since the picture was last known to equal the store; 0 while the store is followed."""
+        return time.monotonic() - self.in_step_at if self.store_is_away else 0.0
+
+    # What others tell
+
+    def proxy_connected(self, proxy: ProxyInfo) -> None:
+        """A proxy told where its sockets and files are: give it a snapshot."""
+        key = (proxy.mesh, proxy.dataplane)
+        if self._proxies.get(key) != proxy:
+            self._proxies[key] = proxy
+            self._mark({key})
+
+    def proxy_gone(self, mesh: str, name: str) -> None:
+        """The proxy has been away for long: forget where its sockets were."""
+        self._proxies.pop((mesh, name), None)
+        self._mark({(mesh, name)})
+
+    # The loop
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow(), name="reconciler: follow the store")
+            tasks.create_task(self._compile(), name="reconciler: compile")
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                contents = await self._store.contents()
+                self._take_over(World(contents.resources))
+                if self.store_is_away:
+                    log.info("the store is back")
+                self.store_is_away = False
+                self.in_step_at = time.monotonic()
+                async for events in self._store.watch(contents.revision):
+                    self.in_step_at = time.monotonic()
+                    for event in events:
+                        self._mark(self._world.apply(event.key, event.resource))
+            except StoreUnavailable as exc:
+                if not self.store_is_away:
+                    log.error("the store is away, serving the last good configuration: %s", exc)
+                self.store_is_away = True
+                await asyncio.sleep(RETRY)
+            except WatchExpired:
+                log.info("the watch fell behind, reading everything again")
+
+    def _take_over(self, world: World) -> None:
+        self._world = world
+        self._mark(set(world.proxies()) | set(self._compiled))
+        if not self._dirty:
+            self.ready.set()
+
+    def _mark(self, keys: set[ProxyKey]) -> None:
+        if keys:
+            self._dirty |= keys
+            self._wake.set()
+
+    async def _compile(self) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(SETTLE)
+            self._wake.clear()
+            dirty, self._dirty = self._dirty, set()
+            started = time.monotonic()
+            views: dict[str, MeshView | None] = {}
+            for key in sorted(dirty):
+                if key[0] not in views:
+                    views[key[0]] = self._world.view(key[0])
+                self._compile_one(views[key[0]], key)
+                await asyncio.sleep(0)  # let streams and polls be answered between two proxies
+            self._publish_assignments()
+            self._on_compiled(time.monotonic() - started, len(dirty))
+            if not self._dirty:
+                self.ready.set()
+
+    def _compile_one(self, view: MeshView | None, key: ProxyKey) -> None:
+        dataplane = view.dataplanes.get(key[1]) if view else None
+        if view is None or dataplane is None:
+            self._forget(key)
+            return
+        try:
+            result = compile_proxy(
+                view, dataplane, self._proxies.get(key), allowed_networks=self._allowed_networks
+            )
+        except Exception:
+            # A fault in the computation for one proxy must not cost the others; this one keeps what it has.
+            log.exception("cannot compile the configuration of %s/%s, keeping the last one", *key)
+            return
+        self._compiled[key] = result
+        if result.assignment is None:
+            self._assignments.pop(key, None)
+        else:
+            self._assignments[key] = result.assignment
+        if result.snapshot is None:
+            self._cache.clear(*key)
+        else:
+            self._cache.set(*key, result.snapshot)
+        self._publish_agent_config(key, result.agent_config)
+
+    def _forget(self, key: ProxyKey) -> None:
+        self._compiled.pop(key, None)
+        self._assignments.pop(key, None)
+        self._cache.clear(*key)
+        self._publish_agent_config(key, None)
+
+    def _publish_agent_config(self, key: ProxyKey, config: ScrapeConfig | None) -> None:
+        published = self._agent_configs.get(key)
+        if published is not None and published.value != config:
+            published.set(config)
+
+    def _publish_assignments(self) -> None:
+        snapshot = build_snapshot(self._assignments[key] for key in sorted(self._assignments))
+        if snapshot.version != self.assignments.value.version:
+            self.assignments.set(snapshot)
