@@ -1,38 +1,29 @@
-"""`effective_metrics`: the metrics settings in force for one Dataplane (design 4, deviations D1-D3)."""
+"""`effective_metrics`: the metrics settings in force for one Dataplane (design 4, deviations D1-D4)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from types import MappingProxyType
 
+from meshmeter.effective.addresses import IPNetwork
+from meshmeter.effective.aggregates import DEFAULT_PATH, EffectiveAggregate, join_aggregates
+from meshmeter.effective.checks import check_aggregate, listener_findings, proxy_findings
 from meshmeter.effective.findings import Finding
-from meshmeter.effective.origin import Sourced
-from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.effective.interfaces import listen_address
+from meshmeter.effective.origin import Layer, Origin, Sourced
+from meshmeter.effective.precedence import builtin, conf_layers, resolve, unite
+from meshmeter.effective.transport import Transport, tls_mode, transport_of
+from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec
 from meshmeter.resources.mesh import MeshSpec
-from meshmeter.resources.metrics import TlsMode
+from meshmeter.resources.metrics import EnvoyMetrics, TlsMode
 from meshmeter.resources.resource import Resource
+from meshmeter.resources.traffic_permission import TrafficPermissionSpec
 
+__all__ = ["EffectiveAggregate", "EffectiveMetrics", "Transport", "effective_metrics"]
 
-class Transport(StrEnum):
-    """What actually protects the endpoint, after the Mesh's mTLS state is taken into account."""
-
-    PLAIN = "plain"
-    MTLS = "mtls"
-    PROVIDED_TLS = "provided-tls"
-
-
-@dataclass(frozen=True, slots=True)
-class EffectiveAggregate:
-    """One application endpoint after joining Mesh and Dataplane by name. Disabled ones are kept here for
-    `explain`; `EffectiveMetrics.sources` leaves them out."""
-
-    name: str
-    enabled: Sourced[bool]
-    port: Sourced[int | None]
-    """None is a finding on this entry, which is then not scraped."""
-    path: Sourced[str]
-    address: Sourced[str]
+DEFAULT_PORT = 5670
+DEFAULT_TAGS: Mapping[str, str] = MappingProxyType({SERVICE_TAG: "dataplane-metrics"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +39,7 @@ class EffectiveMetrics:
     tls_mode: Sourced[TlsMode]
     transport: Transport
     filter_regex: Sourced[str | None]
+    """None and the empty string both mean: no filter. The empty one is how a Dataplane removes the Mesh's."""
     used_only: Sourced[bool]
     aggregate: tuple[EffectiveAggregate, ...]
     """In declared order: the Mesh's entries, then those only the Dataplane has."""
@@ -55,8 +47,10 @@ class EffectiveMetrics:
 
     @property
     def sources(self) -> tuple[EffectiveAggregate, ...]:
-        """The entries that are scraped: enabled and with a port."""
-        return tuple(e for e in self.aggregate if e.enabled.value and e.port.value is not None)
+        """The entries that are scraped: enabled, with a port, and not refused."""
+        return tuple(
+            e for e in self.aggregate if e.enabled.value and e.port.value is not None and e.refused is None
+        )
 
     @property
     def serves(self) -> bool:
@@ -65,7 +59,55 @@ class EffectiveMetrics:
 
 
 def effective_metrics(
-    mesh: Resource[MeshSpec], dataplane: Resource[DataplaneSpec]
+    mesh: Resource[MeshSpec],
+    dataplane: Resource[DataplaneSpec],
+    *,
+    allowed_networks: Sequence[IPNetwork] = (),
+    permissions: Sequence[Resource[TrafficPermissionSpec]] | None = None,
 ) -> EffectiveMetrics | None:
-    """The settings in force, or None when metrics are off for this proxy."""
-    raise NotImplementedError
+    """The settings in force with the origin of each and all findings, or None when metrics are off for this
+    proxy.
+
+    `allowed_networks` are those beyond loopback and the Dataplane's own addresses that aggregate entries may
+    point into. `permissions` are the mesh's; without them (None) nothing is said about who may scrape.
+    """
+    found = conf_layers(mesh, dataplane)
+    if found is None:
+        return None
+    layers = found.layers
+    envoy = [(layer, layer.conf.envoy or EnvoyMetrics()) for layer in layers]
+    no_filter: Sourced[str | None] = builtin(None)
+    port = resolve(builtin(DEFAULT_PORT), [layer.at("port", layer.conf.port) for layer in layers])
+    mode = tls_mode(layers)
+    transport = transport_of(mesh.spec, mode.value)
+    tags = unite(builtin(DEFAULT_TAGS), layers)
+    own_address = Sourced(
+        listen_address(dataplane.spec),
+        Origin(Layer.DEFAULT, f"Dataplane {dataplane.mesh}/{dataplane.name}", "networking.address"),
+    )
+    aggregate = tuple(
+        check_aggregate(entry, dataplane.spec, port.value, allowed_networks)
+        for entry in join_aggregates(layers, own_address)
+    )
+    return EffectiveMetrics(
+        mesh=mesh.name,
+        dataplane=dataplane.name,
+        backend=found.backend,
+        port=port,
+        path=resolve(builtin(DEFAULT_PATH), [layer.at("path", layer.conf.path) for layer in layers]),
+        tags=tags,
+        tls_mode=mode,
+        transport=transport,
+        filter_regex=resolve(
+            no_filter, [layer.at("envoy.filterRegex", conf.filter_regex) for layer, conf in envoy]
+        ),
+        used_only=resolve(
+            builtin(False), [layer.at("envoy.usedOnly", conf.used_only) for layer, conf in envoy]
+        ),
+        aggregate=aggregate,
+        findings=(
+            *listener_findings(dataplane.spec, port, transport, mode),
+            *(entry.refused for entry in aggregate if entry.refused is not None),
+            *proxy_findings(mesh.spec, layers, transport, mode, tags, permissions),
+        ),
+    )

@@ -1,0 +1,156 @@
+"""Checks: what the resources alone already tell about a proxy's metrics endpoint, as findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from meshmeter.effective import addresses
+from meshmeter.effective.access import select_permission
+from meshmeter.effective.addresses import IPNetwork
+from meshmeter.effective.aggregates import EffectiveAggregate
+from meshmeter.effective.findings import Finding, finding
+from meshmeter.effective.interfaces import (
+    Use,
+    listen_address,
+    own_addresses,
+    reachable_address,
+    taken_by,
+)
+from meshmeter.effective.origin import Sourced
+from meshmeter.effective.precedence import ConfLayer
+from meshmeter.effective.transport import UNAVAILABLE, Transport, mtls_enabled
+from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.mesh import MeshSpec
+from meshmeter.resources.metrics import TlsMode
+from meshmeter.resources.resource import Resource
+from meshmeter.resources.traffic_permission import TrafficPermissionSpec
+
+_USES = {
+    Use.INBOUND: "an inbound",
+    Use.APPLICATION: "the application of an inbound",
+    Use.OUTBOUND: "an outbound",
+}
+
+
+def listener_findings(
+    spec: DataplaneSpec, port: Sourced[int], transport: Transport, mode: Sourced[TlsMode]
+) -> Iterator[Finding]:
+    """What forbids the listener: a port in use (deviations D16) or a protection that cannot be served."""
+    address = listen_address(spec)
+    if taken := taken_by(spec, address, port.value):
+        yield finding(
+            "metrics-port-conflict",
+            f"metrics port {port.value} on {address} is taken by {_USES[taken.use]} of the same Dataplane "
+            f"({taken.field})",
+            field=port.origin.field,
+        )
+    if _admin_port(spec) == port.value:
+        yield finding(
+            "metrics-port-is-admin-port",
+            f"metrics port {port.value} is also networking.admin.port",
+            field=port.origin.field,
+        )
+    if code := UNAVAILABLE.get(transport):
+        yield finding(
+            code,
+            f"tls.mode {mode.value} asks for {transport} on the metrics endpoint, which cannot be served",
+            field=mode.origin.field,
+        )
+
+
+def proxy_findings(
+    mesh: MeshSpec,
+    layers: Sequence[ConfLayer],
+    transport: Transport,
+    mode: Sourced[TlsMode],
+    tags: Sourced[Mapping[str, str]],
+    permissions: Sequence[Resource[TrafficPermissionSpec]] | None,
+) -> Iterator[Finding]:
+    """What deserves attention but costs nothing. Without `permissions` (None) access is not judged."""
+    for layer in layers:
+        if layer.conf.skip_mtls is not None and _wrote(layer, mode):
+            yield finding(
+                "skip-mtls-deprecated",
+                f"{layer.resource} writes skipMTLS: {str(layer.conf.skip_mtls).lower()}, "
+                f"read as tls.mode: {mode.value}",
+                field=layer.origin("skipMTLS").field,
+            )
+    if mode.value is TlsMode.DISABLED and mtls_enabled(mesh):
+        yield finding(
+            "metrics-plain-in-mtls-mesh",
+            "the metrics endpoint is plain HTTP in a Mesh with mTLS",
+            field=mode.origin.field,
+        )
+    if transport is Transport.MTLS and permissions is not None:
+        permission = select_permission(permissions, tags.value)
+        if permission is None or not permission.spec.sources:
+            yield finding(
+                "metrics-no-permission",
+                "no TrafficPermission allows any source for the tags "
+                + ", ".join(f"{k}={v}" for k, v in sorted(tags.value.items())),
+                field=tags.origin.field,
+            )
+
+
+def _wrote(layer: ConfLayer, mode: Sourced[TlsMode]) -> bool:
+    return (layer.layer, layer.resource) == (mode.origin.layer, mode.origin.resource)
+
+
+def check_aggregate(
+    entry: EffectiveAggregate,
+    spec: DataplaneSpec,
+    metrics_port: int,
+    allowed_networks: Sequence[IPNetwork],
+) -> EffectiveAggregate:
+    """The entry, marked as refused if it is enabled and may or can not be scraped (design 8, deviations
+    D4)."""
+    if not entry.enabled.value:
+        return entry
+    return replace(entry, refused=_fault(entry, spec, metrics_port, allowed_networks))
+
+
+def _fault(
+    entry: EffectiveAggregate,
+    spec: DataplaneSpec,
+    metrics_port: int,
+    allowed_networks: Sequence[IPNetwork],
+) -> Finding | None:
+    address, port = entry.address.value, entry.port.value
+    what = f"aggregate entry {entry.name!r}"
+    if port is None:
+        return finding("aggregate-port-missing", f"{what} has no port", field=f"{entry.field}.port")
+    if addresses.is_link_local(address):
+        return finding(
+            "aggregate-address-link-local",
+            f"{what} has the link-local address {address}",
+            field=entry.address.origin.field,
+        )
+    own = any(addresses.same(address, candidate) for candidate in own_addresses(spec))
+    local = own or addresses.is_loopback(address)
+    if not local and not addresses.within(address, allowed_networks):
+        return finding(
+            "aggregate-address-not-allowed",
+            f"{what} points at {address or 'no address'}, which is neither loopback nor an address of the "
+            "Dataplane nor in an allowed network",
+            field=entry.address.origin.field,
+        )
+    served_at = (listen_address(spec), reachable_address(spec))
+    if port == metrics_port and any(addresses.overlap(address, at) for at in served_at):
+        return finding(
+            "aggregate-is-metrics-endpoint",
+            f"{what} points at the metrics endpoint of its own proxy, {address} port {port}",
+            field=entry.port.origin.field,
+        )
+    if local and port == _admin_port(spec):
+        return finding(
+            "aggregate-is-admin-port",
+            f"{what} points at the admin port of its own proxy, {address} port {port}",
+            field=entry.port.origin.field,
+        )
+    return None
+
+
+def _admin_port(spec: DataplaneSpec) -> int | None:
+    admin = spec.networking.admin if spec.networking else None
+    return admin.port if admin else None
