@@ -1,0 +1,37 @@
+"""Projection 3: what the agent of one Dataplane scrapes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+from meshmeter.effective.metrics import EffectiveMetrics
+from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.resource import Resource
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig
+
+
+def build(dataplane: Resource[DataplaneSpec], effective: EffectiveMetrics | None) -> ScrapeConfig:
+    """The agent's configuration, disabled when metrics are off or may not be served.
+
+    Its version is a hash of everything else in it, so equal content is equal in every control plane.
+    """
+    if effective is None or not effective.serves:
+        config = ScrapeConfig(version="", mesh=dataplane.mesh, dataplane=dataplane.name, enabled=False)
+    else:
+        config = ScrapeConfig(
+            version="",
+            mesh=dataplane.mesh,
+            dataplane=dataplane.name,
+            enabled=True,
+            sources=tuple(
+                SourceConfig(entry.name, entry.address.value, entry.port.value, entry.path.value)
+                for entry in effective.sources
+                if entry.port.value is not None
+            ),
+            filter_regex=effective.filter_regex.value or None,
+            used_only=effective.used_only.value,
+        )
+    content = json.dumps(config.to_json(), sort_keys=True, separators=(",", ":"))
+    return replace(config, version=hashlib.sha256(content.encode()).hexdigest()[:32])

@@ -1,0 +1,50 @@
+"""The JSON of the monitoring assignment service: DiscoveryRequest and DiscoveryResponse (kuma-facts 7.2)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from meshmeter.mads.assignments import TYPE_URL, AssignmentSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryRequest:
+    """What of a request counts. Everything else in it, known or not, is ignored (deviations D21)."""
+
+    version_info: str = ""
+    """The version that the client has; empty if none."""
+    resource_names: frozenset[str] | None = None
+    """None: all."""
+
+
+def parse_request(body: bytes) -> DiscoveryRequest:
+    """Read a request; names may be snake_case or camelCase. ValueError, with a sentence, if it is none."""
+    try:
+        data = json.loads(body)
+    except RecursionError as exc:
+        raise ValueError("the body is nested too deeply") from exc
+    if not isinstance(data, dict):
+        raise ValueError("the body must be a JSON object")
+    version = _either(data, "version_info", "versionInfo") or ""
+    if not isinstance(version, str):
+        raise ValueError("version_info must be a string")
+    names = _either(data, "resource_names", "resourceNames") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("resource_names must be a list of strings")
+    return DiscoveryRequest(version, frozenset(names) or None)
+
+
+def _either(data: dict[str, Any], snake: str, camel: str) -> Any:
+    return data[snake] if snake in data else data.get(camel)
+
+
+def response_body(snapshot: AssignmentSnapshot) -> bytes:
+    """The DiscoveryResponse; `resources` is left out when there are none."""
+    head = {"type_url": TYPE_URL, "version_info": snapshot.version}
+    body = json.dumps(head, separators=(",", ":")).encode()
+    if not snapshot.assignments:
+        return body
+    resources = b",".join(assignment.encoded for assignment in snapshot.assignments)
+    return body[:-1] + b',"resources":[' + resources + b"]}"

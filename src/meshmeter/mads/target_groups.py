@@ -1,0 +1,36 @@
+"""Target groups for Prometheus's `http_sd_configs`, with the labels that `kuma_sd_configs` gives.
+
+The same relabelling rules work for both ways of discovery (kuma-facts 7.4).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshmeter.mads.assignments import AssignmentSnapshot, MonitoringAssignment, Selection, select
+from meshmeter.mads.labels import sanitize
+
+META = "__meta_kuma_"
+
+
+def target_groups(
+    snapshot: AssignmentSnapshot, mesh: str | None = None, service: str | None = None
+) -> list[dict[str, Any]]:
+    """One group per target, in order of mesh and name; `mesh` and `service` select, None does not
+    restrict."""
+    selection = Selection(frozenset({mesh}) if mesh is not None else None, service)
+    return [_group(assignment) for assignment in select(snapshot, selection).assignments]
+
+
+def _group(assignment: MonitoringAssignment) -> dict[str, Any]:
+    target = assignment.target
+    labels = {
+        "__scheme__": target.scheme,
+        "__metrics_path__": target.metrics_path,
+        "instance": target.name,
+        f"{META}mesh": assignment.mesh,
+        f"{META}service": assignment.service,
+        f"{META}dataplane": target.name,
+    }
+    labels |= {f"{META}label_{sanitize(name)}": value for name, value in target.labels.items()}
+    return {"targets": [target.address], "labels": labels}
