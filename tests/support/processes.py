@@ -187,7 +187,9 @@ def get(url: str, timeout: float = 10.0, headers: Mapping[str, str] | None = Non
     connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout)
     try:
         target = parts.path or "/"
-        connection.request("GET", f"{target}?{parts.query}" if parts.query else target, headers=dict(headers or {}))
+        connection.request(
+            "GET", f"{target}?{parts.query}" if parts.query else target, headers=dict(headers or {})
+        )
         response = connection.getresponse()
         return response.status, response.read().decode()
     except http.client.HTTPException as exc:

@@ -152,7 +152,9 @@ def _hints(mesh: RunningMesh) -> Table:
     hints = Table.grid(padding=(0, 2))
     hints.add_row("a request through both sidecars", f"curl {mesh.frontend_url}")
     hints.add_row("the target list for Prometheus", f"curl {mesh.targets_url}")
-    hints.add_row("what holds for a proxy", f"meshmeter explain dataplane frontend --data-dir {mesh.data_dir}")
+    hints.add_row(
+        "what holds for a proxy", f"meshmeter explain dataplane frontend --data-dir {mesh.data_dir}"
+    )
     if mesh.prometheus_url:
         hints.add_row("Prometheus", f"{mesh.prometheus_url}/targets")
     hints.add_row("stop", "Ctrl-C")

@@ -1,0 +1,29 @@
+"""Fixtures that start real processes. Every address is on loopback, every port is free, all output is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.processes import ControlPlane, Processes, running, start_control_plane
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is marked."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    with running(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def control_plane(processes: Processes, tmp_path: Path) -> ControlPlane:
+    """A control plane with the default mesh, whose departed proxies are removed after 2 s."""
+    return start_control_plane(processes, tmp_path, "--deregistration-delay=2s")
