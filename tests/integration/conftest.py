@@ -1,4 +1,4 @@
-"""Fixtures that start real processes. Every address is on loopback, every port is free, all output is kept."""
+"""Fixtures that start real processes: every address on loopback, every port free, all output kept."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.processes import ControlPlane, Processes, running, start_control_plane
 
 

@@ -9,6 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import yaml
+
 from support.processes import ControlPlane, document, eventually, free_port, get, meshmeter, samples
 from support.proxies import Proxy, application, dataplane_document, start_proxy
 

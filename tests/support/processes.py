@@ -1,4 +1,4 @@
-"""Real processes for integration tests: a control plane, data planes, applications; all stopped at the end."""
+"""Real processes for integration tests: control plane, data planes, applications; all stopped at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real data planes for integration tests: `meshmeter dataplane run` with a real Envoy and a real application."""
+"""Real data planes for integration tests: `meshmeter dataplane run`, a real Envoy, a real application."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import StoreUnavailable, WatchExpired
 from meshmeter.mads.assignments import AssignmentSnapshot, MonitoringAssignment, build_snapshot
 from meshmeter.pipeline import CompiledProxy, compile_proxy
+from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.resource import Resource
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.store.base import Store
 from meshmeter.xds.cache import SnapshotCache
@@ -71,6 +73,11 @@ class Reconciler:
     def compiled(self, mesh: str, name: str) -> CompiledProxy | None:
         """The latest results for one Dataplane, or None if there is none (yet)."""
         return self._compiled.get((mesh, name))
+
+    def dataplanes(self) -> list[Resource[DataplaneSpec]]:
+        """Every Dataplane there is."""
+        found = (self._world.dataplane(key) for key in self._world.proxies())
+        return [dataplane for dataplane in found if dataplane is not None]
 
     def agent_config(self, mesh: str, name: str) -> Published[ScrapeConfig | None]:
         """The agent's configuration, to read and to wait on; its value is None while there is no such Dataplane."""

@@ -59,9 +59,7 @@ class World:
         return set()
 
     @staticmethod
-    def _apply_dataplane(
-        state: _Mesh, name: str, new: Resource[DataplaneSpec] | None
-    ) -> set[str]:
+    def _apply_dataplane(state: _Mesh, name: str, new: Resource[DataplaneSpec] | None) -> set[str]:
         old = state.dataplanes.pop(name, None)
         touched = {name}
         for version in (old, new):

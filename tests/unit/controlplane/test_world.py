@@ -25,9 +25,7 @@ def a_dataplane(name: str, *, serves: str = "", calls: str = "", mesh: str = "de
         networking["inbound"] = [{"port": 80, "tags": {"kuma.io/service": serves}}]
     if calls:
         networking["outbound"] = [{"port": 81, "tags": {"kuma.io/service": calls}}]
-    return Resource(
-        "Dataplane", Meta(name, mesh), DataplaneSpec.model_validate({"networking": networking})
-    )
+    return Resource("Dataplane", Meta(name, mesh), DataplaneSpec.model_validate({"networking": networking}))
 
 
 def change(world: World, resource: AnyResource) -> set[str]:
@@ -35,7 +33,9 @@ def change(world: World, resource: AnyResource) -> set[str]:
 
 
 def test_a_mesh_or_a_permission_touches_every_proxy_of_its_mesh() -> None:
-    world = World([a_mesh(), a_mesh("other"), a_dataplane("a"), a_dataplane("b"), a_dataplane("c", mesh="other")])
+    world = World(
+        [a_mesh(), a_mesh("other"), a_dataplane("a"), a_dataplane("b"), a_dataplane("c", mesh="other")]
+    )
     assert change(world, a_mesh()) == {"a", "b"}
     assert change(world, a_permission("p")) == {"a", "b"}
 

@@ -95,7 +95,7 @@ async def _verify(
         if not lacking or time.monotonic() > deadline:
             break
         await asyncio.sleep(0.25)
-    console.print(_table(seen, answers))
+    console.print(table(seen, answers))
     if lacking:
         console.print(f"after {VERIFY_SECONDS:.0f} s still missing:", style="red")
         for line in lacking:
@@ -119,21 +119,22 @@ async def _show(
     with Live(console=console, refresh_per_second=4) as live:
         while time.monotonic() < end:
             children.check()
-            live.update(Group(_table(await observe(session, mesh), answers), _hints(mesh)))
+            live.update(Group(table(await observe(session, mesh), answers), hints(mesh)))
             await asyncio.sleep(1)
     return OK
 
 
-def _table(seen: Observation, answers: Counter[str]) -> Table:
+def table(seen: Observation, answers: Counter[str]) -> Table:
+    """Every target with what scraping it gave, and the answers that the traffic got."""
     counts = ", ".join(f"{n} × {answer}" for answer, n in sorted(answers.items())) or "none yet"
-    table = Table(title=f"meshmeter demo: requests to the frontend: {counts}", title_justify="left")
+    shown = Table(title=f"meshmeter demo: requests to the frontend: {counts}", title_justify="left")
     for column in ("proxy", "scraped at", "state"):
-        table.add_column(column)
+        shown.add_column(column)
     for column in ("proxy samples", "application samples", "upstream requests", "application requests"):
-        table.add_column(column, justify="right")
-    table.add_column("Prometheus")
+        shown.add_column(column, justify="right")
+    shown.add_column("Prometheus")
     for target in seen.targets:
-        table.add_row(
+        shown.add_row(
             target.name,
             target.url,
             target.error or "ok",
@@ -144,18 +145,19 @@ def _table(seen: Observation, answers: Counter[str]) -> Table:
             target.prometheus or "–",
         )
     if seen.error:
-        table.caption = seen.error
-    return table
+        shown.caption = seen.error
+    return shown
 
 
-def _hints(mesh: RunningMesh) -> Table:
-    hints = Table.grid(padding=(0, 2))
-    hints.add_row("a request through both sidecars", f"curl {mesh.frontend_url}")
-    hints.add_row("the target list for Prometheus", f"curl {mesh.targets_url}")
-    hints.add_row(
+def hints(mesh: RunningMesh) -> Table:
+    """Commands and addresses to try."""
+    lines = Table.grid(padding=(0, 2))
+    lines.add_row("a request through both sidecars", f"curl {mesh.frontend_url}")
+    lines.add_row("the target list for Prometheus", f"curl {mesh.targets_url}")
+    lines.add_row(
         "what holds for a proxy", f"meshmeter explain dataplane frontend --data-dir {mesh.data_dir}"
     )
     if mesh.prometheus_url:
-        hints.add_row("Prometheus", f"{mesh.prometheus_url}/targets")
-    hints.add_row("stop", "Ctrl-C")
-    return hints
+        lines.add_row("Prometheus", f"{mesh.prometheus_url}/targets")
+    lines.add_row("stop", "Ctrl-C")
+    return lines

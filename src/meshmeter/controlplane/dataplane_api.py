@@ -1,0 +1,152 @@
+"""The dataplane API (TLS, dataplane tokens): how agents register, learn what to scrape, and report.
+
+    POST   /v1/proxies                                   register; bootstrap and agent configuration
+    GET    /v1/proxies/{mesh}/{name}/agent-config        ?version=V&wait=SECONDS: long poll; 200, 304 or 404
+    POST   /v1/proxies/{mesh}/{name}/scrape-report       what the last scrape was like
+    DELETE /v1/proxies/{mesh}/{name}                     the agent stops for good
+
+Every request carries the dataplane's token; it has to cover the proxy it speaks of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from meshmeter.certs.tokens import Claims, check_dataplane
+from meshmeter.controlplane.api_errors import error_middleware
+from meshmeter.controlplane.auth import bearer_token
+from meshmeter.controlplane.proxies import ProxyRegistry
+from meshmeter.controlplane.reconciler import Reconciler
+from meshmeter.controlplane.registration import Registrar, service_tags
+from meshmeter.errors import InvalidResource, NotFound, Violation
+from meshmeter.resources.dataplane import KIND
+
+MAX_DOCUMENT = 1 << 20
+"""Bytes of a registration."""
+
+MAX_REPORT = 64 << 10
+"""Bytes of a scrape report."""
+
+MAX_WAIT = 60.0
+"""Seconds a poll may wait, whatever it asks for."""
+
+
+class DataplaneApi:
+    """The handlers, with what they need."""
+
+    def __init__(
+        self,
+        registrar: Registrar,
+        reconciler: Reconciler,
+        registry: ProxyRegistry,
+        verify: Callable[[str], Claims],
+    ):
+        self._registrar = registrar
+        self._reconciler = reconciler
+        self._registry = registry
+        self._verify = verify
+        self._stopping = asyncio.Event()
+
+    def app(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(middlewares=[error_middleware], client_max_size=MAX_DOCUMENT)
+        app.router.add_post("/v1/proxies", self._register)
+        app.router.add_get("/v1/proxies/{mesh}/{name}/agent-config", self._agent_config)
+        app.router.add_post("/v1/proxies/{mesh}/{name}/scrape-report", self._scrape_report)
+        app.router.add_delete("/v1/proxies/{mesh}/{name}", self._deregister)
+        app.on_shutdown.append(self._stop)
+        return app
+
+    async def _stop(self, _app: web.Application) -> None:
+        """Answer the waiting polls, so that a stop need not wait for them."""
+        self._stopping.set()
+
+    async def _register(self, request: web.Request) -> web.Response:
+        token = bearer_token(request)
+        claims = self._verify(token)
+        body = await _json(request, MAX_DOCUMENT)
+        document, proxy = body.get("dataplane"), body.get("proxy")
+        faults = [
+            Violation(field, "must be an object")
+            for field, value in (("dataplane", document), ("proxy", proxy))
+            if not isinstance(value, dict)
+        ]
+        if faults:
+            raise InvalidResource(faults, "The registration is not valid")
+        host = request.url.host or "127.0.0.1"
+        return web.json_response(await self._registrar.register(document, proxy, claims, token, host))
+
+    async def _agent_config(self, request: web.Request) -> web.Response:
+        mesh, name = self._allowed(request)
+        version = request.query.get("version", "")
+        wait = _seconds(request.query.get("wait", "0"))
+        published = self._reconciler.agent_config(mesh, name)
+        with self._registry.poll(mesh, name):
+            if published.value is not None and published.value.version == version and wait > 0:
+                await self._wait(published.next(), wait)
+        config = published.value
+        if config is None:
+            raise NotFound(KIND, mesh, name)
+        if config.version == version:
+            return web.Response(status=304)
+        return web.json_response(config.to_json())
+
+    async def _wait(self, change: Any, seconds: float) -> None:
+        """Until `change` is there, the time is over, or the server stops."""
+        waiting = {asyncio.ensure_future(change), asyncio.ensure_future(self._stopping.wait())}
+        try:
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def _scrape_report(self, request: web.Request) -> web.Response:
+        mesh, name = self._allowed(request)
+        self._registry.reported(mesh, name, await _json(request, MAX_REPORT))
+        return web.Response(status=204)
+
+    async def _deregister(self, request: web.Request) -> web.Response:
+        mesh, name = self._allowed(request)
+        removed = await self._registrar.deregister(mesh, name)
+        return web.json_response({"removed": removed})
+
+    def _allowed(self, request: web.Request) -> tuple[str, str]:
+        """Mesh and name of the path, once the token covers them. Raises TokenError, NotFound."""
+        claims = self._verify(bearer_token(request))
+        mesh, name = request.match_info["mesh"], request.match_info["name"]
+        compiled = self._reconciler.compiled(mesh, name)
+        check_dataplane(claims, mesh, name, service_tags(compiled.dataplane.spec) if compiled else None)
+        if compiled is None:
+            raise NotFound(KIND, mesh, name)
+        return mesh, name
+
+
+async def _json(request: web.Request, limit: int) -> dict[str, Any]:
+    """The body as an object of at most `limit` bytes. Raises InvalidResource, HTTPRequestEntityTooLarge."""
+    body = await request.read()
+    if len(body) > limit:
+        raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=len(body))
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidResource([Violation("", f"the body is not JSON: {exc}")], "Bad request") from exc
+    if not isinstance(value, dict):
+        raise InvalidResource([Violation("", "the body must be a JSON object")], "Bad request")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise InvalidResource(
+            [Violation("wait", f"must be a number of seconds, not {text!r}")], "Bad request"
+        )
+    return min(seconds, MAX_WAIT)

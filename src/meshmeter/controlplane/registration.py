@@ -1,0 +1,211 @@
+"""Registration: Dataplanes that agents bring themselves, from their first word to some time after their last.
+
+An agent sends its Dataplane document; it is stored, marked as brought by an agent, and answered with everything the
+agent needs to run. Marked Dataplanes are removed when their proxy said goodbye, or has been away for a configurable
+time. A Dataplane that a user applied carries no mark and is never removed.
+
+A user may change a registered Dataplane with `meshmeter apply`. The mark remembers the document the agent sent, so an
+agent that comes back with the same document does not undo such a change; one that comes with another document does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from meshmeter.certs.tokens import Claims, check_dataplane
+from meshmeter.controlplane.proxies import ProxyRegistry
+from meshmeter.controlplane.reconciler import Reconciler
+from meshmeter.controlplane.world import ProxyKey
+from meshmeter.controlplane.zone import with_zone
+from meshmeter.envoy.bootstrap import build_bootstrap
+from meshmeter.envoy.proxy import ProxyInfo
+from meshmeter.errors import (
+    InvalidResource,
+    MeshNotFound,
+    NotFound,
+    StoreUnavailable,
+    VersionConflict,
+    Violation,
+)
+from meshmeter.resources import codec
+from meshmeter.resources.dataplane import KIND, SERVICE_TAG, DataplaneSpec
+from meshmeter.resources.defaults import with_defaults
+from meshmeter.resources.resource import AnyResource, Key, Resource
+from meshmeter.store.base import Delete, Put, Store
+
+log = logging.getLogger(__name__)
+
+REGISTERED = "meshmeter.io/registered-document"
+"""Annotation of a Dataplane that an agent brought: hash of the document it sent."""
+
+SWEEP = 0.5
+"""Seconds between two looks for proxies that have gone."""
+
+REGISTER_TIMEOUT = 10.0
+"""Seconds to wait until the first configuration of a new proxy is compiled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a bootstrap needs to know of this control plane."""
+
+    ads_port: int
+    ca_pem: str
+    zone: str
+    deregistration_delay: float
+    """Seconds."""
+
+
+class Registrar:
+    """Stores and removes what agents bring."""
+
+    def __init__(
+        self, store: Store, reconciler: Reconciler, registry: ProxyRegistry, surroundings: Surroundings
+    ):
+        self._store = store
+        self._reconciler = reconciler
+        self._registry = registry
+        self._surroundings = surroundings
+
+    async def register(
+        self, document: Mapping[str, Any], proxy: Mapping[str, Any], claims: Claims, token: str, host: str
+    ) -> dict[str, Any]:
+        """Store the Dataplane and answer with bootstrap and agent configuration.
+
+        `host` is the name by which the agent reached us; Envoy reaches ADS by the same one. Raises InvalidResource,
+        PermissionDenied, MeshNotFound.
+        """
+        sent = with_zone(with_defaults(codec.decode(document)), self._surroundings.zone)
+        if sent.kind != KIND:
+            raise InvalidResource(
+                [Violation("type", f"{sent.kind} cannot be registered, only a Dataplane can")]
+            )
+        check_dataplane(claims, sent.mesh, sent.name, service_tags(sent.spec))
+        stored = await self._store_unless_known(sent)
+        info = proxy_info(stored, proxy)
+        self._registry.registered(stored.mesh, stored.name)
+        self._reconciler.proxy_connected(info)
+        config = await self._first_config(stored)
+        log.info("registered %s", stored.key)
+        return {
+            "mesh": stored.mesh,
+            "name": stored.name,
+            "bootstrap": build_bootstrap(
+                info,
+                ads_host=host,
+                ads_port=self._surroundings.ads_port,
+                ca_pem=self._surroundings.ca_pem,
+                token=token,
+            ),
+            "agentConfig": config,
+        }
+
+    async def _store_unless_known(self, sent: AnyResource) -> AnyResource:
+        mark = document_hash(sent)
+        marked = replace(
+            sent, meta=replace(sent.meta, annotations={**sent.meta.annotations, REGISTERED: mark})
+        )
+        try:
+            stored = await self._store.get(sent.key)
+        except NotFound:
+            pass
+        else:
+            if stored.meta.annotations.get(REGISTERED) == mark:
+                return stored
+        (result,) = await self._store.commit([Put(marked)])
+        assert result is not None
+        return result
+
+    async def _first_config(self, stored: AnyResource) -> dict[str, Any]:
+        published = self._reconciler.agent_config(stored.mesh, stored.name)
+        async with asyncio.timeout(REGISTER_TIMEOUT):
+            while published.value is None:
+                await published.next()
+        return published.value.to_json()
+
+    async def deregister(self, mesh: str, name: str) -> bool:
+        """The agent stops for good: remove its Dataplane now. False if a user owns it, or it is gone already."""
+        return await self._remove((mesh, name), "its agent stopped")
+
+    async def run(self) -> None:
+        """Remove Dataplanes whose proxies have gone, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            for dataplane in self._reconciler.dataplanes():
+                if REGISTERED not in dataplane.meta.annotations:
+                    continue
+                key = (dataplane.mesh, dataplane.name)
+                if self._registry.absent_for(key) < self._surroundings.deregistration_delay:
+                    continue
+                try:
+                    await self._remove(key, "its proxy has gone")
+                except StoreUnavailable:
+                    break  # the reconciler tells of it; the next round tries again
+
+    async def _remove(self, key: ProxyKey, reason: str) -> bool:
+        try:
+            stored = await self._store.get(Key(KIND, *key))
+            if REGISTERED not in stored.meta.annotations:
+                return False
+            await self._store.commit([Delete(stored.key, expected_version=stored.meta.version)])
+        except (NotFound, MeshNotFound, VersionConflict):
+            return False
+        self._registry.forget(key)
+        self._reconciler.proxy_gone(*key)
+        log.info("removed %s: %s", stored.key, reason)
+        return True
+
+
+def service_tags(spec: DataplaneSpec) -> dict[str, set[str]]:
+    """All values of every tag of the Dataplane, as a token's tags are checked against."""
+    found: dict[str, set[str]] = {}
+    networking = spec.networking
+    if networking is not None:
+        tag_sets = [inbound.tags for inbound in networking.inbound or ()]
+        if networking.gateway is not None:
+            tag_sets.append(networking.gateway.tags)
+        for tags in tag_sets:
+            for tag, value in (tags or {}).items():
+                found.setdefault(tag, set()).add(value)
+    return found
+
+
+def document_hash(resource: AnyResource) -> str:
+    """Equal for equal content, whatever the envelope it came in."""
+    content = codec.to_stored(resource)
+    content = {key: content[key] for key in sorted(content)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def proxy_info(dataplane: Resource[DataplaneSpec], sent: Mapping[str, Any]) -> ProxyInfo:
+    """What the agent says of itself, checked. Raises InvalidResource."""
+    faults = []
+
+    def text(key: str, *, required: bool) -> str:
+        value = sent.get(key)
+        if value is None and not required:
+            return ""
+        if not isinstance(value, str) or (required and not value) or len(value) > 4096 or "\0" in value:
+            faults.append(Violation(f"proxy.{key}", "must be a non-empty string"))
+            return ""
+        return value
+
+    info = ProxyInfo(
+        mesh=dataplane.mesh,
+        dataplane=dataplane.name,
+        agent_socket=text("agentSocket", required=True),
+        admin_socket=text("adminSocket", required=True),
+        metrics_cert_path=text("metricsCertPath", required=False) or None,
+        metrics_key_path=text("metricsKeyPath", required=False) or None,
+        agent_version=text("agentVersion", required=False),
+        envoy_version=text("envoyVersion", required=False),
+    )
+    if faults:
+        raise InvalidResource(faults, "The registration is not valid")
+    return info
