@@ -1,0 +1,203 @@
+"""The discovery API: where Prometheus finds the proxies of the mesh (design 7, kuma-facts 7.2).
+
+    POST /v3/discovery:monitoringassignments[?fetch-timeout=D]   for kuma_sd_configs; waits up to D for a
+    change GET  /v1/targets[?mesh=M][&service=S]                        for http_sd_configs; with ETag
+
+Both answer from the same assignments, gzip-compressed where the client accepts it. Errors are JSON of the
+type `/std-errors` (kuma-facts 9.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import ETag, hdrs, web
+
+from meshmeter.controlplane.published import Published
+from meshmeter.controlplane.sd_bodies import Body, BodyCache
+from meshmeter.effective.addresses import is_loopback
+from meshmeter.errors import PermissionDenied, TokenError, Unauthenticated
+from meshmeter.mads.assignments import AssignmentSnapshot, Selection
+from meshmeter.mads.discovery import DiscoveryRequest, parse_request
+from meshmeter.mads.durations import parse_duration
+
+DISCOVERY_PATH = "/v3/discovery:monitoringassignments"
+TARGETS_PATH = "/v1/targets"
+
+DEFAULT_FETCH_TIMEOUT = 30.0
+"""Seconds a poll waits when the client does not say."""
+
+MAX_WAIT = 600.0
+"""Seconds a poll waits at most, whatever the client asks for: one that vanished silently is not kept
+longer."""
+
+WORTH_COMPRESSING = 1024
+"""Bytes; below that gzip gains nothing."""
+
+MAX_REQUEST = 1 << 20
+"""Bytes of a request body."""
+
+Authorize = Callable[[web.Request], frozenset[str] | None]
+"""The meshes that the client of a request may see, None for all; raises TokenError if it may see nothing."""
+
+
+def loopback_only(request: web.Request) -> frozenset[str] | None:
+    """Everything for clients on this host, nothing for others: the rule where there are no discovery
+    tokens."""
+    if is_loopback(request.remote or ""):
+        return None
+    raise Unauthenticated("a client that is not on the control plane's host needs a discovery token")
+
+
+def discovery_app(
+    assignments: Published[AssignmentSnapshot],
+    *,
+    default_fetch_timeout: float = DEFAULT_FETCH_TIMEOUT,
+    authorize: Authorize = loopback_only,
+) -> web.Application:
+    """The application; serve it with `discovery_runner`."""
+    api = _DiscoveryApi(assignments, default_fetch_timeout, authorize)
+    app = web.Application(client_max_size=MAX_REQUEST, middlewares=[_errors])
+    app.router.add_post(DISCOVERY_PATH, api.discover)
+    app.router.add_get(TARGETS_PATH, api.targets)
+    app.on_shutdown.append(api.release)
+    return app
+
+
+def discovery_runner(app: web.Application) -> web.AppRunner:
+    """A runner for `discovery_app`: a client that hangs up frees its poll at once, and stopping does not
+    wait."""
+    return web.AppRunner(app, handler_cancellation=True, shutdown_timeout=2.0, access_log=None)
+
+
+class _DiscoveryApi:
+    def __init__(
+        self, assignments: Published[AssignmentSnapshot], default_fetch_timeout: float, authorize: Authorize
+    ):
+        self._assignments = assignments
+        self._default_fetch_timeout = default_fetch_timeout
+        self._authorize = authorize
+        self._bodies = BodyCache()
+        self._polls: set[asyncio.Timeout] = set()
+        self._stopping = False
+
+    async def discover(self, request: web.Request) -> web.Response:
+        meshes = self._authorize(request)
+        wait = self._fetch_timeout(request)
+        wanted = await _discovery_request(request)
+        selection = Selection(meshes=meshes, names=wanted.resource_names)
+        selected = await self._newer(selection, wanted.version_info, wait)
+        if selected.version == wanted.version_info:
+            return web.Response(status=304)
+        return _response(request, self._bodies.discovery(selected))
+
+    async def targets(self, request: web.Request) -> web.Response:
+        meshes = self._authorize(request)
+        for parameter in request.query:
+            if parameter not in ("mesh", "service"):
+                raise _BadRequest("Unknown query parameter", f"{parameter!r} is none of mesh, service")
+        mesh = request.query.get("mesh")
+        if mesh is not None:
+            if meshes is not None and mesh not in meshes:
+                raise PermissionDenied(f"the token does not cover mesh {mesh!r}")
+            meshes = frozenset({mesh})
+        selection = Selection(meshes=meshes, service=request.query.get("service"))
+        selected = self._bodies.select(self._assignments.value, selection)
+        etag = ETag(selected.version, is_weak=True)
+        if any(known.value in (etag.value, "*") for known in request.if_none_match or ()):
+            response = web.Response(status=304)
+        else:
+            response = _response(request, self._bodies.targets(selected))
+        response.etag = etag
+        return response
+
+    async def release(self, _app: web.Application) -> None:
+        """Answer every waiting poll now, and let no other wait."""
+        self._stopping = True
+        now = asyncio.get_running_loop().time()
+        for poll in self._polls:
+            if not poll.expired():
+                poll.reschedule(now)
+
+    def _fetch_timeout(self, request: web.Request) -> float:
+        given = request.query.get("fetch-timeout")
+        if given is None:
+            return self._default_fetch_timeout
+        try:
+            return min(parse_duration(given), MAX_WAIT)
+        except ValueError as exc:
+            raise _BadRequest("Could not parse fetch-timeout", str(exc)) from exc
+
+    async def _newer(self, selection: Selection, known: str, wait: float) -> AssignmentSnapshot:
+        """What the client gets: at once if it is not the known version, else after a change or `wait`
+        seconds."""
+        selected = self._bodies.select(self._assignments.value, selection)
+        if selected.version != known or wait <= 0 or self._stopping:
+            return selected
+        timeout = asyncio.timeout(wait)
+        try:
+            async with timeout:
+                self._polls.add(timeout)
+                while selected.version == known:
+                    selected = self._bodies.select(await self._assignments.next(), selection)
+        except TimeoutError:
+            pass  # unchanged for so long, which is an answer as well
+        finally:
+            self._polls.discard(timeout)
+        return selected
+
+
+async def _discovery_request(request: web.Request) -> DiscoveryRequest:
+    try:
+        return parse_request(await request.read())
+    except ValueError as exc:
+        raise _BadRequest("Could not parse request body", str(exc)) from exc
+
+
+def _response(request: web.Request, body: Body) -> web.Response:
+    headers: dict[str, str] = {hdrs.VARY: hdrs.ACCEPT_ENCODING}
+    if len(body.plain) >= WORTH_COMPRESSING and _accepts_gzip(request):
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+        return web.Response(body=body.gzipped, content_type="application/json", headers=headers)
+    return web.Response(body=body.plain, content_type="application/json", headers=headers)
+
+
+def _accepts_gzip(request: web.Request) -> bool:
+    for item in request.headers.get(hdrs.ACCEPT_ENCODING, "").split(","):
+        coding, _, quality = item.partition(";")
+        if coding.strip().lower() == "gzip":
+            return quality.replace(" ", "").lower() not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+class _BadRequest(Exception):
+    def __init__(self, title: str, detail: str):
+        self.title, self.detail = title, detail
+        super().__init__(f"{title}: {detail}")
+
+
+@web.middleware
+async def _errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except _BadRequest as exc:
+        return _error(400, exc.title, exc.detail)
+    except Unauthenticated as exc:
+        response = _error(401, "Authentication required", str(exc))
+        response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        return response
+    except TokenError as exc:
+        return _error(403, "Access Denied", str(exc))
+    except web.HTTPClientError as exc:
+        response = _error(exc.status, exc.reason, exc.text or exc.reason)
+        if hdrs.ALLOW in exc.headers:
+            response.headers[hdrs.ALLOW] = exc.headers[hdrs.ALLOW]
+        return response
+
+
+def _error(status: int, title: str, detail: str) -> web.Response:
+    body = {"type": "/std-errors", "status": status, "title": title, "detail": detail, "details": detail}
+    return web.json_response(body, status=status)
