@@ -1,0 +1,178 @@
+"""What the resources alone tell about an endpoint."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
+from meshmeter.effective.metrics import Transport as T
+from support.resources import dataplane, metered, permission
+
+
+def effective(
+    conf: dict[str, Any], *, mtls: bool = False, on_dataplane: dict[str, Any] | None = None, **rest: Any
+) -> EffectiveMetrics:
+    options = {name: rest.pop(name) for name in ("allowed_networks", "permissions") if name in rest}
+    found = effective_metrics(metered(mtls=mtls, **conf), dataplane(conf=on_dataplane, **rest), **options)
+    assert found is not None
+    return found
+
+
+def codes(found: EffectiveMetrics) -> list[str]:
+    return [finding.code for finding in found.findings]
+
+
+# The listener
+
+
+@pytest.mark.parametrize(
+    ("port", "named"),
+    [(8080, "networking.inbound[0].port"), (8081, "networking.inbound[0].servicePort")],
+)
+def test_a_port_of_an_inbound_is_refused_and_named(port: int, named: str) -> None:
+    found = effective({"port": port})
+    assert codes(found) == ["metrics-port-conflict"]
+    assert named in found.findings[0].message and str(port) in found.findings[0].message
+    assert found.findings[0].field == "metrics.backends[0].conf.port"
+    assert not found.serves
+
+
+def test_an_outbound_conflicts_only_on_an_overlapping_address() -> None:
+    assert effective({"port": 5432}, outbound=[{"port": 5432}]).serves
+    assert not effective({"port": 5432}, outbound=[{"port": 5432, "address": "0.0.0.0"}]).serves
+
+
+def test_the_admin_port_is_refused() -> None:
+    found = effective({}, on_dataplane={"port": 9901}, admin={"port": 9901})
+    assert codes(found) == ["metrics-port-is-admin-port"]
+    assert found.findings[0].field == "metrics.conf.port"
+
+
+@pytest.mark.parametrize(
+    ("conf", "transport", "code"),
+    [
+        ({}, T.MTLS, "mtls-unavailable"),
+        ({"tls": {"mode": "providedTLS"}}, T.PROVIDED_TLS, "provided-tls-unavailable"),
+    ],
+)
+def test_a_protection_that_cannot_be_served_closes_the_endpoint(
+    conf: dict[str, Any], transport: T, code: str
+) -> None:
+    found = effective(conf, mtls=True)
+    assert found.transport is transport
+    assert codes(found) == [code]
+    assert not found.serves
+
+
+# Sources
+
+
+@pytest.mark.parametrize(
+    ("entry", "code"),
+    [
+        ({}, "aggregate-port-missing"),
+        ({"port": 80, "address": "169.254.169.254"}, "aggregate-address-link-local"),
+        ({"port": 80, "address": "::ffff:169.254.169.254"}, "aggregate-address-link-local"),
+        ({"port": 80, "address": "fe80::1"}, "aggregate-address-link-local"),
+        ({"port": 80, "address": "10.0.0.1"}, "aggregate-address-not-allowed"),
+        ({"port": 80, "address": "0.0.0.0"}, "aggregate-address-not-allowed"),
+        ({"port": 80, "address": "metadata.internal"}, "aggregate-address-not-allowed"),
+        ({"port": 80, "address": "2852039166"}, "aggregate-address-not-allowed"),
+        ({"port": 5670}, "aggregate-is-metrics-endpoint"),
+        ({"port": 5670, "address": "192.168.9.9"}, "aggregate-is-metrics-endpoint"),
+        ({"port": 9901}, "aggregate-is-admin-port"),
+        ({"port": 9901, "address": "127.0.0.1"}, "aggregate-is-admin-port"),
+    ],
+)
+def test_a_bad_entry_is_refused_and_costs_only_itself(entry: dict[str, Any], code: str) -> None:
+    found = effective(
+        {"aggregate": [{"name": "bad"} | entry, {"name": "good", "port": 9000}]},
+        advertisedAddress="192.168.9.9",
+        admin={"port": 9901},
+    )
+    assert codes(found) == [code]
+    assert found.findings[0].field.startswith("metrics.backends[0].conf.aggregate[0].")
+    assert "'bad'" in found.findings[0].message
+    assert [source.name for source in found.sources] == ["good"]
+    assert found.serves
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", "192.168.0.1", "10.7.0.1", "10.9.0.1"])
+def test_loopback_and_own_addresses_are_scraped(address: str) -> None:
+    found = effective(
+        {"aggregate": [{"name": "a", "port": 9000, "address": address}]},
+        inbound=[{"port": 8080, "address": "10.7.0.1", "serviceAddress": "10.9.0.1"}],
+    )
+    assert codes(found) == []
+    assert [source.name for source in found.sources] == ["a"]
+
+
+def test_an_allowed_network_is_scraped_but_link_local_cannot_be_allowed() -> None:
+    everything = [ip_network("0.0.0.0/0"), ip_network("::/0")]
+    found = effective(
+        {
+            "aggregate": [
+                {"name": "far", "port": 80, "address": "10.0.0.1"},
+                {"name": "metadata", "port": 80, "address": "169.254.169.254"},
+            ]
+        },
+        allowed_networks=everything,
+    )
+    assert [source.name for source in found.sources] == ["far"]
+    assert codes(found) == ["aggregate-address-link-local"]
+
+
+def test_loopback_with_the_metrics_port_is_another_endpoint() -> None:
+    found = effective({"aggregate": [{"name": "a", "port": 5670, "address": "127.0.0.1"}]})
+    assert codes(found) == []
+
+
+def test_a_disabled_entry_has_no_finding() -> None:
+    found = effective({"aggregate": [{"name": "a", "enabled": False}]})
+    assert codes(found) == [] and found.sources == ()
+
+
+def test_the_place_for_a_missing_port_is_named() -> None:
+    found = effective(
+        {"aggregate": [{"name": "a"}]}, on_dataplane={"aggregate": [{"name": "a", "path": "/x"}]}
+    )
+    assert [finding.field for finding in found.findings] == ["metrics.conf.aggregate[0].port"]
+
+
+# The proxy
+
+
+def test_skip_mtls_is_deprecated_where_it_is_in_force() -> None:
+    found = effective({"skipMTLS": True, "tls": {"mode": "disabled"}})
+    assert codes(found) == ["skip-mtls-deprecated"]
+    assert found.findings[0].field == "metrics.backends[0].conf.skipMTLS"
+    assert found.serves
+
+
+def test_skip_mtls_that_a_dataplane_overrides_is_not_mentioned() -> None:
+    found = effective({"skipMTLS": True}, on_dataplane={"tls": {"mode": "disabled"}})
+    assert codes(found) == []
+
+
+def test_plain_http_in_a_mesh_with_mtls_is_worth_a_warning() -> None:
+    assert codes(effective({"tls": {"mode": "disabled"}}, mtls=True)) == ["metrics-plain-in-mtls-mesh"]
+    assert codes(effective({"tls": {"mode": "disabled"}})) == []
+
+
+METRICS = {"kuma.io/service": "dataplane-metrics"}
+
+
+def test_no_permission_for_the_endpoint_is_worth_a_warning() -> None:
+    other = permission("web", sources=[{"kuma.io/service": "*"}], destinations=[{"kuma.io/service": "web"}])
+    found = effective({}, mtls=True, permissions=[other])
+    assert "metrics-no-permission" in codes(found)
+    assert "kuma.io/service=dataplane-metrics" in found.findings[-1].message
+
+
+@pytest.mark.parametrize("mtls", [True, False])
+def test_with_a_permission_or_without_mtls_there_is_nothing_to_say(mtls: bool) -> None:
+    given = [permission("p", sources=[METRICS], destinations=[METRICS])] if mtls else []
+    assert "metrics-no-permission" not in codes(effective({}, mtls=mtls, permissions=given))
