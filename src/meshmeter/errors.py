@@ -7,6 +7,7 @@
     │   ├── VersionConflict      the stored version is another than the caller expected
     │   ├── MeshNotFound         a resource names a Mesh that does not exist
     │   ├── MeshInUse            a Mesh still has Dataplanes
+    │   ├── WatchExpired         a watch asks for events that are no longer kept: read everything again
     │   └── StoreUnavailable     the database cannot be used now; the message says why
     ├── SettingsError            an option, variable or configuration key has an unusable value
     ├── StartupError             a process cannot start (exit code 3); the message says what to do
@@ -87,6 +88,10 @@ class MeshInUse(StoreError):
     def __init__(self, mesh: str, dataplanes: int):
         self.mesh, self.dataplanes = mesh, dataplanes
         super().__init__("unable to delete mesh, there are still some dataplanes attached")
+
+
+class WatchExpired(StoreError):
+    """A watch starts before the oldest event that is kept; read `contents` and watch from there."""
 
 
 class StoreUnavailable(StoreError):
