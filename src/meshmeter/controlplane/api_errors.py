@@ -1,0 +1,108 @@
+"""Errors as every API of the control plane answers them (kuma-facts 9.2).
+
+    {"type": "/std-errors", "status": 400, "title": …, "detail": …,
+     "invalid_parameters": [{"field", "reason"}], "details": <= detail>, "causes": [{"field", "message"}]}
+
+The middleware turns our exceptions, and aiohttp's own, into this shape; anything unexpected is logged with its
+traceback and answered without internals.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from meshmeter.errors import (
+    InvalidResource,
+    MeshInUse,
+    MeshmeterError,
+    MeshNotFound,
+    NotFound,
+    PermissionDenied,
+    StoreUnavailable,
+    Unauthenticated,
+    VersionConflict,
+    Violation,
+)
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def error_body(status: int, title: str, detail: str, violations: Iterable[Violation] = ()) -> dict[str, Any]:
+    """The JSON object of an error."""
+    body: dict[str, Any] = {"type": "/std-errors", "status": status, "title": title, "detail": detail}
+    faults = tuple(violations)
+    if faults:
+        body["invalid_parameters"] = [{"field": v.field, "reason": v.reason} for v in faults]
+    body["details"] = detail
+    if faults:
+        body["causes"] = [{"field": v.field, "message": v.reason} for v in faults]
+    return body
+
+
+def error_response(
+    status: int,
+    title: str,
+    detail: str,
+    violations: Iterable[Violation] = (),
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """The response for an error."""
+    return web.json_response(
+        error_body(status, title, detail, violations), status=status, headers=headers
+    )
+
+
+def response_for(error: MeshmeterError) -> web.Response:
+    """The response for one of our exceptions."""
+    match error:
+        case InvalidResource():
+            return error_response(400, "Could not process a resource", error.title, error.violations)
+        case NotFound():
+            return error_response(404, "Could not retrieve a resource", "Not found")
+        case MeshNotFound():
+            fault = Violation("mesh", str(error))
+            return error_response(400, "Could not process a resource", "Mesh is not found", [fault])
+        case MeshInUse():
+            fault = Violation("mesh", str(error))
+            return error_response(400, "Could not delete a resource", "Resource is not valid", [fault])
+        case VersionConflict():
+            return error_response(409, "Conflict", str(error))
+        case Unauthenticated():
+            return error_response(
+                401, "Authentication required", str(error), headers={"WWW-Authenticate": "Bearer"}
+            )
+        case PermissionDenied():
+            return error_response(403, "Access Denied", str(error))
+        case StoreUnavailable():
+            log.error("the store is away: %s", error)
+            return error_response(503, "The store is not available", str(error), headers={"Retry-After": "1"})
+        case _:
+            log.error("unexpected error", exc_info=error)
+            return error_response(500, "Internal Server Error", "The log of the control plane has the cause")
+
+
+@web.middleware
+async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error in the one shape."""
+    try:
+        return await handler(request)
+    except MeshmeterError as exc:
+        return response_for(exc)
+    except web.HTTPException as exc:
+        if exc.status < 400:
+            raise
+        return error_response(exc.status, exc.reason, exc.text or exc.reason, headers=_kept(exc))
+    except Exception:
+        # The last line of defence of a server: whatever it is, the client gets an answer and the log the cause.
+        log.exception("unexpected error in %s %s", request.method, request.path)
+        return error_response(500, "Internal Server Error", "The log of the control plane has the cause")
+
+
+def _kept(exc: web.HTTPException) -> dict[str, str]:
+    return {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else {}

@@ -1,0 +1,74 @@
+"""Who asks: bearer tokens of HTTP requests, checked.
+
+`Verifier` knows the keys and the clock; the functions below say what each kind of API demands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+from aiohttp import web
+
+from meshmeter.certs.tokens import ADMIN, DATAPLANE, DISCOVERY, Claims, SigningKey, verify
+from meshmeter.errors import Unauthenticated
+
+
+class Verifier:
+    """Verifies tokens against the signing keys of this control plane."""
+
+    def __init__(
+        self,
+        keys: Mapping[str, SigningKey],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ):
+        self._keys = keys
+        self._now = now
+
+    def admin(self, token: str) -> Claims:
+        """Raises Unauthenticated."""
+        return verify(token, self._keys, audience=ADMIN, now=self._now())
+
+    def dataplane(self, token: str) -> Claims:
+        """Raises Unauthenticated."""
+        return verify(token, self._keys, audience=DATAPLANE, now=self._now())
+
+    def discovery(self, token: str) -> Claims:
+        """Raises Unauthenticated."""
+        return verify(token, self._keys, audience=DISCOVERY, now=self._now())
+
+
+def bearer_token(request: web.Request) -> str:
+    """The token of the Authorization header. Raises Unauthenticated if there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("send the token as `Authorization: Bearer TOKEN`")
+    return token.strip()
+
+
+def is_loopback(request: web.Request) -> bool:
+    """Whether the request comes from this host. A unix socket has no address and counts as local."""
+    try:
+        return request.remote is None or ip_address(request.remote).is_loopback
+    except ValueError:
+        return False
+
+
+def require_admin(verifier: Verifier) -> Callable[[web.Request], Claims]:
+    """Demand an admin token of every request."""
+    return lambda request: verifier.admin(bearer_token(request))
+
+
+def discovery_access(verifier: Verifier) -> Callable[[web.Request], tuple[str, ...] | None]:
+    """The meshes a discovery client may see; None means all (design 7).
+
+    Loopback clients need no credential, but one that they send has to be valid.
+    """
+
+    def allowed(request: web.Request) -> tuple[str, ...] | None:
+        if is_loopback(request) and "Authorization" not in request.headers:
+            return None
+        return verifier.discovery(bearer_token(request)).meshes
+
+    return allowed
