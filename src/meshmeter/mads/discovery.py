@@ -27,17 +27,18 @@ def parse_request(body: bytes) -> DiscoveryRequest:
         raise ValueError("the body is nested too deeply") from exc
     if not isinstance(data, dict):
         raise ValueError("the body must be a JSON object")
-    version = _either(data, "version_info", "versionInfo") or ""
+    version = _either(data, "version_info", "versionInfo", "")
     if not isinstance(version, str):
         raise ValueError("version_info must be a string")
-    names = _either(data, "resource_names", "resourceNames") or []
+    names = _either(data, "resource_names", "resourceNames", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("resource_names must be a list of strings")
     return DiscoveryRequest(version, frozenset(names) or None)
 
 
-def _either(data: dict[str, Any], snake: str, camel: str) -> Any:
-    return data[snake] if snake in data else data.get(camel)
+def _either(data: dict[str, Any], snake: str, camel: str, absent: Any) -> Any:
+    value = data[snake] if snake in data else data.get(camel)
+    return absent if value is None else value
 
 
 def response_body(snapshot: AssignmentSnapshot) -> bytes:
