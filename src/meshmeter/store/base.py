@@ -55,7 +55,7 @@ class Store(Protocol):
         """The resource. Raises NotFound."""
         ...
 
-    async def list(self, kind: str, mesh: str | None = None) -> list[AnyResource]:
+    async def list(self, kind: str, mesh: str | None = None) -> Sequence[AnyResource]:
         """All of a kind, of one mesh or of all, ordered by mesh and name."""
         ...
 
@@ -65,7 +65,7 @@ class Store(Protocol):
 
     async def commit(
         self, changes: Sequence[Change], *, dry_run: bool = False
-    ) -> list[AnyResource | None]:
+    ) -> Sequence[AnyResource | None]:
         """Apply all changes in one transaction, or none. The stored resources (None for deletions), in order.
 
         Raises VersionConflict, NotFound (for a Delete), MeshNotFound, MeshInUse. With `dry_run` everything is
