@@ -1,0 +1,187 @@
+"""The data directory: what the control plane makes on its first start and keeps.
+
+    ca.crt                  its own CA, which agents and Envoys trust; hand it out freely
+    ca.key                  0600
+    server.crt, server.key  for the dataplane API and ADS; made anew when old or when names change (key 0600)
+    signing.key             signs tokens, 0600
+    admin.token             admin token of the CLI on this host, 0600
+    endpoints.json          where the running control plane listens
+    meshmeter.db            the store
+
+The directory is 0700. Files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from meshmeter.certs.authority import KeyPair, issue_server, make_authority, names_of, renew_at
+from meshmeter.certs.tokens import ADMIN, SigningKey, issue, verify
+from meshmeter.errors import StartupError, Unauthenticated
+
+CA_VALIDITY = timedelta(days=3650)
+SERVER_VALIDITY = timedelta(days=365)
+ADMIN_VALIDITY = timedelta(days=365)
+ADMIN_RENEWAL = timedelta(days=30)
+"""The admin token is written anew when it is valid for less than this."""
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """The opened directory."""
+
+    path: Path
+    authority: KeyPair
+    server: KeyPair
+    signing_key: SigningKey
+
+    @property
+    def database(self) -> Path:
+        return self.path / "meshmeter.db"
+
+    def write_endpoints(self, endpoints: Mapping[str, str]) -> None:
+        """Say where the servers listen, in endpoints.json."""
+        write_whole(self.path / "endpoints.json", json.dumps(dict(endpoints), indent=2).encode() + b"\n", 0o644)
+
+    def remove_endpoints(self) -> None:
+        """They no longer listen."""
+        (self.path / "endpoints.json").unlink(missing_ok=True)
+
+
+def open_data_dir(path: Path, names: tuple[str, ...], *, now: datetime) -> DataDir:
+    """Open the directory, making what is not there yet.
+
+    `names` are the host names and addresses, beside the local ones, that the server certificate must cover. Raises
+    StartupError naming the file that cannot be used.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        authority = _authority(path, now)
+        server = _server(path, authority, (*LOCAL_NAMES, *_host_names(), *names), now)
+        signing_key = _signing_key(path)
+        _admin_token(path, signing_key, now)
+    except OSError as exc:
+        raise StartupError(
+            f"data directory {path}: {exc.filename or ''}: {exc.strerror}; check --data-dir, its owner and its space"
+        ) from exc
+    return DataDir(path, authority, server, signing_key)
+
+
+def _authority(path: Path, now: datetime) -> KeyPair:
+    certificate, key = path / "ca.crt", path / "ca.key"
+    if not key.exists() and not certificate.exists():
+        made = make_authority(
+            "meshmeter control plane",
+            ec.generate_private_key(ec.SECP256R1()),
+            serial=x509.random_serial_number(),
+            now=now,
+            valid_for=CA_VALIDITY,
+        )
+        # The key first: a key without a certificate is noticed on the next start, the other way round as well.
+        write_whole(key, made.key_pem, 0o600)
+        write_whole(certificate, made.certificate_pem, 0o644)
+    return _read_pair(certificate, key, "restore both files, or remove both to make a new CA")
+
+
+def _server(path: Path, authority: KeyPair, names: tuple[str, ...], now: datetime) -> KeyPair:
+    certificate, key = path / "server.crt", path / "server.key"
+    wanted = tuple(dict.fromkeys(names))
+    if certificate.exists() and key.exists():
+        try:
+            there = KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
+            there.certificate.verify_directly_issued_by(authority.certificate)
+            if set(wanted) <= names_of(there.certificate) and now < renew_at(there.certificate):
+                return there
+        except (ValueError, TypeError, x509.InvalidVersion, InvalidSignature):
+            pass  # unreadable or of another CA; it is ours to make anew
+    made = issue_server(
+        authority,
+        wanted,
+        ec.generate_private_key(ec.SECP256R1()),
+        serial=x509.random_serial_number(),
+        now=now,
+        valid_for=SERVER_VALIDITY,
+    )
+    write_whole(key, made.key_pem, 0o600)
+    write_whole(certificate, made.certificate_pem, 0o644)
+    return made
+
+
+def _signing_key(path: Path) -> SigningKey:
+    file = path / "signing.key"
+    if not file.exists():
+        write_whole(file, SigningKey("", ec.generate_private_key(ec.SECP256R1())).to_pem(), 0o600)
+    try:
+        key = SigningKey.from_pem("", file.read_bytes())
+    except (ValueError, TypeError) as exc:
+        raise StartupError(
+            f"{file}: {exc}; restore it, or remove it to make a new one (all tokens then have to be issued again)"
+        ) from exc
+    public = key.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return SigningKey(hashlib.sha256(public).hexdigest()[:16], key.key)
+
+
+def _admin_token(path: Path, key: SigningKey, now: datetime) -> None:
+    file = path / "admin.token"
+    if file.exists():
+        try:
+            claims = verify(
+                file.read_text(errors="replace").strip(), {key.id: key}, audience=ADMIN, now=now
+            )
+            if claims.expires_at - now > ADMIN_RENEWAL:
+                return
+        except Unauthenticated:
+            pass  # expired, or of an earlier signing key
+    token = issue(key, ADMIN, token_id=secrets.token_hex(16), now=now, valid_for=ADMIN_VALIDITY)
+    write_whole(file, token.encode() + b"\n", 0o600)
+
+
+def _read_pair(certificate: Path, key: Path, remedy: str) -> KeyPair:
+    for file in (certificate, key):
+        if not file.exists():
+            raise StartupError(f"{file} is missing: {remedy}")
+    try:
+        return KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
+    except (ValueError, TypeError) as exc:
+        raise StartupError(f"{certificate} and {key.name}: {exc}: {remedy}") from exc
+
+
+def _host_names() -> tuple[str, ...]:
+    name = socket.gethostname()
+    return (name,) if name else ()
+
+
+def write_whole(path: Path, content: bytes, mode: int) -> None:
+    """Replace the file by one with this content and mode, which is on disk when this returns. Raises OSError."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,77 @@
+"""The control plane's own metrics, all named `meshmeter_control_plane_…`, in a registry of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from meshmeter import __version__
+
+
+class SelfMetrics:
+    """One object per process; pass it to whoever counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        Info("meshmeter_control_plane_build", "Version that runs.", registry=self.registry).info(
+            {"version": __version__}
+        )
+        self.nacks = Counter(
+            "meshmeter_control_plane_ads_nacks",
+            "Configurations that an Envoy refused.",
+            ["type"],
+            registry=self.registry,
+        )
+        self.acks = Counter(
+            "meshmeter_control_plane_ads_acks",
+            "Configurations that an Envoy took over.",
+            ["type"],
+            registry=self.registry,
+        )
+        self.reconcile_seconds = Histogram(
+            "meshmeter_control_plane_reconcile_duration_seconds",
+            "Time to compile and publish what a burst of changes touched.",
+            buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30),
+            registry=self.registry,
+        )
+        self.reconciled_proxies = Counter(
+            "meshmeter_control_plane_reconciled_proxies",
+            "Proxies compiled because something changed.",
+            registry=self.registry,
+        )
+        self.removed_proxies = Counter(
+            "meshmeter_control_plane_removed_proxies",
+            "Dataplanes removed because their proxy had gone.",
+            registry=self.registry,
+        )
+
+    def reconciled(self, seconds: float, proxies: int) -> None:
+        """One round of the reconciler."""
+        self.reconcile_seconds.observe(seconds)
+        self.reconciled_proxies.inc(proxies)
+
+    def watch(
+        self,
+        *,
+        connected: Callable[[], float],
+        revision: Callable[[], float],
+        snapshot_age: Callable[[], float],
+        targets: Callable[[], float],
+    ) -> None:
+        """Gauges that are read when they are scraped."""
+        for name, help_, read in (
+            ("connected_proxies", "Proxies with an ADS stream.", connected),
+            ("store_revision", "Revision of the last change in the store.", revision),
+            (
+                "snapshot_age_seconds",
+                "Time since what is served was last known to equal the store; 0 while the store is there.",
+                snapshot_age,
+            ),
+            ("discovery_targets", "Targets that Prometheus is told.", targets),
+        ):
+            Gauge(f"meshmeter_control_plane_{name}", help_, registry=self.registry).set_function(read)
