@@ -1,0 +1,197 @@
+"""The agent as a whole: settings, work directory, registration, then Envoy, metrics server, watch.
+
+Composition only. Stopping: the control plane is told first, so that nobody looks for this proxy any more;
+then Envoy lets its connections end; then everything goes down. Each step has a limit, so the whole stop has
+one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from meshmeter.agent import document, envoy_binary, variables
+from meshmeter.agent.backoff import Backoff
+from meshmeter.agent.config_watch import ConfigWatch
+from meshmeter.agent.control_plane import ControlPlane, Registration
+from meshmeter.agent.envoy_process import EnvoyOptions, EnvoyProcess
+from meshmeter.agent.metrics_server import MetricsServer
+from meshmeter.agent.registration import ProxyFacts, Registrar, register_at_start
+from meshmeter.agent.reports import ReportSender
+from meshmeter.agent.settings import Settings
+from meshmeter.agent.signals import StopSignals
+from meshmeter.agent.state import SavedState
+from meshmeter.agent.work_dir import WorkDir, default_path, locked
+from meshmeter.errors import ApiError, MeshmeterError, SettingsError, TokenError
+
+log = logging.getLogger(__name__)
+
+FAREWELL_SECONDS = 2.0
+"""How long telling the control plane that we stop may take."""
+
+
+async def run(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Run one data plane until SIGTERM or SIGINT.
+
+    Raises SettingsError, StartupError, and InvalidResource if the Dataplane is refused.
+    """
+    os.umask(0o077)  # sockets and files of ours, and of Envoy, are for our user only
+    for warning in settings.warnings():
+        log.warning("%s", warning)
+    dataplane = read_dataplane(settings)
+    mesh, name = document.identity(dataplane)
+    program = envoy_binary.find(settings.envoy, environ)
+    envoy_version = await envoy_binary.version(program)
+    with StopSignals() as signals, locked(settings.work_dir or default_path(mesh, name, environ)) as work_dir:
+        log.info("data plane %s in mesh %s, Envoy %s, in %s", name, mesh, envoy_version, work_dir.path)
+        async with ControlPlane(
+            settings.control_plane, settings.ca_cert_file, settings.token_file
+        ) as control_plane:
+            options = EnvoyOptions(
+                program, settings.drain_time, settings.concurrency, settings.envoy_log_level
+            )
+            facts = ProxyFacts(
+                instance=str(uuid.uuid4()),
+                agent_socket=work_dir.agent_socket,
+                admin_socket=work_dir.admin_socket,
+                envoy_version=envoy_version,
+                metrics_cert_path=settings.metrics_cert_path,
+                metrics_key_path=settings.metrics_key_path,
+            )
+            agent = Agent(
+                control_plane,
+                Registrar(control_plane, dataplane, facts),
+                SavedState(work_dir.state, settings.control_plane),
+                EnvoyProcess(options, work_dir, redact=control_plane.redact),
+                work_dir,
+            )
+            saved = agent.state.load(mesh, name)
+            await agent.run(signals, saved, settings.connect_timeout)
+
+
+def read_dataplane(settings: Settings) -> dict[str, Any]:
+    """The Dataplane document with its variables filled in. Raises SettingsError, InvalidResource."""
+    try:
+        text = settings.dataplane_file.read_text()
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise SettingsError(f"--dataplane-file: {settings.dataplane_file}: {reason}") from exc
+    for name in variables.unused(text, settings.variables):
+        log.warning("the Dataplane file does not use the variable %r", name)
+    return document.parse(variables.substitute(text, settings.variables))
+
+
+class Agent:
+    """One data plane from registration to farewell."""
+
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        registrar: Registrar,
+        state: SavedState,
+        envoy: EnvoyProcess,
+        work_dir: WorkDir,
+    ):
+        self._control_plane = control_plane
+        self._registrar = registrar
+        self.state = state
+        self._envoy = envoy
+        self._work_dir = work_dir
+        self._watch: ConfigWatch | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def run(self, signals: StopSignals, saved: Registration | None, connect_timeout: float) -> None:
+        """Until a signal. Raises as the module's `run` does."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(self._serve(saved, connect_timeout), name="agent: serve")
+                await signals.stop.wait()
+                log.info("stopping")
+                await _unless(signals.at_once, self._leave(), tasks)
+                serving.cancel()
+        except BaseExceptionGroup as group:
+            await self._say_farewell()
+            raise _cause(group) from None
+        finally:
+            self._work_dir.remove_sockets()
+        log.info("stopped")
+
+    async def _serve(self, saved: Registration | None, connect_timeout: float) -> None:
+        registration, registered = await register_at_start(
+            self._registrar, saved, connect_timeout=connect_timeout, backoff=Backoff(jitter=0.25)
+        )
+        if registered:
+            self.state.save(registration)
+            log.info("registered as %s in mesh %s", registration.name, registration.mesh)
+        self._envoy.set_bootstrap(registration.bootstrap)
+        watch = self._watch = ConfigWatch(
+            self._control_plane,
+            self._registrar,
+            registration,
+            registered=registered,
+            on_change=self._changed,
+        )
+        reports = ReportSender(
+            lambda report: self._control_plane.scrape_report(registration.mesh, registration.name, report)
+        )
+        async with (
+            MetricsServer(
+                self._work_dir.agent_socket, self._work_dir.admin_socket, watch.config, reports.offer
+            ),
+            asyncio.TaskGroup() as tasks,
+        ):
+            tasks.create_task(self._envoy.run(), name="agent: run Envoy")
+            tasks.create_task(self._envoy.renew_when_cut_off(), name="agent: renew Envoy")
+            tasks.create_task(reports.run(), name="agent: report scrapes")
+            self._watching = tasks.create_task(watch.run(), name="agent: watch the configuration")
+
+    def _changed(self, registration: Registration) -> None:
+        self.state.save(registration)
+        self._envoy.set_bootstrap(registration.bootstrap)
+
+    async def _leave(self) -> None:
+        """Stop in order; returns when Envoy has no connections any more."""
+        await self._say_farewell()
+        await self._envoy.drain()
+
+    async def _say_farewell(self) -> None:
+        """Tell the control plane that this proxy stops for good, if it knows of it and can be reached."""
+        if self._watch is None or not self._watch.registered:
+            return
+        if self._watching is not None:
+            self._watching.cancel()  # it would register again
+        registration = self._watch.registration
+        self._watch = None
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._control_plane.deregister(
+                    registration.mesh, registration.name, self._registrar.proxy.instance
+                )
+        except (ApiError, TokenError, TimeoutError) as exc:
+            log.warning("the control plane could not be told that this proxy stops: %s", exc)
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None], tasks: asyncio.TaskGroup) -> None:
+    """Do `work`, but leave it as soon as `event` is set."""
+    working = tasks.create_task(work, name="agent: leave")
+    interrupted = tasks.create_task(_wait(event), name="agent: wait for another signal")
+    await asyncio.wait({working, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    working.cancel()
+    interrupted.cancel()
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error of ours that ended everything, if it was one; else the group as it is."""
+    for exc in group.exceptions:
+        found = _cause(exc) if isinstance(exc, BaseExceptionGroup) else exc
+        if isinstance(found, MeshmeterError):
+            return found
+    return group

@@ -1,0 +1,110 @@
+"""ConfigWatch: keeps the agent's configuration as the control plane says, by long polling.
+
+It registers again when that is needed: the control plane does not know this proxy (any more), or the token
+was renewed.
+
+Whatever goes wrong, the last good configuration stays in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from meshmeter.agent.backoff import Backoff
+from meshmeter.agent.control_plane import ControlPlane, Registration
+from meshmeter.agent.registration import Registrar
+from meshmeter.errors import ApiError, TokenError
+from meshmeter.scrape.config import ScrapeConfig
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 25.0
+"""How long one poll stays open. A renewed token is noticed within this time."""
+
+
+class ConfigWatch:
+    """Starts from `registration`; `run` follows the control plane."""
+
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        registrar: Registrar,
+        registration: Registration,
+        *,
+        registered: bool,
+        on_change: Callable[[Registration], None],
+        wait: float = WAIT_SECONDS,
+        backoff: Backoff | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ):
+        self._control_plane = control_plane
+        self._registrar = registrar
+        self._registration = registration
+        self._registered = registered
+        self._on_change = on_change
+        self._wait = wait
+        self._backoff = backoff or Backoff(jitter=0.25)
+        self._sleep = sleep
+        self._failing = ""
+
+    @property
+    def registered(self) -> bool:
+        """Whether the control plane knows this proxy, as far as we know."""
+        return self._registered
+
+    @property
+    def registration(self) -> Registration:
+        """The latest one, with the latest configuration in it."""
+        return self._registration
+
+    def config(self) -> ScrapeConfig:
+        """What is in force now."""
+        return self._registration.config
+
+    async def run(self) -> None:
+        """Follow the control plane until cancelled."""
+        while True:
+            try:
+                await self._step()
+            except (ApiError, TokenError) as exc:
+                self._tell(exc)
+                await self._sleep(self._backoff.next())
+            else:
+                if self._failing:
+                    log.info("the control plane answers again")
+                self._failing = ""
+                self._backoff.reset()
+
+    async def _step(self) -> None:
+        """One registration or one poll."""
+        if not self._registered or self._registrar.token_changed():
+            self._take(await self._registrar.register())
+            self._registered = True
+            log.info("registered again as %s in mesh %s", self._registration.name, self._registration.mesh)
+            return
+        mesh, name = self._registration.mesh, self._registration.name
+        try:
+            config = await self._control_plane.agent_config(mesh, name, self.config().version, self._wait)
+        except ApiError as exc:
+            if exc.status != 404:
+                raise
+            log.warning("the control plane does not know this proxy, registering again")
+            self._registered = False
+            return
+        if config is not None:
+            self._take(Registration(mesh, name, self._registration.bootstrap, config))
+            log.info("the configuration of the metrics endpoint changed to version %s", config.version)
+
+    def _take(self, registration: Registration) -> None:
+        if registration != self._registration:
+            self._registration = registration
+            self._on_change(registration)
+
+    def _tell(self, exc: Exception) -> None:
+        """Each trouble once as an error; while it stays the same, only for those who debug."""
+        message = str(exc)
+        level = logging.DEBUG if message == self._failing else logging.ERROR
+        log.log(level, "%s; the last good configuration stays in force, trying on", message)
+        self._failing = message

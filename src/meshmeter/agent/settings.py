@@ -1,0 +1,315 @@
+"""Settings of `meshmeter dataplane run`: read once, checked once, then one frozen object.
+
+Every option is a flag `--some-option`, else the variable `MESHMETER_DATAPLANE_SOME_OPTION`, else Kuma's
+variable for the same thing (kuma-facts 9.5), else a default. An empty variable counts as absent. `--var
+name=value` may be repeated; as a variable it is `MESHMETER_DATAPLANE_VAR_name=value`.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from meshmeter.agent import logs
+from meshmeter.agent.variables import NAME
+from meshmeter.errors import SettingsError
+
+PREFIX = "MESHMETER_DATAPLANE_"
+VAR_PREFIX = f"{PREFIX}VAR_"
+
+MAX_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option as users know it."""
+
+    flag: str
+    metavar: str
+    help: str
+    default: str | None = None
+    aliases: tuple[str, ...] = ()
+    """Further variables that are read if our own is absent."""
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.flag.removeprefix("--").replace("-", "_").upper()
+
+    @property
+    def key(self) -> str:
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "--control-plane",
+        "URL",
+        "dataplane API of the control plane, https://HOST:5682",
+        aliases=("KUMA_CONTROL_PLANE_URL",),
+    ),
+    Option(
+        "--ca-cert-file",
+        "FILE",
+        "certificate of the authority that signed the control plane's certificate (its ca.crt)",
+        aliases=("KUMA_CONTROL_PLANE_CA_CERT_FILE",),
+    ),
+    Option(
+        "--token-file",
+        "FILE",
+        "dataplane token; read again for every request, so it may be replaced at any time",
+        aliases=("KUMA_DATAPLANE_RUNTIME_TOKEN_PATH",),
+    ),
+    Option(
+        "--dataplane-file",
+        "FILE",
+        "the Dataplane, as YAML or JSON; {{ name }} is replaced by --var name=value",
+        aliases=("KUMA_DATAPLANE_RUNTIME_RESOURCE_PATH",),
+    ),
+    Option(
+        "--envoy",
+        "PATH",
+        "the Envoy program (default: the one of the extra meshmeter[envoy], else envoy on $PATH)",
+        aliases=("MESHMETER_ENVOY", "KUMA_DATAPLANE_RUNTIME_BINARY_PATH"),
+    ),
+    Option(
+        "--work-dir",
+        "DIR",
+        "directory for sockets, bootstrap and saved state, for this user only "
+        "(default: one per Dataplane in $XDG_RUNTIME_DIR or /tmp)",
+        aliases=("KUMA_DATAPLANE_RUNTIME_WORK_DIR",),
+    ),
+    Option(
+        "--metrics-cert-path",
+        "FILE",
+        "certificate of the metrics endpoint where the Mesh says tls.mode providedTLS",
+        aliases=("KUMA_DATAPLANE_RUNTIME_METRICS_CERT_PATH",),
+    ),
+    Option(
+        "--metrics-key-path",
+        "FILE",
+        "its private key",
+        aliases=("KUMA_DATAPLANE_RUNTIME_METRICS_KEY_PATH",),
+    ),
+    Option(
+        "--concurrency",
+        "N",
+        "worker threads of Envoy (default: one per processor)",
+        aliases=("KUMA_DATAPLANE_RUNTIME_CONCURRENCY",),
+    ),
+    Option(
+        "--drain-time",
+        "DURATION",
+        "how long open connections may take to end after SIGTERM",
+        "5s",
+        aliases=("KUMA_DATAPLANE_DRAIN_TIME",),
+    ),
+    Option(
+        "--connect-timeout",
+        "DURATION",
+        "give up if the control plane is not reached at start within this time; 0s: never",
+        "0s",
+    ),
+    Option("--log-format", "|".join(logs.FORMATS), "format of the log", "console"),
+    Option(
+        "--log-level",
+        "|".join(logs.LEVELS),
+        "least level that is logged",
+        "info",
+    ),
+    Option(
+        "--envoy-log-level",
+        "|".join(logs.LEVELS),
+        "least level that Envoy logs",
+        "warning",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that `meshmeter dataplane run` was told, checked."""
+
+    control_plane: str
+    """https URL without a trailing slash."""
+    ca_cert_file: Path
+    token_file: Path
+    dataplane_file: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    envoy: Path | None = None
+    work_dir: Path | None = None
+    metrics_cert_path: Path | None = None
+    metrics_key_path: Path | None = None
+    concurrency: int | None = None
+    drain_time: float = 5.0
+    """Seconds."""
+    connect_timeout: float = 0.0
+    """Seconds; 0: try forever."""
+    log_format: str = "console"
+    log_level: str = "info"
+    envoy_log_level: str = "warning"
+
+    def warnings(self) -> list[str]:
+        """What is unwise but possible."""
+        found = []
+        if self.token_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            found.append(f"{self.token_file} can be read by other users: chmod 600 {self.token_file}")
+        return found
+
+
+def load(flags: Mapping[str, str | None], variables: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """Settings from flags (by `Option.key`), the `--var` arguments and the environment.
+
+    Raises SettingsError; its message names the flag or variable as the user wrote it, and has a line per
+    fault.
+    """
+    reader = _Reader(flags, environ)
+    settings = {
+        "control_plane": reader.url("--control-plane"),
+        "ca_cert_file": reader.existing_file("--ca-cert-file"),
+        "token_file": reader.existing_file("--token-file"),
+        "dataplane_file": reader.existing_file("--dataplane-file"),
+        "variables": reader.vars(variables),
+        "envoy": reader.path("--envoy"),
+        "work_dir": reader.path("--work-dir"),
+        "metrics_cert_path": reader.path("--metrics-cert-path"),
+        "metrics_key_path": reader.path("--metrics-key-path"),
+        "concurrency": reader.count("--concurrency"),
+        "drain_time": reader.seconds("--drain-time"),
+        "connect_timeout": reader.seconds("--connect-timeout"),
+        "log_format": reader.one_of("--log-format", logs.FORMATS),
+        "log_level": reader.one_of("--log-level", logs.LEVELS),
+        "envoy_log_level": reader.one_of("--envoy-log-level", logs.LEVELS),
+    }
+    if bool(settings["metrics_cert_path"]) != bool(settings["metrics_key_path"]):
+        reader.faults.append(
+            "--metrics-cert-path and --metrics-key-path belong together: give both or neither"
+        )
+    if reader.faults:
+        raise SettingsError("\n".join(reader.faults))
+    return Settings(**settings)  # type: ignore[arg-type]  # each value was read as its field's type
+
+
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as `5s`, `500ms`, `1m30s`. Raises ValueError."""
+    parts = _DURATION_PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(text)
+    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+
+
+class _Reader:
+    """Looks values up and collects what is wrong with them, so that all faults are told at once."""
+
+    def __init__(self, flags: Mapping[str, str | None], environ: Mapping[str, str]):
+        self._flags, self._environ = flags, environ
+        self._options = {option.flag: option for option in OPTIONS}
+        self.faults: list[str] = []
+
+    def _find(self, flag: str) -> tuple[str, str] | None:
+        """Where the value is from, as the user wrote it, and the value."""
+        option = self._options[flag]
+        given = self._flags.get(option.key)
+        if given is not None:
+            return flag, given
+        for variable in (option.variable, *option.aliases):
+            if value := self._environ.get(variable):
+                return variable, value
+        return None if option.default is None else (flag, option.default)
+
+    def _required(self, flag: str) -> tuple[str, str] | None:
+        found = self._find(flag)
+        if found is None:
+            option = self._options[flag]
+            names = " or ".join((option.variable, *option.aliases))
+            self.faults.append(f"{flag} is missing ({option.help}); it can also be set as {names}")
+        return found
+
+    def url(self, flag: str) -> str:
+        found = self._required(flag)
+        if found is None:
+            return ""
+        source, text = found
+        try:
+            parts = urlsplit(text)
+            usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:
+            usable = False
+        if not usable or parts.query or parts.fragment or parts.username or parts.path not in ("", "/"):
+            self.faults.append(f"{source}: {text!r} is not a URL of the form https://HOST:PORT")
+        elif parts.scheme != "https":
+            self.faults.append(
+                f"{source}: {text!r} must begin with https://, the token would travel in the clear"
+            )
+        return text.rstrip("/")
+
+    def path(self, flag: str) -> Path | None:
+        found = self._find(flag)
+        if found is None:
+            return None
+        if not found[1]:
+            self.faults.append(f"{found[0]}: cannot be empty")
+            return None
+        return Path(found[1]).absolute()
+
+    def existing_file(self, flag: str) -> Path:
+        found = self._required(flag)
+        if found is None:
+            return Path()
+        source, text = found
+        path = Path(text)
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as exc:
+            self.faults.append(f"{source}: {text}: {(exc.strerror or str(exc)).lower()}")
+        except ValueError as exc:
+            self.faults.append(f"{source}: {text!r}: {exc}")
+        return path.absolute()
+
+    def seconds(self, flag: str) -> float:
+        source, text = self._find(flag) or (flag, "")
+        try:
+            seconds = parse_duration(text)
+        except ValueError:
+            self.faults.append(f"{source}: {text!r} is not a duration such as 5s, 500ms or 1m")
+            return 0.0
+        if seconds > MAX_SECONDS:
+            self.faults.append(f"{source}: {text!r} is more than an hour")
+        return seconds
+
+    def count(self, flag: str) -> int | None:
+        found = self._find(flag)
+        if found is None:
+            return None
+        source, text = found
+        if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= 1024:
+            self.faults.append(f"{source}: {text!r} is not a number from 1 to 1024")
+            return None
+        return int(text)
+
+    def one_of(self, flag: str, choices: Sequence[str]) -> str:
+        source, text = self._find(flag) or (flag, "")
+        if text not in choices:
+            self.faults.append(f"{source}: {text!r} is not one of {', '.join(choices)}")
+        return text
+
+    def vars(self, given: Sequence[str]) -> dict[str, str]:
+        found = {
+            key.removeprefix(VAR_PREFIX): value
+            for key, value in self._environ.items()
+            if key.startswith(VAR_PREFIX)
+        }
+        for argument in given:
+            name, equals, value = argument.partition("=")
+            if not equals or not NAME.fullmatch(name):
+                self.faults.append(f"--var: {argument!r} is not of the form name=value")
+            found[name] = value
+        return found
