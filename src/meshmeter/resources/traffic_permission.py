@@ -8,10 +8,16 @@ KIND = "TrafficPermission"
 
 
 class Selector(Model):
+    """Proxies chosen by their tags; all tags have to match."""
+
     match: dict[str, str] | None = None
     """Tag name to value; `*` matches any value."""
 
 
 class TrafficPermissionSpec(Spec):
+    """Spec of a TrafficPermission."""
+
     sources: tuple[Selector, ...] | None = None
+    """Who may call; at least one selector."""
     destinations: tuple[Selector, ...] | None = None
+    """What may be called; at least one selector."""

@@ -1,0 +1,178 @@
+"""Documents to resources and back, in both envelopes and in the form of the store.
+
+`decode` refuses with every fault at once: of the envelope, of the form, and of the content (`validation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from meshmeter.errors import InvalidResource, Violation
+from meshmeter.resources import shape
+from meshmeter.resources.base import Spec
+from meshmeter.resources.envelope import API_VERSION, DISPLAY_NAME, NAMESPACE, OBJECT_NAME, open_envelope
+from meshmeter.resources.faults import Faults
+from meshmeter.resources.kinds import KINDS
+from meshmeter.resources.resource import EPOCH, AnyResource, Meta, Resource
+from meshmeter.resources.validation import violations
+from meshmeter.resources.yaml_documents import Document, Parsed, parse_documents, read_documents
+
+__all__ = [
+    "Document",
+    "Parsed",
+    "decode",
+    "decode_all",
+    "from_stored",
+    "parse_documents",
+    "read_documents",
+    "to_kubernetes",
+    "to_stored",
+    "to_universal",
+]
+
+
+def decode(document: Mapping[str, Any], *, where: str = "") -> AnyResource:
+    """The valid resource that a document of either envelope describes, without defaults.
+
+    Raises InvalidResource with all faults; their fields are paths in the document after the prefix `where`,
+    e.g. `documents[3].`.
+    """
+    faults = Faults()
+    resource = _decode(document, faults)
+    if resource is None or faults.violations:
+        raise InvalidResource(_prefixed(faults.violations, where))
+    return resource
+
+
+def decode_all(parsed: Parsed) -> list[AnyResource]:
+    """The resources of a text. Raises InvalidResource with the faults of all its documents, unreadable ones
+    included.
+
+    Fields are prefixed with origin and line: `mesh.yaml:12: spec.metrics.backends[0].type`.
+    """
+    faults = list(parsed.faults)
+    resources = []
+    for document in parsed.documents:
+        try:
+            resources.append(decode(document.data, where=f"{document.origin}:{document.line}: "))
+        except InvalidResource as refused:
+            faults += refused.violations
+    if faults:
+        raise InvalidResource(faults)
+    return resources
+
+
+def to_universal(resource: AnyResource) -> dict[str, Any]:
+    """The Universal form, with times, as the resource API returns it."""
+    meta = resource.meta
+    head: dict[str, Any] = {"type": resource.kind}
+    if KINDS[resource.kind].mesh_scoped:
+        head["mesh"] = meta.mesh
+    head |= {
+        "name": meta.name,
+        "creationTime": _time(meta.creation_time),
+        "modificationTime": _time(meta.modification_time),
+    }
+    if meta.labels:
+        head["labels"] = dict(meta.labels)
+    return head | _dump(resource.spec)
+
+
+def to_kubernetes(resource: AnyResource) -> dict[str, Any]:
+    """The Kubernetes object. A Dataplane without a namespace stays without one."""
+    meta = resource.meta
+    name = meta.name_extensions.get(OBJECT_NAME) or meta.name
+    metadata: dict[str, Any] = {"name": name}
+    if namespace := meta.name_extensions.get(NAMESPACE):
+        metadata["namespace"] = namespace
+    if meta.labels:
+        metadata["labels"] = dict(meta.labels)
+    metadata["annotations"] = {DISPLAY_NAME: name, **meta.annotations}
+    head: dict[str, Any] = {"apiVersion": API_VERSION, "kind": resource.kind}
+    if KINDS[resource.kind].mesh_scoped:
+        head["mesh"] = meta.mesh
+    head["metadata"] = metadata
+    spec = _dump(resource.spec)
+    return head | ({"spec": spec} if spec else {})
+
+
+def to_stored(resource: AnyResource) -> dict[str, Any]:
+    """Everything of a resource as plain JSON; `from_stored` gives an equal one."""
+    meta = resource.meta
+    return {
+        "kind": resource.kind,
+        "name": meta.name,
+        "mesh": meta.mesh,
+        "labels": dict(meta.labels),
+        "annotations": dict(meta.annotations),
+        "nameExtensions": dict(meta.name_extensions),
+        "version": meta.version,
+        "creationTime": meta.creation_time.isoformat(),
+        "modificationTime": meta.modification_time.isoformat(),
+        "spec": _dump(resource.spec),
+    }
+
+
+def from_stored(stored: Mapping[str, Any]) -> AnyResource:
+    """The resource that was stored. Fields of a newer version of the program are ignored, and nothing is
+    validated.
+
+    Raises InvalidResource if it is not the work of `to_stored`.
+    """
+    kind = KINDS.get(stored.get("kind", ""))
+    if kind is None:
+        raise InvalidResource([Violation("kind", f"unknown kind {shape.show(stored.get('kind'))}")])
+    faults = Faults()
+    spec = shape.conform(kind.spec, stored.get("spec", {}), "spec", faults, ignore_unknown=True)
+    if faults.violations:
+        raise InvalidResource(faults.violations, f"stored {kind.name} cannot be read")
+    try:
+        meta = Meta(
+            name=stored["name"],
+            mesh=stored["mesh"],
+            labels=stored.get("labels", {}),
+            annotations=stored.get("annotations", {}),
+            name_extensions=stored.get("nameExtensions", {}),
+            version=stored.get("version", 0),
+            creation_time=_read_time(stored.get("creationTime")),
+            modification_time=_read_time(stored.get("modificationTime")),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise InvalidResource([Violation("", f"metadata is unreadable: {error}")]) from error
+    return Resource(kind.name, meta, kind.spec.model_validate(spec))
+
+
+def _decode(document: object, faults: Faults) -> AnyResource | None:
+    if not isinstance(document, Mapping):
+        faults.add("", f"a document must be a mapping with type, name and so on, not {shape.show(document)}")
+        return None
+    envelope = open_envelope(document, faults)
+    if envelope is None:
+        return None
+    spec = envelope.kind.spec.model_validate(envelope.spec)
+    resource = Resource(envelope.kind.name, envelope.meta, spec)
+    found = (Violation(envelope.place(v.field), v.reason) for v in violations(resource))
+    faults.add_content(found)
+    return resource
+
+
+def _prefixed(found: Iterable[Violation], where: str) -> list[Violation]:
+    whole = where.rstrip(". :")
+    return [Violation(f"{where}{v.field}" if v.field else whole, v.reason) for v in found]
+
+
+def _dump(spec: Spec) -> dict[str, Any]:
+    """What the user has set: fields that are None are left out, empty messages stay."""
+    return spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _time(moment: datetime) -> str:
+    """RFC 3339 in UTC, with as much of a fraction as there is."""
+    text = moment.astimezone(UTC).isoformat() if moment != EPOCH else EPOCH.isoformat()
+    return text.replace("+00:00", "Z")
+
+
+def _read_time(text: str | None) -> datetime:
+    return datetime.fromisoformat(text) if text else EPOCH

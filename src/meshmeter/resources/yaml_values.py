@@ -1,0 +1,206 @@
+"""One YAML document turned into plain JSON values, from the parser's events.
+
+YAML 1.1 as PyYAML resolves it, but: dates stay strings, tags other than those of plain JSON are refused,
+keys are strings and occur once, nesting and the growth through aliases are limited. Faults carry line and
+column.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from yaml.constructor import ConstructorError, SafeConstructor
+
+DEEPEST = 64
+"""Levels of nesting."""
+MOST_ALIASED_VALUES = 10_000
+"""Values that a document may gain by repeating anchored parts through aliases."""
+_LONGEST_NUMBER = 64
+
+_TAG = "tag:yaml.org,2002:"
+_SAME_AS_STRING = frozenset(_TAG + name for name in ("str", "timestamp", "value"))
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of the text. Line and column count from 1; 0 if unknown."""
+
+    line: int
+    column: int
+    reason: str
+
+
+class _Refused(Exception):
+    """The document cannot be read further."""
+
+    def __init__(self, mark: Any, reason: str):
+        self.fault = Fault(mark.line + 1, mark.column + 1, reason) if mark else Fault(0, 0, reason)
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    content: Any
+    size: int
+    """Number of values in it, itself included, with aliases expanded."""
+    mark: Any
+    """Where it begins."""
+    merges: bool = False
+    """True for the plain key `<<`."""
+
+
+def read_value(text: str) -> tuple[Any, list[Fault]]:
+    """The one value in `text` (None if there is none) and its faults; with faults the value is not to be
+    used."""
+    reader = _Reader(yaml.CSafeLoader(text))
+    try:
+        return reader.document(), reader.faults
+    except _Refused as refused:
+        return None, [*reader.faults, refused.fault]
+    except yaml.MarkedYAMLError as error:
+        return None, [*reader.faults, _syntax_fault(error)]
+    except yaml.YAMLError as error:
+        return None, [*reader.faults, Fault(0, 0, f"is not valid YAML: {str(error).splitlines()[0]}")]
+    finally:
+        reader.loader.dispose()
+
+
+def _syntax_fault(error: yaml.MarkedYAMLError) -> Fault:
+    reason = ", ".join(part for part in (error.problem, error.context) if part)
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return Fault(0, 0, f"is not valid YAML: {reason}")
+    return Fault(mark.line + 1, mark.column + 1, f"is not valid YAML: {reason}")
+
+
+class _Reader:
+    """Reads the events of one document. Used once."""
+
+    def __init__(self, loader: yaml.CSafeLoader):
+        self.loader: Any = loader
+        # Typed loosely: the stubs know neither events nor `resolve` of the C loader.
+        self.faults: list[Fault] = []
+        self._numbers = SafeConstructor()
+        self._anchors: dict[str, _Value | None] = {}
+        """None while the anchored part itself is still being read."""
+        self._aliased = 0
+
+    def document(self) -> Any:
+        self.loader.get_event()
+        if self.loader.check_event(yaml.StreamEndEvent):
+            return None
+        self.loader.get_event()
+        value = self._value(self.loader.get_event(), 0)
+        self.loader.get_event()
+        if not self.loader.check_event(yaml.StreamEndEvent):
+            raise _Refused(self.loader.get_event().start_mark, "more follows after the end of the document")
+        return value.content
+
+    def _value(self, event: Any, depth: int) -> _Value:
+        mark = event.start_mark
+        if depth > DEEPEST:
+            raise _Refused(mark, f"is nested more than {DEEPEST} levels deep")
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        if isinstance(event, yaml.ScalarEvent):
+            value = self._scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._refuse_tag(event, "seq")
+            items = [self._value(inner, depth + 1) for inner in self._until(yaml.SequenceEndEvent)]
+            value = _Value([i.content for i in items], 1 + sum(i.size for i in items), mark)
+        else:
+            self._refuse_tag(event, "map")
+            value = self._mapping(mark, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value
+        return value
+
+    def _until(self, end: type[Any]) -> Iterator[Any]:
+        while not isinstance(event := self.loader.get_event(), end):
+            yield event
+
+    def _alias(self, event: Any) -> _Value:
+        if event.anchor not in self._anchors:
+            raise _Refused(event.start_mark, f'alias "{event.anchor[:64]}" refers to nothing')
+        value = self._anchors[event.anchor]
+        if value is None:
+            raise _Refused(event.start_mark, f'alias "{event.anchor[:64]}" refers to a part that it is in')
+        self._aliased += value.size
+        if self._aliased > MOST_ALIASED_VALUES:
+            reason = f"aliases repeat more than {MOST_ALIASED_VALUES} values: write the document out"
+            raise _Refused(event.start_mark, reason)
+        return _Value(value.content, value.size, event.start_mark)
+
+    def _mapping(self, mark: Any, depth: int) -> _Value:
+        content: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        lines: dict[str, int] = {}
+        size = 1
+        for event in self._until(yaml.MappingEndEvent):
+            name = self._value(event, depth + 1)
+            value = self._value(self.loader.get_event(), depth + 1)
+            size += 1 + value.size
+            if name.merges:
+                self._merge(merged, value)
+            elif not isinstance(name.content, str):
+                self._fault(name.mark, "keys must be strings: write this one in quotes")
+            elif name.content in lines:
+                first = lines[name.content]
+                self._fault(name.mark, f'duplicate key "{name.content[:64]}", first given in line {first}')
+            else:
+                lines[name.content] = name.mark.line + 1
+                content[name.content] = value.content
+        return _Value({**merged, **content}, size, mark)
+
+    def _merge(self, merged: dict[str, Any], value: _Value) -> None:
+        """Earlier mappings win over later ones, as the YAML merge key says."""
+        for source in value.content if isinstance(value.content, list) else [value.content]:
+            if not isinstance(source, dict):
+                self._fault(value.mark, "<< must refer to a mapping, or a list of mappings")
+                return
+            for name, content in source.items():
+                merged.setdefault(name, content)
+
+    def _scalar(self, event: Any) -> _Value:
+        tag, text, mark = event.tag, event.value, event.start_mark
+        if tag is None or tag == "!":
+            tag = self.loader.resolve(yaml.ScalarNode, text, event.implicit)
+        if tag == _TAG + "merge":
+            return _Value("<<", 1, mark, merges=True)
+        if tag in _SAME_AS_STRING:
+            return _Value(text, 1, mark)
+        if tag == _TAG + "null":
+            return _Value(None, 1, mark)
+        try:
+            return _Value(self._plain(tag, text, event), 1, mark)
+        except (ValueError, OverflowError, KeyError, IndexError, ConstructorError):
+            raise _Refused(mark, f'"{text[:40]}" is not a usable {tag.removeprefix(_TAG)[:40]}') from None
+
+    def _plain(self, tag: str, text: str, event: Any) -> Any:
+        node = yaml.ScalarNode(tag, text)
+        if tag == _TAG + "bool":
+            return self._numbers.construct_yaml_bool(node)
+        if tag not in (_TAG + "int", _TAG + "float"):
+            self._refuse_tag(event, "str")
+        if len(text) > _LONGEST_NUMBER:
+            raise ValueError
+        if tag == _TAG + "int":
+            return self._numbers.construct_yaml_int(node)
+        number = self._numbers.construct_yaml_float(node)
+        if not math.isfinite(number):
+            raise ValueError
+        return number
+
+    def _refuse_tag(self, event: Any, plain: str) -> None:
+        if event.tag not in (None, "!", _TAG + plain):
+            raise _Refused(event.start_mark, f'tag "{event.tag[:64]}" is not supported')
+
+    def _fault(self, mark: Any, reason: str) -> None:
+        if len(self.faults) < 100:
+            self.faults.append(Fault(mark.line + 1, mark.column + 1, reason))
