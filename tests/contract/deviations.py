@@ -1,6 +1,62 @@
 """Where meshmeter goes its own way, as rules over cases.
 
-Each rule is named after its row of deviations.md and turns what a vector expects from the reference implementation
-into what must hold here. Rules look at the content of a case, never at its name, so another tree of the same shape
-runs unchanged.
+Each rule is named after its row of deviations.md and turns what a vector expects from the reference
+implementation into what must hold here. Rules look at the content of a case, never at its name, so another
+tree of the same shape runs unchanged.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+# Effective metrics, permissions, discovery
+
+
+def d1_d3_entries_merged_field_by_field(data: dict[str, Any]) -> dict[str, Any] | None:
+    """D1, D3: an entry of the Dataplane does not replace the Mesh's of that name, its fields override; path
+    `/metrics`."""
+    expected = data["expected"]
+    if not expected or "aggregate" not in expected:
+        return expected  # type: ignore[no-any-return]  # YAML
+    mesh = data["mesh"]["metrics"]
+    backend = next(b for b in mesh["backends"] if b["name"] == mesh["enabledBackend"])
+    below = {entry["name"]: entry for entry in backend.get("conf", {}).get("aggregate", ())}
+    entries = [{"path": "/metrics"} | below.get(entry["name"], {}) | entry for entry in expected["aggregate"]]
+    return expected | {"aggregate": entries}
+
+
+def d6_known_fields(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
+    """D6: old keys (`interface`, `service`) that the reference ignores would be refused, so they leave
+    first."""
+    fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+    return {key: _known(fields[key], value) for key, value in data.items() if key in fields}
+
+
+def _known(annotation: Any, value: Any) -> Any:
+    nested = next((t for t in _types(annotation) if issubclass(t, BaseModel)), None)
+    if nested is None:
+        return value
+    if isinstance(value, list):
+        return [d6_known_fields(nested, item) for item in value]
+    return d6_known_fields(nested, value) if isinstance(value, Mapping) else value
+
+
+def _types(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _types(argument)
+
+
+def out_of_scope(data: dict[str, Any]) -> str | None:
+    """Why a case is about something that meshmeter does not have; None for all others."""
+    for policy in data.get("meshMetrics") or ():
+        backends = policy["spec"].get("default", {}).get("backends") or ()
+        if any(backend["type"] == "Prometheus" for backend in backends):
+            return "MeshMetric is not a kind of resource here (D22 says how it would coexist)"
+    if data.get("kind") == "parse-any":
+        return "discovery is JSON over HTTP only, there are no Any messages with protobuf bytes"
+    return None
