@@ -7,12 +7,14 @@ the IPv4 address it stands for, so that `::ffff:169.254.169.254` is no way aroun
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
 
+@lru_cache(maxsize=4096)
 def parse_ip(text: str) -> IPAddress | None:
     """The IP address, IPv4-mapped ones unwrapped; None for a host name or anything else."""
     try:

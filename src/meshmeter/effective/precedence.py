@@ -82,7 +82,7 @@ def builtin(value: T) -> Sourced[T]:
 def resolve(default: Sourced[T], written: Iterable[Sourced[T] | None]) -> Sourced[T]:
     """The highest of the layers that say something, `written` being lowest first."""
     *below, top = [default, *(value for value in written if value is not None)]
-    return replace(top, overrode=tuple(reversed(below)))
+    return Sourced(top.value, top.origin, tuple(reversed(below))) if below else top
 
 
 def unite(default: Sourced[Mapping[str, str]], layers: Iterable[ConfLayer]) -> Sourced[Mapping[str, str]]:
