@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -15,11 +16,15 @@ import aiohttp
 from aiohttp import web
 
 from contract.conformance import Case, vectors
-from contract.test_mads_assignments import snapshot
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
-from meshmeter.mads.assignments import AssignmentSnapshot
+from meshmeter.effective.metrics import effective_metrics
+from meshmeter.mads.assignments import AssignmentSnapshot, build_assignment, build_snapshot
 from meshmeter.mads.durations import parse_duration
+from meshmeter.resources.codec import decode
+from meshmeter.resources.defaults import with_defaults
+from meshmeter.store.base import Contents, Put
+from meshmeter.store.sqlite import SqliteStore
 
 
 @dataclass(frozen=True)
@@ -30,25 +35,32 @@ class Answer:
 
 
 class Scenario:
-    """A server, what is stored, and the requests that are open."""
+    """A store, the server over it, and the requests that are open."""
 
-    def __init__(self, resources: list[dict[str, Any]], server: Mapping[str, str]):
-        self._resources = list(resources)
+    def __init__(self, store: SqliteStore, server: Mapping[str, str]):
+        self._store = store
         self._server = server
-        self._published: Published[AssignmentSnapshot] = Published(self._compile())
+        self._published: Published[AssignmentSnapshot] = Published(build_snapshot(()))
         self._saved: dict[str, str] = {}
         self._open: dict[str, asyncio.Task[Answer]] = {}
 
-    def _compile(self) -> AssignmentSnapshot:
-        kinds: dict[str, list[dict[str, Any]]] = {"Mesh": [], "Dataplane": []}
-        for document in self._resources:
-            kinds[document["type"]].append(document)
-        return snapshot({"meshes": kinds["Mesh"], "dataplanes": kinds["Dataplane"]})
-
-    async def run(self, steps: list[dict[str, Any]]) -> None:
+    async def run(self, resources: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
+        for document in resources:
+            await self._create(document)
+        contents = await self._store.contents()
+        self._published.set(compiled(contents))
         async with self._client() as client, asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(self._follow(contents.revision))
             for step in steps:
                 await self._step(step, client, tasks)
+            following.cancel()
+
+    async def _create(self, document: dict[str, Any]) -> None:
+        await self._store.commit([Put(with_defaults(decode(document)), expected_version=0)])
+
+    async def _follow(self, revision: int) -> None:
+        async for _ in self._store.watch(revision):
+            self._published.set(compiled(await self._store.contents()))
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -73,8 +85,7 @@ class Scenario:
             else:
                 self._check(await sending, step)
         elif "create" in step:
-            self._resources.append(step["create"])
-            self._published.set(self._compile())
+            await self._create(step["create"])
         elif "sleep" in step:
             await asyncio.sleep(parse_duration(step["sleep"]))
         elif "stillPending" in step:
@@ -125,6 +136,18 @@ class Scenario:
                 self._match(item[name], inner)
 
 
+def compiled(contents: Contents) -> AssignmentSnapshot:
+    """The assignments of everything that is stored."""
+    meshes = {r.name: r for r in contents.resources if r.kind == "Mesh"}
+    dataplanes = [r for r in contents.resources if r.kind == "Dataplane"]
+    built = [build_assignment(d, effective_metrics(meshes[d.mesh], d)) for d in dataplanes]
+    return build_snapshot(assignment for assignment in built if assignment is not None)
+
+
 @vectors("mads-http", "scenario")
-async def test_scenario(case: Case) -> None:
-    await Scenario(case.data["resources"], case.data["server"]).run(case.data["steps"])
+async def test_scenario(case: Case, tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "meshmeter.db")
+    try:
+        await Scenario(store, case.data["server"]).run(case.data["resources"], case.data["steps"])
+    finally:
+        await store.close()

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from meshmeter.controlplane import sd_api
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.sd_api import (
     DISCOVERY_PATH,
@@ -133,6 +134,12 @@ async def test_the_known_version_is_not_modified(timeout: str) -> None:
 async def test_the_server_says_how_long_to_wait_when_the_client_does_not() -> None:
     async with served("default/a", default_fetch_timeout=0.01) as api:
         assert await api.poll(api.published.value.version) == (304, None)
+
+
+async def test_no_poll_waits_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sd_api, "MAX_WAIT", 0.01)
+    async with served("default/a") as api:
+        assert await api.poll(api.published.value.version, "1d") == (304, None)
 
 
 async def test_every_waiting_poll_wakes_on_a_change() -> None:
