@@ -46,7 +46,9 @@ def compile_proxy(
     allowed_networks: Sequence[IPv4Network | IPv6Network] = (),
 ) -> CompiledProxy:
     """The projections of one Dataplane. `proxy` is what its agent told of itself, None if it never connected."""
-    effective = effective_metrics(view.mesh, dataplane, allowed_networks=allowed_networks)
+    effective = effective_metrics(
+        view.mesh, dataplane, allowed_networks=allowed_networks, permissions=view.permissions
+    )
     return CompiledProxy(
         dataplane=dataplane,
         effective=effective,
