@@ -1,4 +1,4 @@
-"""SnapshotCache: the current snapshot of every proxy, and who wants to know when it changes."""
+"""SnapshotCache: the latest snapshot of each proxy, and who wants to know of the next one."""
 
 from __future__ import annotations
 
@@ -6,40 +6,44 @@ from collections.abc import Callable
 
 from meshmeter.xds.snapshot import Snapshot
 
-Watcher = Callable[[], None]
+Wake = Callable[[], None]
 
 
 class SnapshotCache:
-    """Snapshots by mesh and name of the proxy. Not thread-safe; watchers are called by whoever sets."""
+    """By mesh and name. Not thread-safe: set and watched on one event loop."""
 
     def __init__(self) -> None:
         self._snapshots: dict[tuple[str, str], Snapshot] = {}
-        self._watchers: dict[tuple[str, str], set[Watcher]] = {}
+        self._watchers: dict[tuple[str, str], list[Wake]] = {}
 
     def get(self, mesh: str, name: str) -> Snapshot | None:
+        """The latest snapshot; None if the proxy has none (yet): it is then to wait."""
         return self._snapshots.get((mesh, name))
 
     def set(self, mesh: str, name: str, snapshot: Snapshot) -> None:
-        """Replace the proxy's snapshot; watchers hear of it if it differs."""
-        key = (mesh, name)
-        if self._snapshots.get(key) != snapshot:
-            self._snapshots[key] = snapshot
-            for watcher in tuple(self._watchers.get(key, ())):
-                watcher()
+        """Replace the snapshot. Watchers are woken unless it has the same content as before."""
+        before = self._snapshots.get((mesh, name))
+        self._snapshots[mesh, name] = snapshot
+        if before is None or before.versions != snapshot.versions:
+            self._wake(mesh, name)
 
     def clear(self, mesh: str, name: str) -> None:
-        """Forget the snapshot. Streams keep what they have sent: a proxy without configuration serves its last."""
+        """Forget the snapshot. A connected proxy keeps what it has."""
         self._snapshots.pop((mesh, name), None)
 
-    def watch(self, mesh: str, name: str, watcher: Watcher) -> Callable[[], None]:
-        """Have `watcher` called after each change; the result ends that."""
-        key = (mesh, name)
-        self._watchers.setdefault(key, set()).add(watcher)
+    def watch(self, mesh: str, name: str, wake: Wake) -> Callable[[], None]:
+        """Call `wake`, which must neither block nor raise, after every change; what is returned ends that."""
+        watchers = self._watchers.setdefault((mesh, name), [])
+        watchers.append(wake)
 
         def stop() -> None:
-            watchers = self._watchers.get(key, set())
-            watchers.discard(watcher)
-            if not watchers:
-                self._watchers.pop(key, None)
+            if wake in watchers:
+                watchers.remove(wake)
+            if not watchers and self._watchers.get((mesh, name)) is watchers:
+                del self._watchers[mesh, name]
 
         return stop
+
+    def _wake(self, mesh: str, name: str) -> None:
+        for wake in tuple(self._watchers.get((mesh, name), ())):
+            wake()

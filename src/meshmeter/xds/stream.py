@@ -1,137 +1,144 @@
-"""DeltaStream: one ADS stream as a state machine, without any transport.
+"""DeltaStream: one delta ADS stream as a state machine without I/O.
 
-Two rules. Everything that decides what is sent lives here and in `subscription`; and nothing here knows what a
-resource means.
+Feed it what happens and perform what it returns, in order:
 
-`receive` takes a request, `update` a new snapshot, `retry` a moment to try refused resources again; each returns the
-responses to send, in order. Clusters go before endpoints, secrets, listeners and routes, so that what is referred to is
-there first; clusters that are no longer wanted are removed last.
+    receive(request)     a message of the proxy arrived
+    update(snapshot)     the proxy is to have this now
+    retry()              some time has passed since `Refused`
+
+Rules:
+
+ 1. Nothing is sent before the first snapshot, and nothing of a type before the proxy asked for that type.
+ 2. The first response of a wildcard type is sent even if it is empty: Envoy waits for it before it is ready.
+    A name that does not exist gets no answer until it does.
+ 3. Order of sending: clusters, endpoints, listeners, routes, secrets. Listeners and routes wait while a
+    cluster that they may refer to cannot be sent yet.
+ 4. Make before break: a resource is taken away only when all types that may refer to it are acknowledged as
+    they are to be (`types.REFERRERS`). A refused listener thus keeps the clusters it uses.
+ 5. One response per type is under way. Its answer is recognised by the nonce; other nonces are stale and say
+    nothing.
+ 6. A name that is subscribed to is answered, also when the proxy had it: after a listener changes, Envoy asks
+    again for a secret it already has and holds the listener back until it comes.
+ 7. A refused version does not count as delivered. It is not repeated by itself, because Envoy would refuse it
+    at once; `retry` repeats it, and so does an update that changes it.
+ 8. On reconnect the proxy reports what it has (initial_resource_versions); it gets the difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 
-from meshmeter.xds.snapshot import CLUSTER, TYPES, Snapshot, XdsResource
+from meshmeter.xds.messages import Request, Response
+from meshmeter.xds.snapshot import Snapshot
 from meshmeter.xds.subscription import Subscription
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a DeltaDiscoveryRequest says, apart from the node."""
-
-    type_url: str
-    subscribe: tuple[str, ...] = ()
-    unsubscribe: tuple[str, ...] = ()
-    initial_versions: Mapping[str, str] | None = None
-    nonce: str = ""
-    error: str | None = None
-    """Message of a refusal (NACK)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What a DeltaDiscoveryResponse says."""
-
-    type_url: str
-    nonce: str
-    version: str
-    """Version of the whole type, for people."""
-    resources: tuple[XdsResource, ...] = ()
-    removed: tuple[str, ...] = ()
+from meshmeter.xds.types import ORDER, REFERRED, REFERRERS, WILDCARD
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
+    """The proxy has taken over a response of this type."""
+
     type_url: str
     version: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
+    """The proxy has refused a response of this type: call `retry` after a while."""
+
     type_url: str
     message: str
+    """In the proxy's own words."""
+
+
+Output = Response | Acknowledged | Refused
 
 
 class DeltaStream:
-    """The state of one stream. `outcome` tells what the last request said about an earlier response."""
+    """State of one stream. Not thread-safe."""
 
     def __init__(self) -> None:
         self._subscriptions: dict[str, Subscription] = {}
-        self._in_flight: dict[str, Response] = {}
         self._snapshot: Snapshot | None = None
-        self._nonces = count(1)
-        self.outcome: Acknowledged | Refused | None = None
-
-    def receive(self, request: Request) -> list[Response]:
-        """Take a request; what to send now. A nonce that is not known says nothing and is ignored."""
-        self.outcome = None
-        subscription = self._subscriptions.get(request.type_url)
-        if subscription is None:
-            if request.type_url not in TYPES:
-                return []
-            subscription = self._subscriptions[request.type_url] = Subscription()
-        about = self._in_flight.pop(request.nonce, None)
-        if about is not None and about.type_url == request.type_url:
-            versions = {resource.name: resource.version for resource in about.resources}
-            if request.error is None:
-                subscription.accept(versions)
-                self.outcome = Acknowledged(request.type_url, about.version)
-            else:
-                subscription.refuse(versions)
-                self.outcome = Refused(request.type_url, request.error)
-        if not request.nonce or request.subscribe or request.unsubscribe:
-            subscription.ask(request.subscribe, request.unsubscribe, request.initial_versions or {})
-            return self._respond([request.type_url])
-        return []
-
-    def update(self, snapshot: Snapshot) -> list[Response]:
-        """Take a new snapshot; what to send now."""
-        self._snapshot = snapshot
-        return self._respond(TYPES)
-
-    def retry(self) -> list[Response]:
-        """Send what was refused once more: what stood in its way may be gone."""
-        again = [type_url for type_url, sub in self._subscriptions.items() if sub.retry()]
-        return self._respond([type_url for type_url in TYPES if type_url in again])
+        self._responses = 0
 
     @property
-    def has_refused(self) -> bool:
-        """Whether the client lacks something because it refused it."""
+    def refusing(self) -> bool:
+        """Whether something is held back that the proxy refused."""
         return any(subscription.refused for subscription in self._subscriptions.values())
 
-    def _respond(self, type_urls: tuple[str, ...] | list[str]) -> list[Response]:
+    def receive(self, request: Request) -> list[Output]:
+        """A message of the proxy. Raises ProtocolError if the stream cannot go on.
+
+        Types that this server does not have are ignored.
+        """
+        if request.type_url not in ORDER:
+            return []
+        outputs: list[Output] = []
+        subscription = self._subscriptions.get(request.type_url)
+        if subscription is None:
+            self._subscriptions[request.type_url] = Subscription.begin(
+                subscribe=request.subscribe,
+                initial_versions=request.initial_versions,
+                may_be_implicit=request.type_url in WILDCARD,
+            )
+        else:
+            answered = subscription.answer(request.nonce, refused=request.error is not None)
+            if answered is not None:
+                outputs.append(
+                    Acknowledged(request.type_url, answered.version)
+                    if request.error is None
+                    else Refused(request.type_url, request.error)
+                )
+            subscription.change(subscribe=request.subscribe, unsubscribe=request.unsubscribe)
+        return outputs + self._send()
+
+    def update(self, snapshot: Snapshot) -> list[Output]:
+        """What the proxy is to have from now on."""
+        self._snapshot = snapshot
+        return self._send()
+
+    def retry(self) -> list[Output]:
+        """Offer what was refused once more."""
+        for subscription in self._subscriptions.values():
+            subscription.forgive()
+        return self._send()
+
+    def _send(self) -> list[Output]:
         if self._snapshot is None:
             return []
-        responses = []
-        late: list[Response] = []
-        for type_url in type_urls:
+        responses: list[Output] = []
+        for type_url in ORDER:
             subscription = self._subscriptions.get(type_url)
-            if subscription is None:
+            if subscription is None or subscription.under_way or self._has_to_wait(type_url):
                 continue
-            wanted = self._snapshot.of_type(type_url)
-            changed, removed = subscription.changed(wanted), subscription.removed(wanted)
-            if type_url == CLUSTER and removed and len(type_urls) > 1:
-                # A cluster must outlive the listeners and routes that point at it.
-                late.append(self._send(type_url, subscription, [], removed))
-                removed = []
-            if changed or removed or (subscription.must_answer() and not late):
-                responses.append(self._send(type_url, subscription, changed, removed))
-        return responses + late
+            resources = self._snapshot.of(type_url)
+            additions = subscription.additions(resources)
+            removals = subscription.removals(resources) if self._may_remove(type_url) else ()
+            awaited = subscription.wildcard and not subscription.answered
+            if additions or removals or awaited:
+                self._responses += 1
+                response = Response(
+                    type_url, str(self._responses), self._snapshot.versions[type_url], additions, removals
+                )
+                subscription.sent(response)
+                responses.append(response)
+        return responses
 
-    def _send(
-        self, type_url: str, subscription: Subscription, changed: list[XdsResource], removed: list[str]
-    ) -> Response:
+    def _has_to_wait(self, type_url: str) -> bool:
+        """Whether something that this type may refer to cannot be sent yet (rule 3)."""
         assert self._snapshot is not None
-        subscription.give(changed, removed)
-        response = Response(
-            type_url,
-            str(next(self._nonces)),
-            self._snapshot.version(type_url),
-            tuple(changed),
-            tuple(removed),
+        return any(
+            subscription.under_way and subscription.unsent(self._snapshot.of(referred))
+            for referred in REFERRED.get(type_url, ())
+            if (subscription := self._subscriptions.get(referred)) is not None
         )
-        self._in_flight[response.nonce] = response
-        return response
+
+    def _may_remove(self, type_url: str) -> bool:
+        """Whether nothing that the proxy has can refer to resources of this type that are to go (rule 4)."""
+        assert self._snapshot is not None
+        return all(
+            subscription.settled(self._snapshot.of(referrer))
+            for referrer in REFERRERS[type_url]
+            if (subscription := self._subscriptions.get(referrer)) is not None
+        )

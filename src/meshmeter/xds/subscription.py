@@ -1,102 +1,169 @@
-"""Subscription: what one stream asked for of one type, and what it has been given.
+"""Subscription: what one proxy wants and has of one resource type, on one stream.
 
-All rules of delta xDS about a single type live here (Envoy docs, "Incremental xDS"):
-
-* The first request of a type that names nothing, or one that names `*`, subscribes to everything.
-* A name that is subscribed again is answered again, even if nothing changed: Envoy may have forgotten it when the
-  listener that uses it was replaced.
-* A wildcard subscription is answered once even when there is nothing, a named one only when the resource exists.
-* What Envoy refused does not count as given. It is not sent again until it changes or `retry` is called.
-* `initial_resource_versions` says what a reconnecting client still has.
+A name is wanted if it was subscribed to, or any name is (wildcard). A version counts as had once the proxy
+has acknowledged it, and not before. At most one response is under way: what changes meanwhile is sent with
+the next one, so a slow proxy costs no memory and always gets the latest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from meshmeter.xds.snapshot import XdsResource
+from meshmeter.xds.messages import ProtocolError, Response
+from meshmeter.xds.snapshot import Resource
 
-WILDCARD = "*"
+ANY = "*"
+"""The name that subscribes to all resources of a type."""
+
+MAX_NAMES = 100_000
+"""Names that one proxy may subscribe to, or report as had, per type."""
 
 
+@dataclass(slots=True)
+class _UnderWay:
+    response: Response
+    outdated: set[str] = field(default_factory=set)
+    """Names that were subscribed or unsubscribed after it was sent: its acknowledgement says nothing of
+    them."""
+
+
+@dataclass(slots=True)
 class Subscription:
-    """State of one type on one stream."""
+    """State of one type on one stream; mutable, owned by the stream."""
 
-    def __init__(self) -> None:
-        self.wildcard = False
-        self.names: set[str] = set()
-        self.given: dict[str, str] = {}
-        """Name to version of what the client has, or is being sent."""
-        self.refused: dict[str, str] = {}
-        """Name to version of what the client did not accept."""
-        self._asked = False
-        self._answered = False
+    wildcard: bool = False
+    names: set[str] = field(default_factory=set)
+    had: dict[str, str] = field(default_factory=dict)
+    """Name to version, as acknowledged or as reported when the stream began."""
+    refused: dict[str, str | None] = field(default_factory=dict)
+    """Name to the version that the proxy refused, None for a removal; not sent again before `forgive`."""
+    answered: bool = False
+    """Whether any response was sent. A proxy waits for the first one of a wildcard type, even if it is
+    empty."""
+    _under_way: _UnderWay | None = None
 
-    def ask(self, subscribe: Iterable[str], unsubscribe: Iterable[str], initial: Mapping[str, str]) -> None:
-        """Take over the subscription part of a request."""
-        subscribe, unsubscribe = set(subscribe), set(unsubscribe)
-        if not self._asked:
-            self.given.update(initial)
-            if not subscribe:
-                self.wildcard = True
-        self._asked = True
-        if WILDCARD in subscribe:
-            self.wildcard = True
-            subscribe.discard(WILDCARD)
-        if WILDCARD in unsubscribe:
-            self.wildcard = False
-            unsubscribe.discard(WILDCARD)
-        for name in subscribe:
-            self.names.add(name)
-            if name not in initial:
-                self.given.pop(name, None)
-            self.refused.pop(name, None)
+    @classmethod
+    def begin(
+        cls, *, subscribe: Iterable[str], initial_versions: Mapping[str, str], may_be_implicit: bool
+    ) -> Subscription:
+        """The state after the first request of a type.
+
+        `may_be_implicit`: subscribing to nothing subscribes to everything. A reported version is trusted,
+        even of a name that is subscribed in the same request: that is how a proxy reconnects.
+        """
+        names = set(subscribe)
+        new = cls(
+            wildcard=ANY in names or (may_be_implicit and not names),
+            names=names - {ANY},
+            had=dict(initial_versions),
+        )
+        new._check_size()
+        return new
+
+    def change(self, *, subscribe: Iterable[str], unsubscribe: Iterable[str]) -> None:
+        """A later request. A name that is subscribed (again) has to be answered, whatever the proxy had
+        before."""
         for name in unsubscribe:
-            self.names.discard(name)
-            if not self.wildcard:
-                self.given.pop(name, None)
-                self.refused.pop(name, None)
+            if name == ANY:
+                self.wildcard = False
+            else:
+                self.names.discard(name)
+                self._lose(name)
+        for name in subscribe:
+            if name == ANY:
+                self.wildcard = True
+            else:
+                self.names.add(name)
+                self._lose(name)
+        self._check_size()
 
-    def changed(self, resources: Mapping[str, XdsResource]) -> list[XdsResource]:
-        """What the client wants, does not have in this version, and has not refused."""
-        return [
+    def _lose(self, name: str) -> None:
+        self.had.pop(name, None)
+        self.refused.pop(name, None)
+        if self._under_way is not None:
+            self._under_way.outdated.add(name)
+
+    def _check_size(self) -> None:
+        if max(len(self.names), len(self.had)) > MAX_NAMES:
+            raise ProtocolError(f"more than {MAX_NAMES} names of one type")
+
+    # What there is to send
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a response waits for its answer."""
+        return self._under_way is not None
+
+    def wants(self, name: str) -> bool:
+        return self.wildcard or name in self.names
+
+    def missing(self, resources: Mapping[str, Resource]) -> tuple[Resource, ...]:
+        """What the proxy wants and does not have in this version, including what it refused; by name."""
+        return tuple(
             resource
-            for name, resource in resources.items()
-            if (self.wildcard or name in self.names)
-            and self.given.get(name) != resource.version
-            and self.refused.get(name) != resource.version
-        ]
+            for name, resource in sorted(resources.items())
+            if self.wants(name) and self.had.get(name) != resource.version
+        )
 
-    def removed(self, resources: Mapping[str, XdsResource]) -> list[str]:
-        """What the client has and no longer should."""
-        return sorted(name for name in self.given if name not in resources)
+    def superfluous(self, resources: Mapping[str, Resource]) -> tuple[str, ...]:
+        """What the proxy wants and has and is not to have any more, including removals it refused; by
+        name."""
+        return tuple(sorted(name for name in self.had if self.wants(name) and name not in resources))
 
-    def must_answer(self) -> bool:
-        """Whether a wildcard subscription still waits for its first answer."""
-        return self._asked and self.wildcard and not self._answered
+    def additions(self, resources: Mapping[str, Resource]) -> tuple[Resource, ...]:
+        """What is missing and was not refused."""
+        return tuple(r for r in self.missing(resources) if self.refused.get(r.name, "") != r.version)
 
-    def give(self, resources: Iterable[XdsResource], removed: Iterable[str]) -> None:
-        """These are being sent."""
-        self._answered = True
-        for resource in resources:
-            self.given[resource.name] = resource.version
-        for name in removed:
-            self.given.pop(name, None)
-            self.refused.pop(name, None)
+    def unsent(self, resources: Mapping[str, Resource]) -> bool:
+        """Whether some addition is not even part of the response under way."""
+        sent = self._under_way.response.resources if self._under_way else ()
+        versions = {resource.name: resource.version for resource in sent}
+        return any(versions.get(r.name) != r.version for r in self.additions(resources))
 
-    def refuse(self, versions: Mapping[str, str]) -> None:
-        """The client did not accept these."""
-        for name, version in versions.items():
-            if self.given.get(name) == version:
-                del self.given[name]
+    def removals(self, resources: Mapping[str, Resource]) -> tuple[str, ...]:
+        """What is superfluous and whose removal was not refused."""
+        return tuple(n for n in self.superfluous(resources) if self.refused.get(n, "") is not None)
+
+    def settled(self, resources: Mapping[str, Resource]) -> bool:
+        """Whether the proxy has acknowledged exactly these resources."""
+        return not (self.under_way or self.missing(resources) or self.superfluous(resources))
+
+    # What was sent
+
+    def sent(self, response: Response) -> None:
+        """The response is on its way. None other may be."""
+        assert self._under_way is None
+        self._under_way = _UnderWay(response)
+        self.answered = True
+
+    def answer(self, nonce: str, *, refused: bool) -> Response | None:
+        """The proxy answers a response: that response, or None if the nonce is of no response under way.
+
+        A refused response may have been applied in part. None of it counts as had, and all of it is sent
+        again later: what the proxy did apply costs nothing then.
+        """
+        under_way = self._under_way
+        if under_way is None or under_way.response.nonce != nonce:
+            return None
+        self._under_way = None
+        response = under_way.response
+        sent: dict[str, str | None] = {r.name: r.version for r in response.resources}
+        sent |= dict.fromkeys(response.removed)
+        for name, version in sent.items():
+            if name in under_way.outdated:
+                continue
+            if refused:
                 self.refused[name] = version
-
-    def accept(self, versions: Mapping[str, str]) -> None:
-        """The client took these over."""
-        for name in versions:
+                continue
             self.refused.pop(name, None)
+            if version is None:
+                self.had.pop(name, None)
+            else:
+                self.had[name] = version
+        return response
 
-    def retry(self) -> bool:
-        """Count what was refused as never sent; whether there was anything."""
-        refused, self.refused = bool(self.refused), {}
-        return refused
+    def forgive(self) -> None:
+        """Send what was refused once more: the reason may have gone, such as another process holding a
+        port."""
+        self.refused.clear()
