@@ -1,0 +1,299 @@
+"""The composition root of the control plane: everything is made, connected, started and stopped here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
+
+from aiohttp import web
+
+from meshmeter.certs.tokens import check_dataplane, issue
+from meshmeter.controlplane import logs
+from meshmeter.controlplane.auth import Verifier, discovery_access, require_admin
+from meshmeter.controlplane.data_dir import DataDir, open_data_dir
+from meshmeter.controlplane.dataplane_api import DataplaneApi
+from meshmeter.controlplane.diagnostics import diagnostics_app
+from meshmeter.controlplane.discovery_service import DiscoveryService
+from meshmeter.controlplane.explain import Explainer
+from meshmeter.controlplane.proxies import ProxyRegistry
+from meshmeter.controlplane.reconciler import Reconciler
+from meshmeter.controlplane.registration import Registrar, Surroundings, service_tags
+from meshmeter.controlplane.resource_api import resource_app
+from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
+from meshmeter.controlplane.self_metrics import SelfMetrics
+from meshmeter.controlplane.settings import Settings
+from meshmeter.envoy.proxy import ProxyInfo
+from meshmeter.errors import StartupError
+from meshmeter.resources.defaults import allow_all_permission, default_mesh
+from meshmeter.store.base import Put
+from meshmeter.store.sqlite import SqliteStore
+from meshmeter.xds.cache import SnapshotCache
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_SECONDS = 2.0
+"""How long requests in flight may take when the process is told to stop; the whole stop stays under 5 s."""
+
+
+def run(settings: Settings, announce: Callable[[Mapping[str, str]], None]) -> None:
+    """Run until SIGTERM or SIGINT. `announce` is told where the servers listen.
+
+    Raises StartupError or StoreUnavailable if it cannot start.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    asyncio.run(_serve(settings, announce))
+
+
+async def _serve(settings: Settings, announce: Callable[[Mapping[str, str]], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with control_plane(settings) as endpoints:
+        announce(endpoints)
+        await stop.wait()
+        log.info("stopping")
+
+
+@contextlib.asynccontextmanager
+async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
+    """A running control plane; the value says where its servers listen."""
+    async with AsyncExitStack() as stack:
+        directory = open_data_dir(settings.data_dir, _names(settings), now=datetime.now(UTC))
+        sockets = _Sockets(settings.bind, stack)
+        api = sockets.listen("api_port", settings.api_port)
+        dataplane_api = sockets.listen("dataplane_api_port", settings.dataplane_api_port)
+        discovery = sockets.listen("discovery_port", settings.discovery_port)
+        diagnostics = sockets.listen("diagnostics_port", settings.diagnostics_port)
+
+        store = await SqliteStore.open(directory.database)
+        stack.push_async_callback(store.close)
+        if settings.default_mesh and store.revision == 0:
+            await store.commit([Put(default_mesh()), Put(allow_all_permission())])
+
+        metrics = SelfMetrics()
+        registry = ProxyRegistry()
+        cache = SnapshotCache()
+        verifier = Verifier({directory.signing_key.id: directory.signing_key})
+        reconciler = Reconciler(
+            store, cache, allowed_networks=settings.allowed_networks, on_compiled=metrics.reconciled
+        )
+        metrics.watch(
+            connected=registry.connected,
+            revision=lambda: store.revision,
+            snapshot_age=reconciler.age,
+            targets=lambda: len(reconciler.assignments.value.assignments),
+        )
+        tasks = await stack.enter_async_context(_Background())
+        tasks.start(reconciler.run(), "reconciler")
+        await reconciler.ready.wait()
+
+        ads = DiscoveryService(cache, _AdsHooks(verifier, registry, reconciler, metrics))
+        ads_port = await ads.start(
+            settings.bind,
+            settings.ads_port,
+            directory.server.certificate_pem,
+            directory.server.key_pem,
+        )
+        stack.push_async_callback(ads.stop)
+        registrar = Registrar(
+            store,
+            reconciler,
+            registry,
+            Surroundings(
+                ads_port=ads_port,
+                ca_pem=directory.authority.certificate_pem.decode(),
+                zone=settings.zone,
+                deregistration_delay=settings.deregistration_delay,
+            ),
+        )
+        tasks.start(registrar.run(), "registrar")
+
+        apps: list[tuple[socket.socket, web.AppRunner, SSLContext | None]] = [
+            (api, _runner(_resource_app(settings, directory, store, reconciler, registry, verifier)), None),
+            (
+                dataplane_api,
+                _runner(DataplaneApi(registrar, reconciler, registry, verifier.dataplane).app()),
+                _tls(directory),
+            ),
+            (
+                discovery,
+                discovery_runner(
+                    discovery_app(
+                        reconciler.assignments,
+                        default_fetch_timeout=settings.fetch_timeout,
+                        authorize=discovery_access(verifier),
+                    )
+                ),
+                None,
+            ),
+            (
+                diagnostics,
+                _runner(diagnostics_app(metrics.registry, lambda: _unready(reconciler))),
+                None,
+            ),
+        ]
+        for listener, runner, tls in apps:
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.SockSite(runner, listener, ssl_context=tls).start()
+
+        host = _host_for_urls(settings.bind)
+        endpoints = {
+            "api": f"http://{host}:{api.getsockname()[1]}",
+            "dataplane_api": f"https://{host}:{dataplane_api.getsockname()[1]}",
+            "ads": f"{host}:{ads_port}",
+            "discovery": f"http://{host}:{discovery.getsockname()[1]}",
+            "diagnostics": f"http://{host}:{diagnostics.getsockname()[1]}",
+        }
+        directory.write_endpoints(endpoints)
+        stack.callback(directory.remove_endpoints)
+        yield endpoints
+
+
+class _Sockets:
+    """Listening sockets, taken before anything else is done, so that a port in use is told at once."""
+
+    def __init__(self, bind: str, stack: AsyncExitStack):
+        self._bind = bind
+        self._stack = stack
+
+    def listen(self, option: str, port: int) -> socket.socket:
+        """Raises StartupError naming the option."""
+        family = socket.AF_INET6 if ":" in self._bind else socket.AF_INET
+        try:
+            listener = socket.create_server((self._bind, port), family=family, backlog=1024)
+        except OSError as exc:
+            flag = "--" + option.replace("_", "-")
+            raise StartupError(
+                f"cannot listen on {self._bind}:{port}: {exc.strerror}; free the port or choose another with {flag}"
+            ) from exc
+        self._stack.callback(listener.close)
+        return listener
+
+
+class _Background:
+    """Long-running tasks. One that ends by an error stops the process: nothing runs on half."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> _Background:
+        return self
+
+    def start(self, work: object, name: str) -> None:
+        assert asyncio.iscoroutine(work)
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("%s failed, stopping", task.get_name(), exc_info=task.exception())
+            signal.raise_signal(signal.SIGTERM)
+
+    async def __aexit__(self, *_exc: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class _AdsHooks:
+    """What streams mean to the rest of the control plane."""
+
+    def __init__(
+        self, verifier: Verifier, registry: ProxyRegistry, reconciler: Reconciler, metrics: SelfMetrics
+    ):
+        self._verifier = verifier
+        self._registry = registry
+        self._reconciler = reconciler
+        self._metrics = metrics
+
+    def authenticate(self, token: str, mesh: str, name: str) -> None:
+        compiled = self._reconciler.compiled(mesh, name)
+        tags = service_tags(compiled.dataplane.spec) if compiled else None
+        check_dataplane(self._verifier.dataplane(token), mesh, name, tags)
+
+    def on_connected(self, proxy: ProxyInfo) -> None:
+        self._registry.stream_opened(
+            proxy.mesh, proxy.dataplane, proxy.agent_version, proxy.envoy_version
+        )
+        self._reconciler.proxy_connected(proxy)
+
+    def on_disconnected(self, mesh: str, name: str) -> None:
+        self._registry.stream_closed(mesh, name)
+
+    def on_ack(self, mesh: str, name: str, type_url: str, version: str) -> None:
+        self._metrics.acks.labels(type_url.rpartition(".")[2]).inc()
+        self._registry.acknowledged(mesh, name, type_url, version)
+
+    def on_nack(self, mesh: str, name: str, type_url: str, message: str) -> None:
+        self._metrics.nacks.labels(type_url.rpartition(".")[2]).inc()
+        self._registry.refused(mesh, name, type_url, message)
+
+
+def _resource_app(
+    settings: Settings,
+    directory: DataDir,
+    store: SqliteStore,
+    reconciler: Reconciler,
+    registry: ProxyRegistry,
+    verifier: Verifier,
+) -> web.Application:
+    def sign(audience: str, valid_for: timedelta, **claims: object) -> str:
+        return issue(
+            directory.signing_key,
+            audience,
+            token_id=secrets.token_hex(16),
+            now=datetime.now(UTC),
+            valid_for=valid_for,
+            **claims,  # type: ignore[arg-type]  # the resource API has checked them
+        )
+
+    return resource_app(
+        store,
+        authenticate=require_admin(verifier),
+        explainer=Explainer(reconciler, registry),
+        sign=sign,
+        zone=settings.zone,
+        allowed_networks=settings.allowed_networks,
+    )
+
+
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True)
+
+
+def _tls(directory: DataDir) -> SSLContext:
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.minimum_version = TLSVersion.TLSv1_2
+    context.load_cert_chain(directory.path / "server.crt", directory.path / "server.key")
+    return context
+
+
+def _unready(reconciler: Reconciler) -> dict[str, str]:
+    reasons = {}
+    if reconciler.store_is_away:
+        reasons["store"] = f"away, serving what was known {reconciler.age():.0f} s ago"
+    if not reconciler.ready.is_set():
+        reasons["reconciler"] = "has not compiled everything yet"
+    return reasons
+
+
+def _names(settings: Settings) -> tuple[str, ...]:
+    bind = () if settings.bind in ("0.0.0.0", "::", "localhost") else (settings.bind,)
+    return (*bind, *settings.names)
+
+
+def _host_for_urls(bind: str) -> str:
+    """The address that a client on this host uses."""
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)
+    return f"[{local}]" if ":" in local else local
