@@ -17,6 +17,9 @@ from meshmeter.errors import InvalidResource, Violation
 MAX_BYTES = 1 << 20
 """Bytes of a Dataplane file."""
 
+MAX_DEPTH = 64
+"""Levels of nesting. LibYAML composes recursively and takes the process down with it at some ten thousand."""
+
 DEFAULT_MESH = "default"
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -50,8 +53,7 @@ def parse(text: str) -> dict[str, Any]:
     if len(text.encode()) > MAX_BYTES:
         raise _fault("", f"larger than {MAX_BYTES >> 20} MiB")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Loader)):
-            raise _fault("", "anchors and aliases are not allowed")
+        _check_structure(text)
         documents = [d for d in yaml.load_all(text, Loader=_StrictLoader) if d is not None]  # a SafeLoader
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
@@ -86,6 +88,20 @@ def identity(document: dict[str, Any]) -> tuple[str, str]:
     if faults:
         raise InvalidResource(faults, "The Dataplane file is not valid")
     return mesh, str(name)
+
+
+def _check_structure(text: str) -> None:
+    """Refuse, before anything is built, what could become too deep or too large."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise _fault("", "anchors and aliases are not allowed")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _fault("", f"more than {MAX_DEPTH} levels of nesting")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _fault(field: str, reason: str) -> InvalidResource:

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from meshmeter.agent import tether
+
+TETHER = (sys.executable, "-I", "-S", tether.__file__)
+
+
+def test_becomes_the_command_with_the_same_process_id() -> None:
+    command = subprocess.Popen(
+        [*TETHER, str(os.getpid()), "/bin/sh", "-c", "echo $$; exit 7"], stdout=subprocess.PIPE, text=True
+    )
+    output, _ = command.communicate(timeout=20)
+    assert int(output) == command.pid
+    assert command.returncode == 7
+
+
+def test_a_parent_that_is_gone_already_means_no_start(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    done = subprocess.run([*TETHER, "1", "/usr/bin/touch", str(trace)], check=False, timeout=20)
+    assert done.returncode == tether.CANNOT_TETHER
+    assert not trace.exists()
+
+
+def test_a_command_that_cannot_be_executed_is_named() -> None:
+    done = subprocess.run(
+        [*TETHER, str(os.getpid()), "/nowhere/envoy"], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert done.returncode == tether.CANNOT_EXECUTE
+    assert done.stderr == "/nowhere/envoy: No such file or directory\n"
