@@ -33,6 +33,15 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Refusal(MeshmeterError):
+    """An answer that is an error, already worded by a handler; it never leaves the API that raises it."""
+
+    def __init__(self, status: int, title: str, detail: str, violations: Iterable[Violation] = ()):
+        self.status, self.title, self.detail = status, title, detail
+        self.violations = tuple(violations)
+        super().__init__(f"{title}: {detail}")
+
+
 def error_body(status: int, title: str, detail: str, violations: Iterable[Violation] = ()) -> dict[str, Any]:
     """The JSON object of an error."""
     body: dict[str, Any] = {"type": "/std-errors", "status": status, "title": title, "detail": detail}
@@ -53,14 +62,14 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """The response for an error."""
-    return web.json_response(
-        error_body(status, title, detail, violations), status=status, headers=headers
-    )
+    return web.json_response(error_body(status, title, detail, violations), status=status, headers=headers)
 
 
 def response_for(error: MeshmeterError) -> web.Response:
     """The response for one of our exceptions."""
     match error:
+        case Refusal():
+            return error_response(error.status, error.title, error.detail, error.violations)
         case InvalidResource():
             return error_response(400, "Could not process a resource", error.title, error.violations)
         case NotFound():

@@ -11,8 +11,8 @@ from meshmeter.resources.resource import AnyResource
 def with_zone(resource: AnyResource, zone: str) -> AnyResource:
     """The Dataplane with `kuma.io/zone` in the tags of each inbound and of the gateway; others unchanged.
 
-    A control plane speaks for one zone, so its own name wins over a written one. An inbound without tags stays
-    without: it belongs to no service, and a tag alone would make it invalid.
+    A zone that is written stays. An inbound without tags stays without: it belongs to no service, and a tag alone
+    would make it invalid.
     """
     spec = resource.spec
     if not isinstance(spec, DataplaneSpec) or spec.networking is None:
@@ -21,11 +21,11 @@ def with_zone(resource: AnyResource, zone: str) -> AnyResource:
     changes: dict[str, object] = {}
     if networking.inbound is not None:
         changes["inbound"] = tuple(
-            inbound.model_copy(update={"tags": {**inbound.tags, ZONE_TAG: zone}}) if inbound.tags else inbound
+            inbound.model_copy(update={"tags": {ZONE_TAG: zone, **inbound.tags}}) if inbound.tags else inbound
             for inbound in networking.inbound
         )
     if networking.gateway is not None and networking.gateway.tags:
-        tags = {**networking.gateway.tags, ZONE_TAG: zone}
+        tags = {ZONE_TAG: zone, **networking.gateway.tags}
         changes["gateway"] = networking.gateway.model_copy(update={"tags": tags})
     if all(getattr(networking, name) == value for name, value in changes.items()):
         return resource

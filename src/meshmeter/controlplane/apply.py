@@ -1,0 +1,209 @@
+"""Apply: several documents written together, or none of them.
+
+Documents may depend on each other: a Mesh and its Dataplanes can come in one batch, in any order. The answer tells
+for each what happened to it, and for all together how many proxies come out differently.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import yaml
+
+from meshmeter.controlplane.world import World
+from meshmeter.controlplane.writing import change_violations, completed, is_kubernetes, same_content
+from meshmeter.effective.addresses import IPNetwork
+from meshmeter.effective.impact import Impact, impact
+from meshmeter.errors import InvalidResource, MeshNotFound, VersionConflict, Violation
+from meshmeter.resources import codec, mesh
+from meshmeter.resources.kinds import KINDS
+from meshmeter.resources.resource import AnyResource, Key
+from meshmeter.resources.validation import warnings
+from meshmeter.store.base import Put, Store
+
+MOST_DOCUMENTS = 10_000
+
+MOST_VIOLATIONS = 1000
+"""Of one answer; a document may have 200, and ten thousand of those would help nobody."""
+
+ATTEMPTS = 3
+"""How often a batch is prepared anew because something it changes was changed meanwhile."""
+
+
+class Outcome(StrEnum):
+    """What became of one document."""
+
+    CREATED = "Created"
+    UPDATED = "Updated"
+    UNCHANGED = "Unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One document, decoded, and what became of it."""
+
+    resource: AnyResource
+    stored: AnyResource | None
+    """What was there before."""
+    warnings: tuple[Violation, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.stored is None:
+            return Outcome.CREATED
+        return Outcome.UNCHANGED if same_content(self.stored, self.resource) else Outcome.UPDATED
+
+    def diff(self) -> str:
+        """Unified diff of the stored against the new resource, in YAML; empty if nothing changes."""
+        before = _lines(self.stored) if self.stored else []
+        after = _lines(self.resource)
+        old = f"{self.resource.key}, stored" if self.stored else "/dev/null"
+        return "\n".join(difflib.unified_diff(before, after, old, f"{self.resource.key}, new", lineterm=""))
+
+    def to_json(self, *, with_diff: bool) -> dict[str, Any]:
+        key = self.resource.key
+        return {
+            "kind": key.kind,
+            "mesh": key.mesh,
+            "name": key.name,
+            "result": str(self.outcome),
+            "diff": self.diff() if with_diff else "",
+            "warnings": [str(warning) for warning in self.warnings],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The results in the order of the documents, and what they come to."""
+
+    results: tuple[Result, ...]
+    affected: Impact
+
+    def to_json(self, *, with_diff: bool) -> dict[str, Any]:
+        return {
+            "results": [result.to_json(with_diff=with_diff) for result in self.results],
+            "affected": self.affected.to_json(),
+        }
+
+
+def decode_documents(documents: Sequence[object]) -> list[tuple[AnyResource, bool]]:
+    """The resources of a batch, each with whether it came in the Kubernetes form.
+
+    Raises InvalidResource with the faults of all documents, fields prefixed `documents[i].`; a key that occurs twice
+    is a fault that names both places.
+    """
+    faults: list[Violation] = []
+    decoded: list[tuple[AnyResource, bool]] = []
+    first: dict[Key, int] = {}
+    for index, document in enumerate(documents):
+        place = f"documents[{index}]"
+        if not isinstance(document, Mapping):
+            faults.append(Violation(place, "must be an object: a resource with type, name and so on"))
+            continue
+        try:
+            resource = codec.decode(document, where=f"{place}.")
+        except InvalidResource as exc:
+            faults += exc.violations
+            continue
+        other = first.setdefault(resource.key, index)
+        if other != index:
+            faults.append(
+                Violation(f"{place}.name", f"{resource.key} is also in documents[{other}]: keep one")
+            )
+        decoded.append((resource, is_kubernetes(document)))
+    _refuse(faults)
+    return decoded
+
+
+async def apply_resources(
+    store: Store,
+    decoded: Sequence[tuple[AnyResource, bool]],
+    *,
+    zone: str,
+    allowed_networks: Sequence[IPNetwork] = (),
+    dry_run: bool = False,
+) -> Batch:
+    """Write all resources in one transaction, or with `dry_run` only tell what would happen.
+
+    Raises InvalidResource with every resource that may not be written, VersionConflict if something keeps changing
+    underneath, StoreUnavailable.
+    """
+    for attempt in range(ATTEMPTS):
+        contents = (await store.contents()).resources
+        results = _results(decoded, {resource.key: resource for resource in contents}, zone)
+        changed = [result for result in results if result.outcome is not Outcome.UNCHANGED]
+        changed.sort(key=lambda result: _ORDER[result.resource.kind])
+        puts = [Put(r.resource, r.stored.meta.version if r.stored else 0) for r in changed]
+        try:
+            await store.commit(puts, dry_run=dry_run)
+        except (VersionConflict, MeshNotFound):
+            # Somebody wrote between our reading and our writing; what they wrote may change the answer.
+            if attempt == ATTEMPTS - 1:
+                raise
+            continue
+        return Batch(tuple(results), _affected(contents, changed, allowed_networks))
+    raise AssertionError("unreachable")
+
+
+_ORDER = {kind: position for position, kind in enumerate(KINDS)}
+
+
+def _results(
+    decoded: Sequence[tuple[AnyResource, bool]], stored: Mapping[Key, AnyResource], zone: str
+) -> list[Result]:
+    meshes = {key.name for key in stored if key.kind == mesh.KIND}
+    meshes |= {resource.name for resource, _ in decoded if resource.kind == mesh.KIND}
+    faults: list[Violation] = []
+    results = []
+    for index, (resource, kubernetes) in enumerate(decoded):
+        before = stored.get(resource.key)
+        found = change_violations(resource, before)
+        if KINDS[resource.kind].mesh_scoped and resource.mesh not in meshes:
+            found = [Violation("mesh", str(MeshNotFound(resource.mesh)))]
+        faults += (Violation(f"documents[{index}].{v.field}", v.reason) for v in found)
+        new = completed(resource, before, kubernetes=kubernetes, zone=zone)
+        # Warnings are about what the user wrote, not about what the defaults add.
+        results.append(Result(new, before, tuple(warnings(resource))))
+    _refuse(faults)
+    return results
+
+
+def _refuse(faults: Sequence[Violation]) -> None:
+    if len(faults) > MOST_VIOLATIONS:
+        more = Violation("documents", f"and {len(faults) - MOST_VIOLATIONS} more faults")
+        faults = [*faults[:MOST_VIOLATIONS], more]
+    if faults:
+        raise InvalidResource(faults)
+
+
+def _affected(
+    contents: Sequence[AnyResource], changed: Sequence[Result], allowed_networks: Sequence[IPNetwork]
+) -> Impact:
+    """The impact on the meshes that are touched; only their proxies are computed."""
+    by_mesh: defaultdict[str, list[AnyResource]] = defaultdict(list)
+    for result in changed:
+        by_mesh[_mesh_of(result.resource)].append(result.resource)
+    touched = World(r for r in contents if _mesh_of(r) in by_mesh)
+    before = {name: touched.view(name) for name in by_mesh}
+    for result in changed:
+        touched.apply(result.resource.key, result.resource)
+    total = Impact()
+    for name in by_mesh:
+        total += impact(before[name], touched.view(name), allowed_networks=allowed_networks)
+    return total
+
+
+def _mesh_of(resource: AnyResource) -> str:
+    return resource.name if resource.kind == mesh.KIND else resource.mesh
+
+
+def _lines(resource: AnyResource) -> list[str]:
+    document = codec.to_universal(resource)
+    for written_by_us in ("creationTime", "modificationTime"):
+        document.pop(written_by_us, None)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000).splitlines()
