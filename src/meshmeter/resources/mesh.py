@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from meshmeter.resources.base import Model, Spec
 from meshmeter.resources.metrics import PrometheusConf
 
@@ -68,7 +70,7 @@ class MtlsBackend(Model):
     """`builtin` (the control plane makes the authority) or `provided` (`conf` names certificate and key)."""
     dp_cert: DpCert | None = None
     """Certificates of the proxies."""
-    conf: dict[str, Any] | None = None
+    conf: dict[str, Any] | None = Field(default=None, repr=False)
     """Settings of the authority; for `provided`: `cert` and `key`, each with one of `secret`, `file`,
     `inline`, `inlineString`."""
     mode: str | None = None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from meshmeter.errors import InvalidResource, Violation
-from meshmeter.resources.yaml_values import Fault, read_value
+from meshmeter.resources.yaml_values import MOST_FAULTS, Fault, read_value
 
 LARGEST_DOCUMENT = 1024 * 1024
 """Bytes in UTF-8."""
@@ -71,14 +71,18 @@ def read_documents(text: str | bytes, *, origin: str) -> Parsed:
     faults: list[Violation] = []
     index = 0
     for first_line, part in _parts(text):
-        value, found = _read(part)
+        value, found = _read(part, first_line)
         if value is not None or found:
             if not found and not isinstance(value, dict):
                 found = [
-                    Fault(1, 0, f"a document must be a mapping with type, name and so on, not {_name(value)}")
+                    Fault(
+                        first_line,
+                        0,
+                        f"a document must be a mapping with type, name and so on, not {_name(value)}",
+                    )
                 ]
             if found:
-                faults += [_violation(origin, first_line, fault) for fault in found]
+                faults += [_violation(origin, fault) for fault in found]
             else:
                 documents.append(Document(value, origin, index, first_line))
             index += 1
@@ -100,21 +104,23 @@ def _parts(text: str) -> Iterator[tuple[int, str]]:
         begin = cut
 
 
-def _read(text: str) -> tuple[Any, list[Fault]]:
+def _read(text: str, first_line: int) -> tuple[Any, list[Fault]]:
     if len(text) > LARGEST_DOCUMENT or len(text.encode(errors="replace")) > LARGEST_DOCUMENT:
-        return None, [Fault(1, 0, f"a document may not be larger than {LARGEST_DOCUMENT // 1024} KiB")]
+        return None, [
+            Fault(first_line, 0, f"a document may not be larger than {LARGEST_DOCUMENT // 1024} KiB")
+        ]
     bad = _NOT_PRINTABLE.search(text)
     if bad is not None:
-        line = text.count("\n", 0, bad.start()) + 1
+        line = first_line + text.count("\n", 0, bad.start())
         column = bad.start() - text.rfind("\n", 0, bad.start())
         return None, [Fault(line, column, f"character U+{ord(bad[0]):04X} is not allowed")]
-    value, faults = read_value(text)
+    value, faults = read_value(text, first_line=first_line)
     if value is None and faults and text.startswith("{"):
-        return _read_json(text) or (None, faults)
+        return _read_json(text, first_line) or (None, faults)
     return value, faults
 
 
-def _read_json(text: str) -> tuple[Any, list[Fault]] | None:
+def _read_json(text: str, first_line: int) -> tuple[Any, list[Fault]] | None:
     """The value and its faults, or None if the text is no JSON either."""
     duplicates: list[str] = []
 
@@ -133,13 +139,12 @@ def _read_json(text: str) -> tuple[Any, list[Fault]] | None:
         value = json.loads(text, object_pairs_hook=members, parse_constant=no_number)
     except (ValueError, RecursionError):
         return None
-    return value, [Fault(1, 0, f'duplicate key "{name[:64]}"') for name in duplicates[:100]]
+    return value, [Fault(first_line, 0, f'duplicate key "{name[:64]}"') for name in duplicates[:MOST_FAULTS]]
 
 
-def _violation(origin: str, first_line: int, fault: Fault) -> Violation:
-    line = first_line + max(fault.line - 1, 0)
-    place = f"{origin}:{line}:{fault.column}" if fault.column else f"{origin}:{line}"
-    return Violation(place, fault.reason)
+def _violation(origin: str, fault: Fault) -> Violation:
+    column = f":{fault.column}" if fault.column else ""
+    return Violation(f"{origin}:{fault.line}{column}", fault.reason)
 
 
 def _name(value: object) -> str:

@@ -19,6 +19,8 @@ DEEPEST = 64
 """Levels of nesting."""
 MOST_ALIASED_VALUES = 10_000
 """Values that a document may gain by repeating anchored parts through aliases."""
+MOST_FAULTS = 100
+"""Per document."""
 _LONGEST_NUMBER = 64
 
 _TAG = "tag:yaml.org,2002:"
@@ -27,10 +29,11 @@ _SAME_AS_STRING = frozenset(_TAG + name for name in ("str", "timestamp", "value"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault of the text. Line and column count from 1; 0 if unknown."""
+    """A fault of the text. Line and column count from 1."""
 
     line: int
     column: int
+    """0 if unknown."""
     reason: str
 
 
@@ -38,7 +41,7 @@ class _Refused(Exception):
     """The document cannot be read further."""
 
     def __init__(self, mark: Any, reason: str):
-        self.fault = Fault(mark.line + 1, mark.column + 1, reason) if mark else Fault(0, 0, reason)
+        self.mark, self.reason = mark, reason
         super().__init__(reason)
 
 
@@ -53,41 +56,43 @@ class _Value:
     """True for the plain key `<<`."""
 
 
-def read_value(text: str) -> tuple[Any, list[Fault]]:
-    """The one value in `text` (None if there is none) and its faults; with faults the value is not to be
-    used."""
-    reader = _Reader(yaml.CSafeLoader(text))
+def read_value(text: str, *, first_line: int = 1) -> tuple[Any, list[Fault]]:
+    """The one value in `text` (None if there is none) and its faults; with faults it is not to be used.
+
+    `first_line` is the number of the text's first line in the file that it is from.
+    """
+    reader = _Reader(yaml.CSafeLoader(text), first_line)
     try:
         return reader.document(), reader.faults
     except _Refused as refused:
-        return None, [*reader.faults, refused.fault]
+        reader.fault(refused.mark, refused.reason)
     except yaml.MarkedYAMLError as error:
-        return None, [*reader.faults, _syntax_fault(error)]
+        said = ", ".join(part for part in (error.problem, error.context) if part)
+        reader.fault(error.problem_mark or error.context_mark, f"is not valid YAML: {said}")
     except yaml.YAMLError as error:
-        return None, [*reader.faults, Fault(0, 0, f"is not valid YAML: {str(error).splitlines()[0]}")]
+        reader.fault(None, f"is not valid YAML: {str(error).splitlines()[0]}")
     finally:
         reader.loader.dispose()
-
-
-def _syntax_fault(error: yaml.MarkedYAMLError) -> Fault:
-    reason = ", ".join(part for part in (error.problem, error.context) if part)
-    mark = error.problem_mark or error.context_mark
-    if mark is None:
-        return Fault(0, 0, f"is not valid YAML: {reason}")
-    return Fault(mark.line + 1, mark.column + 1, f"is not valid YAML: {reason}")
+    return None, reader.faults
 
 
 class _Reader:
     """Reads the events of one document. Used once."""
 
-    def __init__(self, loader: yaml.CSafeLoader):
+    def __init__(self, loader: yaml.CSafeLoader, first_line: int):
         self.loader: Any = loader
         # Typed loosely: the stubs know neither events nor `resolve` of the C loader.
         self.faults: list[Fault] = []
+        self._first_line = first_line
         self._numbers = SafeConstructor()
         self._anchors: dict[str, _Value | None] = {}
         """None while the anchored part itself is still being read."""
         self._aliased = 0
+
+    def fault(self, mark: Any, reason: str) -> None:
+        if len(self.faults) < MOST_FAULTS:
+            line, column = (mark.line, mark.column + 1) if mark else (0, 0)
+            self.faults.append(Fault(self._first_line + line, column, reason))
 
     def document(self) -> Any:
         self.loader.get_event()
@@ -149,12 +154,12 @@ class _Reader:
             if name.merges:
                 self._merge(merged, value)
             elif not isinstance(name.content, str):
-                self._fault(name.mark, "keys must be strings: write this one in quotes")
+                self.fault(name.mark, "keys must be strings: write this one in quotes")
             elif name.content in lines:
                 first = lines[name.content]
-                self._fault(name.mark, f'duplicate key "{name.content[:64]}", first given in line {first}')
+                self.fault(name.mark, f'duplicate key "{name.content[:64]}", first given in line {first}')
             else:
-                lines[name.content] = name.mark.line + 1
+                lines[name.content] = name.mark.line + self._first_line
                 content[name.content] = value.content
         return _Value({**merged, **content}, size, mark)
 
@@ -162,7 +167,7 @@ class _Reader:
         """Earlier mappings win over later ones, as the YAML merge key says."""
         for source in value.content if isinstance(value.content, list) else [value.content]:
             if not isinstance(source, dict):
-                self._fault(value.mark, "<< must refer to a mapping, or a list of mappings")
+                self.fault(value.mark, "<< must refer to a mapping, or a list of mappings")
                 return
             for name, content in source.items():
                 merged.setdefault(name, content)
@@ -200,7 +205,3 @@ class _Reader:
     def _refuse_tag(self, event: Any, plain: str) -> None:
         if event.tag not in (None, "!", _TAG + plain):
             raise _Refused(event.start_mark, f'tag "{event.tag[:64]}" is not supported')
-
-    def _fault(self, mark: Any, reason: str) -> None:
-        if len(self.faults) < 100:
-            self.faults.append(Fault(mark.line + 1, mark.column + 1, reason))

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from meshmeter.resources.dataplane import DataplaneSpec, Inbound, Networking
+
+
+def test_the_wire_names_are_kuma_s() -> None:
+    spec = DataplaneSpec.model_validate(
+        {
+            "networking": {
+                "address": "10.0.0.1",
+                "advertisedAddress": "1.2.3.4",
+                "inbound": [{"port": 80, "servicePort": 8080, "serviceAddress": "127.0.0.1"}],
+            }
+        }
+    )
+
+    inbound = Inbound(port=80, service_port=8080, service_address="127.0.0.1")
+    assert spec.networking == Networking(address="10.0.0.1", advertised_address="1.2.3.4", inbound=(inbound,))
