@@ -6,6 +6,7 @@ fault.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Hashable
 from typing import Any
@@ -19,6 +20,9 @@ MAX_BYTES = 1 << 20
 
 MAX_DEPTH = 64
 """Levels of nesting. LibYAML composes recursively and takes the process down with it at some ten thousand."""
+
+MAX_ALIASES = 20
+"""Parts repeated through `*name`; so few cannot make a small file large."""
 
 DEFAULT_MESH = "default"
 
@@ -69,6 +73,10 @@ def parse(text: str) -> dict[str, Any]:
     key = "kind" if "kind" in document else "type"
     if document.get(key) != "Dataplane":
         raise _fault(key, f'must be "Dataplane", not {document.get(key)!r}')
+    try:
+        json.dumps(document, allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise _fault("", f"it cannot be written as JSON: {exc}") from exc
     return document
 
 
@@ -92,10 +100,12 @@ def identity(document: dict[str, Any]) -> tuple[str, str]:
 
 def _check_structure(text: str) -> None:
     """Refuse, before anything is built, what could become too deep or too large."""
-    depth = 0
+    depth = aliases = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
-            raise _fault("", "anchors and aliases are not allowed")
+            aliases += 1
+            if aliases > MAX_ALIASES:
+                raise _fault("", f"more than {MAX_ALIASES} aliases: write the document out")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

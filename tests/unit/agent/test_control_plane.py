@@ -58,7 +58,7 @@ async def test_refusals_become_our_errors_with_the_words_of_the_control_plane(
     server: FakeControlPlane, client: ControlPlane
 ) -> None:
     server.refuse(401, {"title": "Authentication required", "detail": "the token has expired"})
-    with pytest.raises(Unauthenticated, match="^Authentication required: the token has expired$"):
+    with pytest.raises(Unauthenticated, match=r"^Authentication required: the token has expired$"):
         await client.register(WEB, PROXY)
     server.refuse(403, {"title": "Access denied", "detail": "the token is for proxy other"})
     with pytest.raises(PermissionDenied, match="proxy other"):

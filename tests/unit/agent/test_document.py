@@ -30,6 +30,12 @@ def test_everything_in_it_can_travel_as_json() -> None:
     assert json.loads(json.dumps(document))["tags"] == {"version": "2026-01-31", "at": "2026-01-31T10:00:00Z"}
 
 
+def test_a_part_may_be_repeated() -> None:
+    document = parse("type: Dataplane\nname: a\nx: &t {a: b}\ny: *t\nz: {<<: *t, c: d}\n")
+    assert document["y"] == {"a": "b"}
+    assert document["z"] == {"a": "b", "c": "d"}
+
+
 def test_what_is_no_dataplane_is_refused_with_the_reason() -> None:
     def check(text: str, reason: str) -> None:
         assert reason in fault(text), text
@@ -42,7 +48,11 @@ def test_what_is_no_dataplane_is_refused_with_the_reason() -> None:
     check("name: a\n", 'type: must be "Dataplane", not None')
     check("type: Dataplane\n  name: a\n", "line 2, column 7: mapping values are not allowed")
     check("type: Dataplane\nname: a\nname: b\n", "line 3, column 1: the key 'name' is there twice")
-    check("type: Dataplane\nname: &a b\nmesh: *a\n", "anchors and aliases are not allowed")
+    check("type: Dataplane\nname: &a [*a]\n", "it cannot be written as JSON: Circular reference")
+    check("type: Dataplane\nname: .nan\n", "it cannot be written as JSON: Out of range")
+    check("type: Dataplane\nname: !!binary YQ==\n", "it cannot be written as JSON: ")
+    bomb = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
+    check(f"type: Dataplane\na0: &a0 [x]\n{bomb}", "more than 20 aliases")
     check("type: Dataplane\nname: !!python/object:os.system a\n", "could not determine a constructor")
     check("type: Dataplane\nname: a\n\0", "not YAML")
     check("a: " + "[" * 200_000 + "]" * 200_000, "more than 64 levels of nesting")
