@@ -1,121 +1,107 @@
-"""The bootstrap of one Envoy: who it is, its admin socket, and how it reaches ADS."""
+"""build_bootstrap: the configuration that Envoy is started with; all else comes by ADS."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-from meshmeter.effective.addresses import parse_ip
-from meshmeter.envoy import names
-from meshmeter.envoy.clusters import HTTP_OPTIONS
+from meshmeter.envoy.addresses import ip_literal, load_assignment, pipe, socket_address
+from meshmeter.envoy.clusters import ADS_SOURCE, http_options
+from meshmeter.envoy.names import ADS_CLUSTER
 from meshmeter.envoy.proxy import ProxyInfo
 
-TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+ADMIN_MODE = 0o600
+"""Only the user who runs Envoy and the agent may open the admin socket."""
 
-ADMIN_SOCKET_MODE = 0o600
-"""Only the agent's user may connect; everybody else is refused by the kernel."""
-
-ADMIN_PATHS = (
-    {"prefix": "/stats"},
+ADMIN_PATHS: tuple[Mapping[str, str], ...] = (
     {"exact": "/ready"},
+    {"prefix": "/stats"},
     {"prefix": "/drain_listeners"},
 )
-"""What the agent needs: metrics, readiness, and the drain before a stop. Everything else on admin is closed."""
+"""What the agent needs: whether Envoy runs, its metrics, and to let connections end before a stop. Envoy
+itself is ended by a signal. Everything else of the admin interface stays shut, such as the configuration dump
+with its token."""
 
-STATS_TAGS = (
-    ("name", r"^grpc\.((.+)\.)"),
-    ("status", r"^grpc.*streams_closed(_([0-9]+))"),
-    ("kafka_name", r"^kafka(\.(\S*[0-9]))\."),
-    ("kafka_type", r"^kafka\..*\.(.*?(?=_duration|$))"),
-    ("worker", r"(worker_([0-9]+)\.)"),
-    ("listener", r"((.+?)\.)rbac\."),
+STATS_TAGS: Mapping[str, str] = MappingProxyType(
+    {
+        "name": r"^grpc\.((.+)\.)",
+        "status": r"^grpc.*streams_closed(_([0-9]+))",
+        "worker": r"(worker_([0-9]+)\.)",
+        "listener": r"((.+?)\.)rbac\.",
+    }
 )
-"""Parts of stat names that become labels (kuma-facts 6.3)."""
+"""Labels that are taken out of stat names besides Envoy's own, as dashboards expect them (kuma-facts 6.3)."""
+
+_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 
 def build_bootstrap(
     proxy: ProxyInfo, *, ads_host: str, ads_port: int, ca_pem: str, token: str
 ) -> dict[str, Any]:
-    """The bootstrap as JSON. It holds the token: whoever stores it must keep it from other users."""
+    """The bootstrap as a JSON document. It holds the token: the file is for Envoy's user only.
+
+    `ads_host` is the name or address by which Envoy reaches the control plane; the server's certificate has
+    to be for it and by `ca_pem`.
+    """
     return {
-        "node": {
-            "id": f"{proxy.mesh}.{proxy.dataplane}",
-            "cluster": proxy.mesh,
-            "metadata": proxy.to_metadata(),
-        },
+        "node": {"id": proxy.node_id, "cluster": proxy.mesh, "metadata": proxy.to_metadata()},
         "admin": {
-            "address": {"pipe": {"path": proxy.admin_socket, "mode": ADMIN_SOCKET_MODE}},
-            "allowPaths": list(ADMIN_PATHS),
+            "address": {"pipe": {**pipe(proxy.admin_socket)["pipe"], "mode": ADMIN_MODE}},
+            "allowPaths": [dict(path) for path in ADMIN_PATHS],
         },
         "dynamicResources": {
-            "ldsConfig": {"ads": {}, "resourceApiVersion": "V3"},
-            "cdsConfig": {"ads": {}, "resourceApiVersion": "V3"},
+            "ldsConfig": ADS_SOURCE,
+            "cdsConfig": ADS_SOURCE,
             "adsConfig": {
                 "apiType": "DELTA_GRPC",
                 "transportApiVersion": "V3",
                 "setNodeOnFirstMessageOnly": True,
                 "grpcServices": [
                     {
-                        "envoyGrpc": {"clusterName": names.ADS_CLUSTER},
+                        "envoyGrpc": {"clusterName": ADS_CLUSTER},
                         "initialMetadata": [{"key": "authorization", "value": f"Bearer {token}"}],
                     }
                 ],
             },
         },
         "staticResources": {"clusters": [_ads_cluster(ads_host, ads_port, ca_pem)]},
-        "statsConfig": {"statsTags": [{"tagName": tag, "regex": regex} for tag, regex in STATS_TAGS]},
-        "layeredRuntime": {
-            "layers": [
-                {
-                    "name": "meshmeter",
-                    # A sidecar has as many connections as its application; the limit is the operating system's.
-                    "staticLayer": {"overload.global_downstream_max_connections": 50000},
-                }
-            ]
+        "statsConfig": {
+            "statsTags": [{"tagName": name, "regex": regex} for name, regex in STATS_TAGS.items()]
         },
     }
 
 
 def _ads_cluster(host: str, port: int, ca_pem: str) -> dict[str, Any]:
-    is_ip = parse_ip(host) is not None
-    # An IP address stands in the certificate as such, a host name as a DNS name.
-    san_type = "IP_ADDRESS" if is_ip else "DNS"
-    tls: dict[str, Any] = {
-        "@type": TLS,
+    ip = ip_literal(host)
+    resolution: dict[str, Any] = (
+        {"type": "STATIC"} if ip is not None else {"type": "LOGICAL_DNS", "dnsLookupFamily": "ALL"}
+    )
+    keepalive = {"connectionKeepalive": {"interval": "30s", "timeout": "5s"}}
+    return {
+        "name": ADS_CLUSTER,
+        "connectTimeout": "5s",
+        "loadAssignment": load_assignment(ADS_CLUSTER, [socket_address(ip or host, port)]),
+        "typedExtensionProtocolOptions": http_options({"http2ProtocolOptions": keepalive}),
+        "transportSocket": _verified_tls(ip, host, ca_pem),
+        **resolution,
+    }
+
+
+def _verified_tls(ip: str | None, host: str, ca_pem: str) -> dict[str, Any]:
+    """TLS to a server whose certificate is by this CA and for this address or name."""
+    context: dict[str, Any] = {
+        "@type": _TLS,
         "commonTlsContext": {
             "tlsParams": {"tlsMinimumProtocolVersion": "TLSv1_2"},
             "validationContext": {
                 "trustedCa": {"inlineString": ca_pem},
-                "matchTypedSubjectAltNames": [{"sanType": san_type, "matcher": {"exact": host}}],
+                "matchTypedSubjectAltNames": [
+                    {"sanType": "DNS" if ip is None else "IP_ADDRESS", "matcher": {"exact": ip or host}}
+                ],
             },
         },
     }
-    if not is_ip:
-        tls["sni"] = host
-    return {
-        "name": names.ADS_CLUSTER,
-        "type": "STATIC" if is_ip else "STRICT_DNS",
-        "connectTimeout": "5s",
-        "typedExtensionProtocolOptions": {
-            HTTP_OPTIONS: {
-                "@type": f"type.googleapis.com/{HTTP_OPTIONS}",
-                "explicitHttpConfig": {
-                    "http2ProtocolOptions": {"connectionKeepalive": {"interval": "30s", "timeout": "5s"}}
-                },
-            }
-        },
-        "transportSocket": {"name": "envoy.transport_sockets.tls", "typedConfig": tls},
-        "loadAssignment": {
-            "clusterName": names.ADS_CLUSTER,
-            "endpoints": [
-                {
-                    "lbEndpoints": [
-                        {
-                            "endpoint": {
-                                "address": {"socketAddress": {"address": host, "portValue": port}}
-                            }
-                        }
-                    ]
-                }
-            ],
-        },
-    }
+    if ip is None:
+        context["sni"] = host
+    return {"name": "envoy.transport_sockets.tls", "typedConfig": context}

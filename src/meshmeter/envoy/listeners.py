@@ -1,149 +1,86 @@
-"""Listeners: inbound, outbound, and the metrics endpoint (design 5, deviations D11, D14)."""
+"""Listeners of application traffic: inbounds and outbounds, as HTTP or as TCP (kuma-facts 6.3)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from meshmeter.envoy import names
-from meshmeter.envoy.clusters import HTTP_PROTOCOLS
+from meshmeter.envoy.addresses import socket_address
+from meshmeter.envoy.http import connection_manager, virtual_host
+from meshmeter.envoy.protocols import Protocol
+from meshmeter.xds import types
 
-LISTENER_TYPE = "type.googleapis.com/envoy.config.listener.v3.Listener"
-HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-TCP_PROXY = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
-ROUTER = "envoy.extensions.filters.http.router.v3.Router"
-COMPRESSOR = "envoy.extensions.filters.http.compressor.v3.Compressor"
-GZIP = "envoy.extensions.compression.gzip.compressor.v3.Gzip"
-
-SCRAPE_ROUTE_TIMEOUT = "90s"
-"""Longer than any scraper waits, so that Envoy never cuts a scrape shorter than the scraper (design 5)."""
-
-AGENT_PATH = "/metrics"
-"""The one path that the agent serves on its socket."""
+NO_TIMEOUT = "0s"
+"""How long a request may take is for the applications to say."""
 
 
-def metrics_listener(address: str, port: int, path: str, *, ipv6: bool) -> dict[str, Any]:
-    """The metrics endpoint: one exact path, GET and HEAD, answered by the agent."""
-    at_path = {"path": path}
-    is_read = {
-        "name": ":method",
-        "stringMatch": {"safeRegex": {"regex": "GET|HEAD"}},
-    }
-    routes = [
-        {
-            "match": {**at_path, "headers": [is_read]},
-            "route": {
-                "cluster": names.METRICS_CLUSTER,
-                "prefixRewrite": AGENT_PATH,
-                "timeout": SCRAPE_ROUTE_TIMEOUT,
-            },
-        },
-        {
-            "match": at_path,
-            "directResponse": {"status": 405},
-            "responseHeadersToAdd": [{"header": {"key": "allow", "value": "GET, HEAD"}}],
-        },
-    ]
-    ranges = [{"addressPrefix": "127.0.0.1", "prefixLen": 32}]
-    if ipv6:
-        ranges.append({"addressPrefix": "::1", "prefixLen": 128})
-    manager = {
-        "statPrefix": names.METRICS_STAT_PREFIX,
-        "internalAddressConfig": {"cidrRanges": ranges},
-        "httpFilters": [_compressor(), _router()],
-        "routeConfig": {
-            "validateClusters": False,
-            "virtualHosts": [{"name": names.METRICS_LISTENER, "domains": ["*"], "routes": routes}],
-        },
-    }
-    return _listener(names.METRICS_LISTENER, address, port, "INBOUND", _http(manager))
+def listener(
+    name: str, address: str, port: int, direction: str, filter_chains: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """A listener on one address.
 
-
-def inbound_listener(address: str, port: int, service: str, service_port: int, protocol: str) -> dict[str, Any]:
-    """Traffic for the application."""
-    cluster = names.local_cluster(service_port)
-    prefix = names.local_stat_prefix(service_port)
-    if protocol in HTTP_PROTOCOLS:
-        routes = _all_to(cluster, names.inbound_route(service), service)
-        filter_ = _http({"statPrefix": prefix, "httpFilters": [_router()], "routeConfig": routes})
-    else:
-        filter_ = _tcp(prefix, cluster)
-    return _listener(names.inbound_listener(address, port), address, port, "INBOUND", filter_)
-
-
-def outbound_listener(address: str, port: int, service: str, cluster: str, protocol: str) -> dict[str, Any]:
-    """Traffic of the application for a service of the mesh."""
-    prefix = names.stat_name(service)
-    if protocol in HTTP_PROTOCOLS:
-        routes = _all_to(cluster, f"outbound:{service}", service)
-        filter_ = _http({"statPrefix": prefix, "httpFilters": [_router()], "routeConfig": routes})
-    else:
-        filter_ = _tcp(names.stat_name(cluster), cluster)
-    return _listener(names.outbound_listener(address, port), address, port, "OUTBOUND", filter_)
-
-
-def _listener(name: str, address: str, port: int, direction: str, filter_: dict[str, Any]) -> dict[str, Any]:
+    Without port reuse a port that another process holds is refused, and so is told, instead of shared unseen.
+    """
     return {
-        "@type": LISTENER_TYPE,
+        "@type": types.LISTENER,
         "name": name,
-        "address": {"socketAddress": {"address": address, "portValue": port}},
+        "address": socket_address(address, port),
         "trafficDirection": direction,
-        # With reuse_port the kernel lets two processes share a port, and a conflict would pass unseen.
         "enableReusePort": False,
-        "filterChains": [{"filters": [filter_]}],
+        "filterChains": list(filter_chains),
     }
 
 
-def _http(manager: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": "envoy.filters.network.http_connection_manager",
-        "typedConfig": {"@type": f"type.googleapis.com/{HCM}", **manager},
-    }
+def inbound_listener(
+    address: str, port: int, service: str, cluster: str, service_port: int, protocol: Protocol
+) -> dict[str, Any]:
+    """What peers call; goes to the application's cluster."""
+    stat_prefix = names.stat_name(names.local_cluster(service_port))
+    route = names.inbound_route(service)
+    return listener(
+        names.inbound_listener(address, port),
+        address,
+        port,
+        "INBOUND",
+        [{"filters": [_traffic_filter(stat_prefix, route, service, cluster, protocol)]}],
+    )
 
 
-def _tcp(prefix: str, cluster: str) -> dict[str, Any]:
-    return {
-        "name": "envoy.filters.network.tcp_proxy",
-        "typedConfig": {"@type": f"type.googleapis.com/{TCP_PROXY}", "statPrefix": prefix, "cluster": cluster},
-    }
+def outbound_listener(
+    address: str, port: int, service: str, cluster: str, protocol: Protocol
+) -> dict[str, Any]:
+    """What the application calls; goes to the service's cluster."""
+    stat_prefix = names.stat_name(service)
+    route = names.outbound_route(service)
+    return listener(
+        names.outbound_listener(address, port),
+        address,
+        port,
+        "OUTBOUND",
+        [{"filters": [_traffic_filter(stat_prefix, route, service, cluster, protocol)]}],
+    )
 
 
-def _all_to(cluster: str, route: str, host: str) -> dict[str, Any]:
-    """Every request to one cluster; Envoy's 15 s limit is off, for how long a request may take is not ours to say."""
-    return {
-        "name": route,
-        "validateClusters": False,
-        "virtualHosts": [
-            {
-                "name": host,
-                "domains": ["*"],
-                "routes": [{"match": {"prefix": "/"}, "route": {"cluster": cluster, "timeout": "0s"}}],
-            }
-        ],
-    }
-
-
-def _router() -> dict[str, Any]:
-    return {
-        "name": "envoy.filters.http.router",
-        "typedConfig": {"@type": f"type.googleapis.com/{ROUTER}"},
-    }
-
-
-def _compressor() -> dict[str, Any]:
-    """Gzip at its fastest, for scrapers that accept it."""
-    return {
-        "name": "envoy.filters.http.compressor",
-        "typedConfig": {
-            "@type": f"type.googleapis.com/{COMPRESSOR}",
-            "responseDirectionConfig": {
-                "commonConfig": {
-                    "minContentLength": 1024,
-                    "contentType": ["text/plain", "application/openmetrics-text"],
-                }
+def _traffic_filter(
+    stat_prefix: str, route_name: str, host_name: str, cluster: str, protocol: Protocol
+) -> dict[str, Any]:
+    if not protocol.is_http:
+        return {
+            "name": "envoy.filters.network.tcp_proxy",
+            "typedConfig": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                "statPrefix": stat_prefix,
+                "cluster": cluster,
             },
-            "compressorLibrary": {
-                "name": "gzip",
-                "typedConfig": {"@type": f"type.googleapis.com/{GZIP}", "compressionLevel": "BEST_SPEED"},
-            },
+        }
+    route = {"match": {"prefix": "/"}, "route": {"cluster": cluster, "timeout": NO_TIMEOUT}}
+    return connection_manager(
+        stat_prefix,
+        {
+            "name": route_name,
+            "validateClusters": False,
+            "virtualHosts": [virtual_host(host_name, [route])],
         },
-    }
+        upgradeConfigs=[{"upgradeType": "websocket"}],
+    )

@@ -1,4 +1,8 @@
-"""Names of Envoy objects, which end up in metric labels; spelled as Kuma's users know them (kuma-facts 6.3)."""
+"""Names of Envoy's resources and the stat names that users see in metrics (kuma-facts 6.3).
+
+Dashboards depend on them. A dot or colon in a name would break Envoy's extraction of labels, so wherever a
+name becomes part of a stat, `stat_name` is what is used.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,19 @@ from meshmeter.resources.dataplane import SERVICE_TAG
 
 METRICS_LISTENER = "kuma:metrics:prometheus"
 METRICS_CLUSTER = "kuma:metrics:hijacker"
-METRICS_STAT_PREFIX = "kuma_metrics_prometheus"
-
 ADS_CLUSTER = "ads_cluster"
 
-_NOT_IN_STATS = re.compile(r"[^a-zA-Z0-9_-]")
+_NOT_IN_STATS = re.compile(r"[^a-zA-Z_\-0-9]")
 
 
 def stat_name(name: str) -> str:
-    """The name as it stands in stats: everything outside letters, digits, `_` and `-` becomes `_`."""
+    """The name with everything replaced that does not survive in a stat."""
     return _NOT_IN_STATS.sub("_", name)
+
+
+def host_port(address: str, port: int) -> str:
+    """`address:port`, an IPv6 address in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def inbound_listener(address: str, port: int) -> str:
@@ -31,26 +38,31 @@ def outbound_listener(address: str, port: int) -> str:
 
 
 def local_cluster(port: int) -> str:
-    """The application behind an inbound."""
+    """The application behind an inbound, by its port."""
     return f"localhost:{port}"
 
 
-def local_stat_prefix(port: int) -> str:
-    return f"localhost_{port}"
+def local_cluster_at(address: str, port: int) -> str:
+    """The same, where two applications of one proxy share a port on different addresses."""
+    return f"localhost:{host_port(address, port)}"
 
 
 def inbound_route(service: str) -> str:
     return f"inbound:{service}"
 
 
+def outbound_route(service: str) -> str:
+    return f"outbound:{service}"
+
+
 def service_cluster(tags: Mapping[str, str]) -> str:
-    """The cluster of an outbound: its service; with more tags, the service and a hash over all of them."""
-    service = tags.get(SERVICE_TAG, "")
-    if set(tags) <= {SERVICE_TAG}:
+    """The service that an outbound calls; with other tags besides, a hash of all of them is appended.
+
+    The agent takes the hash away again, so that metrics of one service come out under one name (kuma-facts
+    5.4).
+    """
+    service = tags[SERVICE_TAG]
+    if len(tags) == 1:
         return service
-    content = "".join(key + tags[key] for key in sorted(tags))
+    content = "".join(f"{key}{value}" for key, value in sorted(tags.items()))
     return f"{service}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
-
-
-def host_port(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -1,48 +1,87 @@
-"""ProxyInfo: what a running proxy says of itself; it rides in Envoy's node metadata.
+"""ProxyInfo: what a running proxy tells of itself.
 
-A control plane that was restarted thus learns it again from Envoy's reconnect, before the agent says anything.
+It rides in Envoy's node metadata, so a control plane that was restarted learns it from the reconnect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 METADATA_KEY = "meshmeter"
+"""The one key of Envoy's node metadata that is ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyInfo:
-    """Where the proxy's sockets and files are on its host."""
+    """One running proxy: its Dataplane, and the sockets, files and versions on its host."""
 
     mesh: str
     dataplane: str
     agent_socket: str
-    """Unix socket on which the agent answers scrapes."""
+    """Path of the unix socket where the agent serves `/metrics` to Envoy."""
     admin_socket: str
-    """Unix socket of Envoy's admin interface; empty if there is none."""
+    """Path of the unix socket of Envoy's admin interface."""
     metrics_cert_path: str | None = None
+    """File of the provided certificate; None if the user named none."""
     metrics_key_path: str | None = None
+    """File of its key; None if the user named none."""
     agent_version: str = ""
     envoy_version: str = ""
     ipv6: bool = True
+    """Whether the host has IPv6."""
+
+    @property
+    def node_id(self) -> str:
+        """The id by which Envoy presents itself, `<mesh>.<name>`."""
+        return f"{self.mesh}.{self.dataplane}"
 
     def to_metadata(self) -> dict[str, Any]:
-        """For `node.metadata` of the bootstrap; None values are left out."""
-        return {METADATA_KEY: {key: value for key, value in asdict(self).items() if value is not None}}
+        """Node metadata; what is empty is absent."""
+        fields = {
+            "mesh": self.mesh,
+            "dataplane": self.dataplane,
+            "agentSocket": self.agent_socket,
+            "adminSocket": self.admin_socket,
+            "metricsCertPath": self.metrics_cert_path,
+            "metricsKeyPath": self.metrics_key_path,
+            "agentVersion": self.agent_version,
+            "envoyVersion": self.envoy_version,
+            "ipv6": self.ipv6,
+        }
+        return {METADATA_KEY: {key: value for key, value in fields.items() if value not in (None, "")}}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> ProxyInfo:
-        """The inverse of `to_metadata`. Raises ValueError if it is not ours."""
-        content = metadata.get(METADATA_KEY)
-        if not isinstance(content, Mapping):
+        """The inverse of `to_metadata`. Keys of a newer version are ignored. Raises ValueError naming the
+        fault."""
+        fields = metadata.get(METADATA_KEY)
+        if not isinstance(fields, Mapping):
             raise ValueError(f"the node metadata has no {METADATA_KEY!r}")
-        known = {field.name: content[field.name] for field in fields(cls) if field.name in content}
-        for name, value in known.items():
-            if not isinstance(value, bool if name == "ipv6" else str):
-                raise ValueError(f"{METADATA_KEY}.{name} of the node metadata has the wrong type")
-        try:
-            return cls(**known)
-        except TypeError as exc:
-            raise ValueError(f"the node metadata is incomplete: {exc}") from exc
+
+        def text(key: str) -> str:
+            value = fields.get(key, "")
+            if not isinstance(value, str):
+                raise ValueError(f"{key} in the node metadata is not text")
+            return value
+
+        def needed(key: str) -> str:
+            if not (value := text(key)):
+                raise ValueError(f"{key} is missing in the node metadata")
+            return value
+
+        ipv6 = fields.get("ipv6", True)
+        if not isinstance(ipv6, bool):
+            raise ValueError("ipv6 in the node metadata is neither true nor false")
+        return cls(
+            mesh=needed("mesh"),
+            dataplane=needed("dataplane"),
+            agent_socket=needed("agentSocket"),
+            admin_socket=needed("adminSocket"),
+            metrics_cert_path=text("metricsCertPath") or None,
+            metrics_key_path=text("metricsKeyPath") or None,
+            agent_version=text("agentVersion"),
+            envoy_version=text("envoyVersion"),
+            ipv6=ipv6,
+        )

@@ -1,23 +1,71 @@
-"""`build_snapshot`: every xDS resource of one proxy, from what the mesh says."""
+"""build_snapshot: everything one proxy's Envoy is to have, from what holds for its Dataplane.
+
+What cannot be built costs only itself: it is left out, and the snapshot says so in `problems`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from meshmeter.effective.addresses import parse_ip
+from meshmeter.effective.addresses import overlap
 from meshmeter.effective.interfaces import DEFAULT_OUTBOUND_ADDRESS, listen_address
 from meshmeter.effective.metrics import EffectiveMetrics
+from meshmeter.effective.transport import mtls_enabled
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy import clusters, listeners, names
+from meshmeter.envoy.addresses import ip_literal
+from meshmeter.envoy.endpoints import assignment, find_endpoints
+from meshmeter.envoy.metrics_listener import metrics_listener
+from meshmeter.envoy.protocols import common_protocol, protocol_of
 from meshmeter.envoy.proxy import ProxyInfo
-from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec, Networking
+from meshmeter.resources.dataplane import (
+    BUILTIN_GATEWAY,
+    SERVICE_TAG,
+    DataplaneSpec,
+    Inbound,
+    Networking,
+    Outbound,
+)
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
-from meshmeter.xds.protos import serialize
-from meshmeter.xds.snapshot import CLUSTER, ENDPOINTS, LISTENER, Snapshot, XdsResource
+from meshmeter.xds import types
+from meshmeter.xds.snapshot import ResourceKey, Snapshot, build, pack
 
-Config = dict[str, Any]
+IGNORED = "Ignored"
+"""State of an inbound that is no interface of the proxy at all."""
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What has been built so far."""
+
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    references: list[tuple[ResourceKey, ResourceKey]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    applications: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Local cluster to the address it stands for."""
+    services: set[str] = field(default_factory=set)
+    bound: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Address and port to the listener that has it."""
+
+    def listen(self, document: dict[str, Any], cluster: str) -> None:
+        self.documents.append(document)
+        self.refer((types.LISTENER, document["name"]), (types.CLUSTER, cluster))
+
+    def refer(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+        self.references.append((ResourceKey(*source), ResourceKey(*target)))
+
+    def is_taken(self, address: str, port: int, field_path: str) -> bool:
+        """Whether an earlier part has the port; else it is this one's from now on."""
+        owner = self.bound.setdefault((address, port), field_path)
+        if owner == field_path:
+            return False
+        self.problems.append(
+            f"{field_path}: {names.host_port(address, port)} is already used by {owner}; set another port"
+        )
+        return True
 
 
 def build_snapshot(
@@ -26,84 +74,112 @@ def build_snapshot(
     effective: EffectiveMetrics | None,
     proxy: ProxyInfo,
 ) -> Snapshot:
-    """The proxy's snapshot; the same input gives the same bytes."""
+    """The snapshot. `effective` is None when metrics are off for this proxy.
+
+    Raises xds.snapshot.InconsistentSnapshot or ValueError only for a fault in this package.
+    """
     parts = _Parts()
     networking = dataplane.spec.networking or Networking()
-    if can_carry_traffic(view.mesh.spec):
-        _inbounds(parts, networking)
-        _outbounds(parts, view, networking)
-    _metrics(parts, dataplane.spec, effective, proxy)
-    return parts.snapshot()
+    if _carries_traffic(view.mesh.spec, networking):
+        for index, inbound in enumerate(networking.inbound or ()):
+            _add_inbound(parts, networking, inbound, f"networking.inbound[{index}]")
+        for index, outbound in enumerate(networking.outbound or ()):
+            _add_outbound(parts, view, outbound, f"networking.outbound[{index}]")
+    if effective is not None:
+        _add_metrics(parts, effective, listen_address(dataplane.spec), proxy)
+    return build((pack(document) for document in parts.documents), parts.references, parts.problems)
 
 
-def can_carry_traffic(mesh: MeshSpec) -> bool:
-    """Whether traffic between services is served. Where the Mesh asks for mTLS it is not sent in plain text instead,
-    so nothing listens (fail closed)."""
-    return mesh.mtls is None or mesh.mtls.enabled() is None
+def _carries_traffic(mesh: MeshSpec, networking: Networking) -> bool:
+    """The one place that decides whether inbounds and outbounds are opened.
+
+    In a mesh with mTLS they stay closed: only plain listeners can be built, and those would let everybody in.
+    A builtin gateway has listeners of its own kind, which are not built here.
+    """
+    builtin_gateway = networking.gateway is not None and networking.gateway.type == BUILTIN_GATEWAY
+    return not mtls_enabled(mesh) and not builtin_gateway
 
 
-class _Parts:
-    """Collects configurations by type. The first of a name wins: two inbounds may share an application."""
-
-    def __init__(self) -> None:
-        self._configs: dict[str, dict[str, tuple[Config, frozenset[tuple[str, str]]]]] = {}
-
-    def add(
-        self, type_url: str, name: str, config: Config, needs: Iterable[tuple[str, str]] = ()
-    ) -> None:
-        self._configs.setdefault(type_url, {}).setdefault(name, (config, frozenset(needs)))
-
-    def snapshot(self) -> Snapshot:
-        return Snapshot.of(
-            {
-                type_url: [
-                    XdsResource.of(name, serialize(config), needs) for name, (config, needs) in named.items()
-                ]
-                for type_url, named in self._configs.items()
-            }
-        )
-
-
-def _inbounds(parts: _Parts, networking: Networking) -> None:
-    for inbound in networking.inbound or ():
-        address = inbound.address or networking.address or ""
-        application = inbound.service_address or address
-        if not inbound.port or inbound.state == "Ignored" or not (parse_ip(address) and parse_ip(application)):
-            continue
-        port = inbound.service_port or inbound.port
-        protocol = clusters.protocol_of(inbound)
-        service = (inbound.tags or {}).get(SERVICE_TAG, "unknown")
-        cluster = names.local_cluster(port)
-        parts.add(CLUSTER, cluster, clusters.local_cluster(application, port, protocol))
-        listener = listeners.inbound_listener(address, inbound.port, service, port, protocol)
-        parts.add(LISTENER, listener["name"], listener, [(CLUSTER, cluster)])
-
-
-def _outbounds(parts: _Parts, view: MeshView, networking: Networking) -> None:
-    for outbound in networking.outbound or ():
-        address = outbound.address or DEFAULT_OUTBOUND_ADDRESS
-        tags: Mapping[str, str] = outbound.tags or {}
-        if not outbound.port or SERVICE_TAG not in tags or not parse_ip(address):
-            continue
-        found = clusters.endpoints(view, tags)
-        protocol = clusters.common_protocol(found)
-        cluster = names.service_cluster(tags)
-        parts.add(CLUSTER, cluster, clusters.service_cluster(cluster, protocol), [(ENDPOINTS, cluster)])
-        parts.add(ENDPOINTS, cluster, clusters.load_assignment(cluster, found))
-        listener = listeners.outbound_listener(address, outbound.port, tags[SERVICE_TAG], cluster, protocol)
-        parts.add(LISTENER, listener["name"], listener, [(CLUSTER, cluster)])
-
-
-def _metrics(
-    parts: _Parts, spec: DataplaneSpec, effective: EffectiveMetrics | None, proxy: ProxyInfo
-) -> None:
-    """The metrics endpoint, unless metrics are off, a finding forbids it, or Envoy has no admin to ask."""
-    address = listen_address(spec)
-    if effective is None or not effective.serves or not proxy.admin_socket or not parse_ip(address):
+def _add_inbound(parts: _Parts, networking: Networking, inbound: Inbound, path: str) -> None:
+    service = (inbound.tags or {}).get(SERVICE_TAG, "unknown")
+    if inbound.state == IGNORED or not inbound.port:
         return
-    cluster = clusters.pipe_cluster(names.METRICS_CLUSTER, proxy.agent_socket)
-    parts.add(CLUSTER, names.METRICS_CLUSTER, cluster)
-    listener = listeners.metrics_listener(
-        address, effective.port.value, effective.path.value, ipv6=proxy.ipv6
+    address = _ip(parts, inbound.address or networking.address, path, "address")
+    application = _ip(
+        parts, inbound.service_address or inbound.address or networking.address, path, "serviceAddress"
     )
-    parts.add(LISTENER, names.METRICS_LISTENER, listener, [(CLUSTER, names.METRICS_CLUSTER)])
+    if address is None or application is None:
+        return
+    service_port = inbound.service_port or inbound.port
+    if service_port == inbound.port and overlap(address, application):
+        parts.problems.append(
+            f"{path}: {names.host_port(address, inbound.port)} would forward to itself; set servicePort or "
+            "serviceAddress to where the application listens"
+        )
+        return
+    if parts.is_taken(address, inbound.port, path):
+        return
+    cluster = _local_cluster(parts, application, service_port, inbound)
+    parts.listen(
+        listeners.inbound_listener(
+            address, inbound.port, service, cluster, service_port, protocol_of(inbound)
+        ),
+        cluster,
+    )
+
+
+def _local_cluster(parts: _Parts, address: str, port: int, inbound: Inbound) -> str:
+    """The cluster of the application, added unless an earlier inbound has it."""
+    name = names.local_cluster(port)
+    if parts.applications.get(name, (address, port)) != (address, port):
+        name = names.local_cluster_at(address, port)
+    if name not in parts.applications:
+        parts.applications[name] = (address, port)
+        parts.documents.append(clusters.local_cluster(name, address, port, protocol_of(inbound)))
+    return name
+
+
+def _add_outbound(parts: _Parts, view: MeshView, outbound: Outbound, path: str) -> None:
+    tags: Mapping[str, str] = outbound.tags or {}
+    if not outbound.port:
+        return
+    if SERVICE_TAG not in tags:
+        parts.problems.append(f"{path}: has no tag {SERVICE_TAG}; backendRef is not supported")
+        return
+    address = _ip(parts, outbound.address or DEFAULT_OUTBOUND_ADDRESS, path, "address")
+    if address is None or parts.is_taken(address, outbound.port, path):
+        return
+    found = find_endpoints(view, tags)
+    protocol = common_protocol(found.protocols)
+    cluster = names.service_cluster(tags)
+    if cluster not in parts.services:
+        parts.services.add(cluster)
+        parts.problems.extend(found.problems)
+        parts.documents += [clusters.service_cluster(cluster, protocol), assignment(cluster, found)]
+        parts.refer((types.CLUSTER, cluster), (types.ENDPOINTS, cluster))
+    parts.listen(
+        listeners.outbound_listener(address, outbound.port, tags[SERVICE_TAG], cluster, protocol), cluster
+    )
+
+
+def _add_metrics(parts: _Parts, effective: EffectiveMetrics, written: str, proxy: ProxyInfo) -> None:
+    address = ip_literal(written)
+    if address is None:
+        parts.problems.append(_not_an_ip("networking.address", written))
+        return
+    document = metrics_listener(effective, address, proxy)
+    if document is None or parts.is_taken(address, effective.port.value, "the metrics endpoint"):
+        return
+    parts.documents.append(clusters.metrics_cluster(proxy.agent_socket))
+    parts.listen(document, names.METRICS_CLUSTER)
+
+
+def _ip(parts: _Parts, written: str | None, path: str, name: str) -> str | None:
+    address = ip_literal(written)
+    if address is None:
+        parts.problems.append(_not_an_ip(f"{path}.{name}", written or ""))
+    return address
+
+
+def _not_an_ip(path: str, written: str) -> str:
+    return f"{path}: Envoy needs an IP address here, not {written or 'nothing'}"

@@ -1,0 +1,58 @@
+"""Access control: who may open a connection, by the identities in the client's certificate (kuma-facts
+6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from meshmeter.effective.access import ANY, admitted_sources
+from meshmeter.envoy import names
+from meshmeter.resources.dataplane import SERVICE_TAG
+from meshmeter.resources.resource import Resource
+from meshmeter.resources.traffic_permission import TrafficPermissionSpec
+
+
+def rbac_filter(
+    listener_name: str, mesh: str, permission: Resource[TrafficPermissionSpec] | None
+) -> dict[str, Any]:
+    """The network filter that lets in the sources of `permission`, and without one nobody.
+
+    It belongs behind mTLS only: without a client certificate it knows no identity.
+    """
+    rules: dict[str, Any] = {}
+    if permission is not None:
+        rules["policies"] = {
+            permission.name: {
+                "permissions": [{"any": True}],
+                "principals": [_principal(mesh, source) for source in admitted_sources(permission)],
+            }
+        }
+    return {
+        "name": "envoy.filters.network.rbac",
+        "typedConfig": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC",
+            "rules": rules,
+            "statPrefix": f"{names.stat_name(listener_name)}.",
+        },
+    }
+
+
+def _principal(mesh: str, source: Mapping[str, str]) -> dict[str, Any]:
+    """All tags of the source have to be in the certificate; `*` asks for nothing."""
+    ids = [
+        {"authenticated": {"principalName": {"exact": _identity(mesh, tag, value)}}}
+        for tag, value in sorted(source.items())
+        if value != ANY
+    ]
+    match ids:
+        case []:
+            return {"any": True}
+        case [single]:
+            return single
+        case _:
+            return {"andIds": {"ids": ids}}
+
+
+def _identity(mesh: str, tag: str, value: str) -> str:
+    return f"spiffe://{mesh}/{value}" if tag == SERVICE_TAG else f"kuma://{tag}/{value}"
