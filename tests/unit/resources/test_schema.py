@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from meshmeter.resources.kinds import KINDS, Kind
+from meshmeter.resources.schema import json_schema
+
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.singular)
+
+
+def nodes(schema: Any) -> list[dict[str, Any]]:
+    """Every mapping inside a schema."""
+    if isinstance(schema, list):
+        return [node for item in schema for node in nodes(item)]
+    if isinstance(schema, dict):
+        return [schema, *(node for item in schema.values() for node in nodes(item))]
+    return []
+
+
+@every_kind
+def test_both_forms_are_described(kind: Kind) -> None:
+    schema = json_schema(kind)
+
+    universal, kubernetes = schema["$defs"]["Universal"], schema["$defs"]["Kubernetes"]
+    assert universal["properties"]["type"] == {"const": kind.name, "description": "The kind of resource."}
+    assert universal["required"][:2] == ["type", "name"]
+    assert kubernetes["properties"]["kind"]["const"] == kind.name
+    assert kubernetes["required"][:3] == ["apiVersion", "kind", "metadata"]
+    assert ("mesh" in universal["required"]) == kind.mesh_scoped
+    json.dumps(schema)
+
+
+@every_kind
+def test_every_field_is_described_and_no_other_is_allowed(kind: Kind) -> None:
+    for node in nodes(json_schema(kind)):
+        if "properties" in node and isinstance(node["properties"], dict):
+            for name, field in node["properties"].items():
+                assert "description" in field or "$ref" in field, name
+
+
+@every_kind
+def test_every_reference_leads_somewhere(kind: Kind) -> None:
+    schema = json_schema(kind)
+
+    for node in nodes(schema):
+        if isinstance(reference := node.get("$ref"), str):
+            assert reference.removeprefix("#/$defs/") in schema["$defs"]
+
+
+def test_names_and_ports_are_those_of_the_wire() -> None:
+    conf = json_schema(KINDS["Mesh"])["$defs"]["PrometheusConf"]
+
+    assert {"skipMTLS", "port", "tls"} <= conf["properties"].keys()
+    assert {"type": "integer", "minimum": 1, "maximum": 65535} in nodes(conf["properties"]["port"])
+    assert conf["additionalProperties"] is False
