@@ -111,7 +111,8 @@ class Agent:
                 serving = tasks.create_task(self._serve(saved, connect_timeout), name="agent: serve")
                 await signals.stop.wait()
                 log.info("stopping")
-                await _unless(signals.at_once, self._leave(), tasks)
+                await self._say_farewell()
+                await _unless(signals.at_once, self._envoy.drain(), tasks)
                 serving.cancel()
         except BaseExceptionGroup as group:
             await self._say_farewell()
@@ -153,11 +154,6 @@ class Agent:
         self.state.save(registration)
         self._envoy.set_bootstrap(registration.bootstrap)
 
-    async def _leave(self) -> None:
-        """Stop in order; returns when Envoy has no connections any more."""
-        await self._say_farewell()
-        await self._envoy.drain()
-
     async def _say_farewell(self) -> None:
         """Tell the control plane that this proxy stops for good, if it knows of it and can be reached."""
         if self._watch is None or not self._watch.registered:
@@ -177,7 +173,7 @@ class Agent:
 
 async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None], tasks: asyncio.TaskGroup) -> None:
     """Do `work`, but leave it as soon as `event` is set."""
-    working = tasks.create_task(work, name="agent: leave")
+    working = tasks.create_task(work, name="agent: drain")
     interrupted = tasks.create_task(_wait(event), name="agent: wait for another signal")
     await asyncio.wait({working, interrupted}, return_when=asyncio.FIRST_COMPLETED)
     working.cancel()

@@ -1,0 +1,302 @@
+"""The whole agent as a process of its own, with a real Envoy, against the dataplane API over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from meshmeter.agent.app import read_dataplane
+from meshmeter.agent.envoy_admin import EnvoyAdmin
+from meshmeter.agent.settings import Settings
+from meshmeter.errors import InvalidResource, SettingsError
+from support.fake_control_plane import TOKEN, FakeControlPlane
+from support.processes import free_port
+from support.require import envoy
+from support.static_envoy import bootstrap
+
+RUN = "import sys; from meshmeter.cli.dataplane import run; sys.exit(run(sys.argv[1:]))"
+
+
+@dataclass
+class Dataplane:
+    """`meshmeter dataplane run` for the proxy `web` of a folder."""
+
+    folder: Path
+    server: FakeControlPlane
+    process: asyncio.subprocess.Process | None = None
+    output: str = ""
+    options: tuple[str, ...] = ()
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def work_dir(self) -> Path:
+        return self.folder / "w"
+
+    async def start(self, *options: str) -> None:
+        file = self.folder / "web.yaml"
+        file.write_text("type: Dataplane\nname: {{ name }}\n")
+        self.output = ""
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            RUN,
+            "run",
+            f"--control-plane={self.server.url}",
+            f"--ca-cert-file={self.server.ca_file}",
+            f"--token-file={self.server.token_file}",
+            f"--dataplane-file={file}",
+            "--var=name=web",
+            f"--envoy={envoy()}",
+            f"--work-dir={self.work_dir}",
+            "--concurrency=1",
+            *options,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process is not None and self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.output += line.decode()
+
+    async def says(self, words: str) -> str:
+        """Wait until its log has the words (a pattern); the match."""
+        async with asyncio.timeout(30):
+            while True:
+                if found := re.search(words, self.output):
+                    return found[0]
+                assert self.process is not None
+                assert self.process.returncode is None or not self._reading.done(), self.output
+                await asyncio.sleep(0.01)
+
+    async def envoy_pid(self) -> int:
+        return int((await self.says(r"Envoy runs \(process \d+")).rpartition(" ")[2])
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    async def ended(self) -> int:
+        assert self.process is not None
+        async with asyncio.timeout(30):
+            code = await self.process.wait()
+            await self._reading
+        return code
+
+    async def scrape(self) -> tuple[int, str]:
+        """What Envoy would get from the agent."""
+        connector = aiohttp.UnixConnector(str(self.work_dir / "agent.sock"))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get("http://agent/metrics") as response,
+        ):
+            return response.status, await response.text()
+
+
+@pytest.fixture
+async def dataplane(tmp_path: Path) -> AsyncIterator[Dataplane]:
+    def static(proxy: dict[str, Any]) -> dict[str, Any]:
+        return bootstrap(Path(proxy["adminSocket"]))
+
+    async with FakeControlPlane(tmp_path / "cp", bootstrap=static) as server:
+        made = Dataplane(tmp_path, server)
+        yield made
+        if made.process is not None and made.process.returncode is None:
+            made.process.kill()
+            await made.ended()
+
+
+async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
+
+
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            if check():
+                return
+            await asyncio.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+async def test_from_start_to_a_clean_stop(dataplane: Dataplane) -> None:
+    await dataplane.start()
+    envoy_pid = await dataplane.envoy_pid()
+    assert set(dataplane.server.proxies) == {("default", "web")}
+    proxy = dataplane.server.proxies["default", "web"]["proxy"]
+    assert proxy["agentSocket"] == str(dataplane.work_dir / "agent.sock")
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", proxy["envoyVersion"])
+
+    status, body = await dataplane.scrape()
+    assert status == 200
+    assert re.search(r"^envoy_server_live\S* \d", body, re.MULTILINE)
+    assert 'meshmeter_source_up{source="envoy"} 1' in body
+    await until(lambda: bool(dataplane.server.reports))
+
+    for path in dataplane.work_dir.iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+
+    dataplane.signal(signal.SIGTERM)
+    assert await dataplane.ended() == 0
+    assert dataplane.server.proxies == {}, "it said good-bye"
+    assert not is_alive(envoy_pid)
+    assert sorted(p.name for p in dataplane.work_dir.iterdir()) == [
+        "agent.lock",
+        "bootstrap.json",
+        "state.json",
+    ]
+    assert TOKEN not in dataplane.output
+    assert "Traceback" not in dataplane.output
+
+
+async def test_ctrl_c_and_a_second_sigterm_do_not_wait_for_connections(dataplane: Dataplane) -> None:
+    port = free_port()
+    server = await asyncio.start_server(_silent, "127.0.0.1", 0)
+    upstream = server.sockets[0].getsockname()[1]
+    dataplane.server.bootstrap = lambda proxy: bootstrap(
+        Path(proxy["adminSocket"]), port=port, upstream=upstream
+    )
+    async with server:
+        for signals in ([signal.SIGTERM, signal.SIGTERM], [signal.SIGINT]):
+            await dataplane.start("--drain-time=1h")
+            await dataplane.envoy_pid()
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            for number in signals:
+                dataplane.signal(number)
+                await dataplane.says("stopping")
+            assert await dataplane.ended() == 0
+            writer.close()
+            assert dataplane.server.proxies == {}, "there is always time for a good-bye"
+
+
+async def test_a_killed_agent_leaves_no_envoy_and_its_successor_starts_without_a_control_plane(
+    dataplane: Dataplane,
+) -> None:
+    await dataplane.start()
+    first = await dataplane.envoy_pid()
+    dataplane.signal(signal.SIGKILL)
+    await dataplane.ended()
+    await until(lambda: not is_alive(first))
+
+    await dataplane.server.__aexit__()
+    await dataplane.start()
+    await dataplane.says("starting with the configuration of the last run")
+    await dataplane.envoy_pid()
+    assert (await dataplane.scrape())[0] == 200
+
+    dataplane.server.proxies.clear()
+    await dataplane.server.__aenter__()
+    await dataplane.says("registered again as web in mesh default")
+    assert set(dataplane.server.proxies) == {("default", "web")}
+
+
+async def test_a_changed_configuration_is_in_force_for_the_next_scrape(dataplane: Dataplane) -> None:
+    await dataplane.start()
+    await dataplane.envoy_pid()
+    await dataplane.server.waiting.wait()
+    config = replace(dataplane.server.config, version="v2", filter_regex="^server\\.live$")
+    dataplane.server.publish(config)
+    await dataplane.says("changed to version v2")
+    _, body = await dataplane.scrape()
+    assert re.findall(r"^# TYPE (envoy_\S+)", body, re.MULTILINE) == ["envoy_server_live"]
+
+
+async def test_a_control_plane_that_stops_answering_does_not_hold_up_the_stop(dataplane: Dataplane) -> None:
+    await dataplane.start()
+    envoy_pid = await dataplane.envoy_pid()
+    await dataplane.server.__aexit__()
+    dataplane.signal(signal.SIGTERM)
+    assert await dataplane.ended() == 0
+    assert "could not be told that this proxy stops" in dataplane.output
+    assert not is_alive(envoy_pid)
+    await dataplane.server.__aenter__()
+
+
+async def test_a_stop_while_the_control_plane_is_waited_for(dataplane: Dataplane) -> None:
+    await dataplane.server.__aexit__()
+    await dataplane.start()
+    await dataplane.says("cannot be reached: Connect.*; trying again in 1 s")
+    dataplane.signal(signal.SIGTERM)
+    assert await dataplane.ended() == 0
+    await dataplane.server.__aenter__()
+
+
+async def test_a_refused_token_is_told(dataplane: Dataplane) -> None:
+    dataplane.server.tokens.clear()
+    await dataplane.start()
+    assert await dataplane.ended() == 3
+    assert "does not accept the token: Authentication required: the token has expired" in dataplane.output
+    assert TOKEN not in dataplane.output and "Traceback" not in dataplane.output
+
+
+async def test_a_refused_dataplane_is_told_with_every_fault(dataplane: Dataplane) -> None:
+    faults = [{"field": "networking", "reason": "must be defined"}, {"field": "x", "reason": "y"}]
+    dataplane.server.refuse(400, {"title": "Could not process a resource", "invalid_parameters": faults})
+    await dataplane.start()
+    assert await dataplane.ended() == 1
+    assert dataplane.output.splitlines()[-3:] == [
+        "meshmeter dataplane run: Could not process a resource:",
+        "meshmeter dataplane run:   networking: must be defined",
+        "meshmeter dataplane run:   x: y",
+    ]
+
+
+async def test_a_bootstrap_that_envoy_refuses_is_told_and_the_dataplane_removed(dataplane: Dataplane) -> None:
+    dataplane.server.bootstrap = lambda _: {"unknown": TOKEN}
+    await dataplane.start()
+    assert await dataplane.ended() == 3
+    assert "Envoy ended with code 1 before it was ready" in dataplane.output
+    assert "unknown" in dataplane.output
+    assert TOKEN not in dataplane.output and "Traceback" not in dataplane.output
+    assert dataplane.server.proxies == {}
+
+
+async def test_only_one_runs_in_a_work_directory(dataplane: Dataplane) -> None:
+    await dataplane.start()
+    await dataplane.envoy_pid()
+    second = Dataplane(dataplane.folder, dataplane.server)
+    await second.start()
+    assert await second.ended() == 3
+    assert "another `meshmeter dataplane run`" in second.output
+    assert (await dataplane.scrape())[0] == 200, "the first one is not disturbed"
+
+
+async def test_admin_is_reachable_for_the_agents_user_only(dataplane: Dataplane) -> None:
+    await dataplane.start()
+    await dataplane.envoy_pid()
+    assert await EnvoyAdmin(dataplane.work_dir / "admin.sock").answers()
+    assert os.stat(dataplane.work_dir).st_mode & 0o777 == 0o700
+
+
+def test_the_dataplane_file_is_read_and_completed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "f"
+    settings = Settings("https://cp", tmp_path, tmp_path, file, {"name": "web", "spare": "x"})
+    with pytest.raises(SettingsError, match="No such file"):
+        read_dataplane(settings)
+    file.write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        read_dataplane(settings)
+    file.write_text("type: Dataplane\nname: {{ nam }}\n")
+    with pytest.raises(InvalidResource, match="'nam'"):
+        read_dataplane(settings)
+    file.write_text("type: Dataplane\nname: {{ name }}\n")
+    assert read_dataplane(settings) == {"type": "Dataplane", "name": "web"}
+    assert "does not use the variable 'spare'" in caplog.text
