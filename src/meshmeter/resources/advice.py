@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from meshmeter.errors import Violation
 from meshmeter.resources import syntax
-from meshmeter.resources.dataplane import DataplaneSpec, Networking
+from meshmeter.resources.dataplane import DataplaneSpec, Inbound, Networking
 from meshmeter.resources.defaults import DEFAULT_PORT
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.metrics import PrometheusConf, TlsMode
@@ -48,9 +48,8 @@ def dataplane_warnings(spec: DataplaneSpec) -> Iterator[Violation]:
     networking = spec.networking or Networking()
     yield from _deprecated(conf, "metrics.conf")
     for index, inbound in enumerate(networking.inbound or ()):
-        own = inbound.address or networking.address
-        if conf.port is not None and conf.port == inbound.port and collides(own, networking.address):
-            reason = f"is also the port of networking.inbound[{index}]: metrics will not be served"
+        if conf.port is not None and _uses(inbound, conf.port, networking.address):
+            reason = f"is also a port of networking.inbound[{index}]: metrics will not be served"
             yield Violation("metrics.conf.port", reason)
     admin = networking.admin.port if networking.admin else None
     for index, entry in enumerate(conf.aggregate or ()):
@@ -59,7 +58,8 @@ def dataplane_warnings(spec: DataplaneSpec) -> Iterator[Violation]:
         address = entry.address or networking.address
         at = f"metrics.conf.aggregate[{index}].port"
         if entry.port == (conf.port or DEFAULT_PORT) and collides(address, networking.address):
-            yield Violation(at, "points at the metrics endpoint itself")
+            unless = "" if conf.port else ", unless the Mesh sets another port"
+            yield Violation(at, f"points at the metrics endpoint itself{unless}")
         if entry.port == admin and _reaches_admin(address, networking.address):
             yield Violation(at, "points at the proxy's own administration interface")
 
@@ -68,6 +68,15 @@ def _deprecated(conf: PrometheusConf, path: str) -> Iterator[Violation]:
     if conf.skip_mtls is not None:
         mode = TlsMode.DISABLED if conf.skip_mtls else TlsMode.ACTIVE_MTLS_BACKEND
         yield Violation(f"{path}.skipMTLS", f"is deprecated, write tls.mode: {mode.value} instead")
+
+
+def _uses(inbound: Inbound, port: int, own: str | None) -> bool:
+    """True if the proxy, or the application behind it, listens on this port of the Dataplane's address."""
+    address = inbound.address or own
+    application = inbound.service_address or address
+    return (inbound.port == port and collides(address, own)) or (
+        (inbound.service_port or inbound.port) == port and collides(application, own)
+    )
 
 
 def _reaches_admin(address: str | None, own: str | None) -> bool:

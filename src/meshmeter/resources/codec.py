@@ -121,9 +121,10 @@ def from_stored(stored: Mapping[str, Any]) -> AnyResource:
 
     Raises InvalidResource if it is not the work of `to_stored`.
     """
-    kind = KINDS.get(stored.get("kind", ""))
+    name = stored.get("kind")
+    kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise InvalidResource([Violation("kind", f"unknown kind {shape.show(stored.get('kind'))}")])
+        raise InvalidResource([Violation("kind", f"unknown kind {shape.show(name)}")])
     faults = Faults()
     spec = shape.conform(kind.spec, stored.get("spec", {}), "spec", faults, ignore_unknown=True)
     if faults.violations:

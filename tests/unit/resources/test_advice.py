@@ -7,6 +7,8 @@ import pytest
 from meshmeter.resources.codec import decode
 from meshmeter.resources.validation import warnings
 
+ITSELF = "points at the metrics endpoint itself"
+
 
 def mesh(conf: dict[str, Any] | None = None, **metrics: Any) -> list[tuple[str, str]]:
     backend = {"name": "p", "type": "prometheus", **({"conf": conf} if conf else {})}
@@ -78,19 +80,22 @@ def test_an_entry_of_a_mesh_at_the_metrics_endpoint(conf: dict[str, Any]) -> Non
 
 def test_a_metrics_port_that_an_inbound_has() -> None:
     tags = {"kuma.io/service": "d"}
-    reason = "is also the port of networking.inbound[1]: metrics will not be served"
+    reason = "is also a port of networking.inbound[1]: metrics will not be served"
 
     assert dataplane({"port": 80}, inbound=[{"port": 81, "tags": tags}, {"port": 80, "tags": tags}]) == [
         ("metrics.conf.port", reason)
     ]
     assert dataplane({"port": 80}, inbound=[{"port": 80, "address": "10.0.0.2", "tags": tags}]) == []
+    for application, told_of in (("127.0.0.1", 0), (None, 1), ("10.0.0.1", 1)):
+        inbound = {"port": 81, "servicePort": 80, "serviceAddress": application, "tags": tags}
+        assert len(dataplane({"port": 80}, inbound=[inbound])) == told_of
 
 
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ({"port": 5670}, "points at the metrics endpoint itself"),
-        ({"port": 5670, "address": "10.0.0.1"}, "points at the metrics endpoint itself"),
+        ({"port": 5670}, f"{ITSELF}, unless the Mesh sets another port"),
+        ({"port": 5670, "address": "10.0.0.1"}, f"{ITSELF}, unless the Mesh sets another port"),
         ({"port": 5670, "address": "127.0.0.1"}, None),
         ({"port": 5670, "enabled": False}, None),
         ({"port": 9901}, "points at the proxy's own administration interface"),
@@ -104,6 +109,12 @@ def test_an_entry_of_a_dataplane_that_points_back(entry: dict[str, Any], reason:
     found = dataplane({"aggregate": [{"name": "app", **entry}]}, admin={"port": 9901})
 
     assert found == ([("metrics.conf.aggregate[0].port", reason)] if reason else [])
+
+
+def test_an_entry_at_the_dataplane_s_own_metrics_port() -> None:
+    assert dataplane({"port": 1234, "aggregate": [{"name": "app", "port": 1234}]}) == [
+        ("metrics.conf.aggregate[0].port", ITSELF)
+    ]
 
 
 def test_names_that_a_later_release_would_refuse() -> None:

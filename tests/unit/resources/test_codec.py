@@ -205,7 +205,13 @@ def test_fields_of_a_newer_version_do_not_disturb_the_store() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [{}, {"kind": "X"}, {"kind": "Mesh"}, {"kind": "Mesh", "name": "a", "mesh": "", "creationTime": "x"}],
+    [
+        {},
+        {"kind": "X"},
+        {"kind": []},
+        {"kind": "Mesh"},
+        {"kind": "Mesh", "name": "a", "mesh": "", "creationTime": "x"},
+    ],
 )
 def test_what_is_not_of_the_store_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(InvalidResource):

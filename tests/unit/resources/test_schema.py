@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
+from meshmeter.resources.codec import decode, parse_documents, to_kubernetes, to_universal
+from meshmeter.resources.defaults import with_defaults
 from meshmeter.resources.kinds import KINDS, Kind
 from meshmeter.resources.schema import json_schema
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.singular)
 
@@ -56,3 +62,15 @@ def test_names_and_ports_are_those_of_the_wire() -> None:
     assert {"skipMTLS", "port", "tls"} <= conf["properties"].keys()
     assert {"type": "integer", "minimum": 1, "maximum": 65535} in nodes(conf["properties"]["port"])
     assert conf["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_every_example_fits_its_schema(path: Path) -> None:
+    for document in parse_documents(path.read_bytes(), origin=path.name):
+        resource = with_defaults(decode(document.data))
+        validator = jsonschema_rs.validator_for(json_schema(KINDS[resource.kind]))
+        for form in (document.data, to_universal(resource), to_kubernetes(resource)):
+            assert validator.is_valid(form)
+            assert not validator.is_valid(form | {"metrcs": {}})
