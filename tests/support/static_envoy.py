@@ -32,6 +32,28 @@ def bootstrap(admin_socket: Path, *, port: int | None = None, upstream: int | No
     return made
 
 
+def lonely_bootstrap(admin_socket: Path) -> dict[str, Any]:
+    """Like `bootstrap`, but looking for an ADS server where there is none (port 1 of loopback)."""
+    made = bootstrap(admin_socket, port=0, upstream=1)
+    (cluster,) = made["static_resources"]["clusters"]
+    options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    cluster["typed_extension_protocol_options"] = {
+        options: {
+            "@type": f"type.googleapis.com/{options}",
+            "explicit_http_config": {"http2_protocol_options": {}},
+        }
+    }
+    made["dynamic_resources"] = {
+        "cds_config": {"ads": {}, "resource_api_version": "V3"},
+        "ads_config": {
+            "api_type": "DELTA_GRPC",
+            "transport_api_version": "V3",
+            "grpc_services": [{"envoy_grpc": {"cluster_name": "upstream"}}],
+        },
+    }
+    return made
+
+
 def _listener(port: int) -> dict[str, Any]:
     return {
         "name": "in",

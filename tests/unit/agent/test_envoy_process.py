@@ -20,7 +20,7 @@ from meshmeter.agent.work_dir import WorkDir, locked
 from meshmeter.errors import StartupError
 from support.processes import free_port
 from support.require import envoy
-from support.static_envoy import bootstrap
+from support.static_envoy import bootstrap, lonely_bootstrap
 
 
 @pytest.fixture
@@ -179,6 +179,22 @@ async def test_envoy_is_not_replaced_while_it_does_not_know_of_a_control_plane(w
             async with asyncio.timeout(0.3):
                 await process.renew_when_cut_off(look=0.02)
         assert process.pid == first
+
+
+async def test_an_outdated_envoy_without_a_control_plane_is_replaced(work_dir: WorkDir) -> None:
+    process = a_process(work_dir, drain_time=0.0)
+    process.set_bootstrap(lonely_bootstrap(work_dir.admin_socket))
+    async with running(process):
+        first = process.pid
+        looking = asyncio.create_task(process.renew_when_cut_off(look=0.05))
+        await asyncio.sleep(0.3)
+        assert process.pid == first, "with the bootstrap it has, another Envoy would do no better"
+        process.set_bootstrap(
+            {**lonely_bootstrap(work_dir.admin_socket), "node": {"id": "b", "cluster": "c"}}
+        )
+        await until(lambda: process.pid not in (None, first))
+        looking.cancel()
+        assert not process.outdated and process.restarts == 0
 
 
 async def test_envoys_warnings_are_logged_with_their_level(
