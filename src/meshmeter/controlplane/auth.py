@@ -60,15 +60,16 @@ def require_admin(verifier: Verifier) -> Callable[[web.Request], Claims]:
     return lambda request: verifier.admin(bearer_token(request))
 
 
-def discovery_access(verifier: Verifier) -> Callable[[web.Request], tuple[str, ...] | None]:
+def discovery_access(verifier: Verifier) -> Callable[[web.Request], frozenset[str] | None]:
     """The meshes a discovery client may see; None means all (design 7).
 
     Loopback clients need no credential, but one that they send has to be valid.
     """
 
-    def allowed(request: web.Request) -> tuple[str, ...] | None:
+    def allowed(request: web.Request) -> frozenset[str] | None:
         if is_loopback(request) and "Authorization" not in request.headers:
             return None
-        return verifier.discovery(bearer_token(request)).meshes
+        meshes = verifier.discovery(bearer_token(request)).meshes
+        return None if meshes is None else frozenset(meshes)
 
     return allowed

@@ -71,12 +71,9 @@ class DataplaneApi:
         claims = self._verify(token)
         body = await _json(request, MAX_DOCUMENT)
         document, proxy = body.get("dataplane"), body.get("proxy")
-        faults = [
-            Violation(field, "must be an object")
-            for field, value in (("dataplane", document), ("proxy", proxy))
-            if not isinstance(value, dict)
-        ]
-        if faults:
+        if not isinstance(document, dict) or not isinstance(proxy, dict):
+            parts = (("dataplane", document), ("proxy", proxy))
+            faults = [Violation(name, "must be an object") for name, part in parts if not isinstance(part, dict)]
             raise InvalidResource(faults, "The registration is not valid")
         host = request.url.host or "127.0.0.1"
         return web.json_response(await self._registrar.register(document, proxy, claims, token, host))

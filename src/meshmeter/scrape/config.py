@@ -41,7 +41,6 @@ class ScrapeConfig:
         known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
         fields = SourceConfig.__dataclass_fields__
         known["sources"] = tuple(
-            SourceConfig(**{k: v for k, v in s.items() if k in fields})
-            for s in data.get("sources", ())
+            SourceConfig(**{k: v for k, v in s.items() if k in fields}) for s in data.get("sources", ())
         )
         return cls(**known)
