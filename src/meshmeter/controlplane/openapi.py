@@ -1,0 +1,432 @@
+"""The OpenAPI 3.1 description of the resource API, made from the kinds and their schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from meshmeter import __version__
+from meshmeter.controlplane.apply import MOST_DOCUMENTS, Outcome
+from meshmeter.controlplane.paging import DEFAULT_SIZE, LARGEST_SIZE
+from meshmeter.controlplane.proxy_status import State
+from meshmeter.effective.impact import Aspect
+from meshmeter.resources import dataplane
+from meshmeter.resources.kinds import KINDS, Kind
+from meshmeter.resources.schema import json_schema
+
+Json = dict[str, Any]
+
+
+@cache
+def description() -> Json:
+    """The description. Callers must not change it."""
+    paths: Json = {}
+    for kind in KINDS.values():
+        paths |= _kind_paths(kind)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "meshmeter resource API",
+            "version": __version__,
+            "description": "Resources of the mesh, and what holds for the metrics of each proxy.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"admin": []}],
+        "paths": paths | _other_paths(),
+        "components": {
+            "securitySchemes": {
+                "admin": {"type": "http", "scheme": "bearer", "description": "An admin token."}
+            },
+            "schemas": _schemas(),
+        },
+    }
+
+
+def _kind_paths(kind: Kind) -> Json:
+    scope = "/meshes/{mesh}" if kind.mesh_scoped else ""
+    named = [_mesh_parameter()] if kind.mesh_scoped else []
+    name = [*named, _path_parameter("name", f"Name of the {kind.name}.")]
+    listed = _list_operation(kind)
+    paths: Json = {
+        f"{scope}/{kind.plural}/{{name}}": {
+            "get": _operation(
+                f"get{kind.name}",
+                f"A {kind.name}",
+                [*name, _format_parameter(), _header("If-None-Match", "Version that is known already.")],
+                {200: _json(f"The {kind.name}", _ref(f"{kind.name}Document")), 304: _bare("Not changed")},
+                errors=(400, 404),
+            ),
+            "put": _operation(
+                f"put{kind.name}",
+                f"Create or replace a {kind.name}",
+                [*name, *_conditions()],
+                {
+                    200: _json("Replaced", _ref("Written")),
+                    201: _json("Created", _ref("Written")),
+                },
+                errors=(400, 404, 409, 413, 415),
+                body=_body(
+                    _ref(f"{kind.name}Document"), ("application/json", "application/yaml"), "The resource."
+                ),
+            ),
+            "delete": _operation(
+                f"delete{kind.name}",
+                f"Delete a {kind.name}",
+                [*name, *_conditions()],
+                {200: _json("Deleted", {"type": "object", "maxProperties": 0})},
+                errors=(400, 404, 409),
+            ),
+        },
+        f"{scope}/{kind.plural}": {"get": _with(listed, named, f"list{kind.name}", f"{kind.plural}")},
+    }
+    if kind.mesh_scoped:
+        every = f"{kind.plural} of all meshes"
+        paths[f"/{kind.plural}"] = {"get": _with(listed, [], f"listAll{kind.name}", every)}
+    return paths
+
+
+def _list_operation(kind: Kind) -> Json:
+    return _operation(
+        "",
+        "",
+        [*_page_parameters(kind), _format_parameter()],
+        {200: _json("One page", _page_of(_ref(f"{kind.name}Document")))},
+        errors=(400, 404),
+    )
+
+
+def _with(operation: Json, parameters: list[Json], operation_id: str, what: str) -> Json:
+    return {
+        **operation,
+        "operationId": operation_id,
+        "summary": f"List {what}",
+        "parameters": [*parameters, *operation["parameters"]],
+    }
+
+
+def _other_paths() -> Json:
+    proxy = [_mesh_parameter(), _path_parameter("name", "Name of the Dataplane.")]
+    overviews = _operation(
+        "",
+        "",
+        _page_parameters(KINDS[dataplane.KIND]),
+        {200: _json("One page", _page_of(_ref("Overview")))},
+        errors=(400, 404),
+    )
+    kinds = [word for kind in KINDS.values() for word in (kind.name, kind.singular, kind.plural)]
+    public: Json = {"security": []}
+    return {
+        "/": {"get": _operation("index", "What answers here", [], {200: _json("Product", _ref("Index"))})},
+        "/_apply": {
+            "post": _operation(
+                "apply",
+                "Write several resources, all or none",
+                [
+                    {
+                        "name": "dry-run",
+                        "in": "query",
+                        "description": "True: say what would happen, write nothing.",
+                        "schema": {"type": "boolean", "default": False},
+                    }
+                ],
+                {200: _json("What happened to each", _ref("Applied"))},
+                errors=(400, 409, 413, 415),
+                body=_body(_ref("Batch"), ("application/json",), "The resources, in either form."),
+            )
+        },
+        "/meshes/{name}/_metrics": {
+            "get": _operation(
+                "explainMesh",
+                "How the proxies of a mesh are",
+                [_path_parameter("name", "Name of the Mesh.")],
+                {200: _json("The summary", {"type": "object"})},
+                errors=(404,),
+            )
+        },
+        "/meshes/{mesh}/dataplanes/{name}/_metrics": {
+            "get": _operation(
+                "explainDataplane",
+                "What holds for the metrics of one proxy, and why",
+                proxy,
+                {200: _json("The explanation", {"type": "object"})},
+                errors=(404,),
+            )
+        },
+        "/meshes/{mesh}/dataplanes/{name}/_overview": {
+            "get": _operation(
+                "overview",
+                "A Dataplane and the state of its proxy",
+                proxy,
+                {200: _json("The overview", _ref("Overview"))},
+                errors=(404,),
+            )
+        },
+        "/meshes/{mesh}/dataplanes/_overview": {
+            "get": _with(overviews, [_mesh_parameter()], "listOverviews", "Dataplanes with their states")
+        },
+        "/dataplanes/_overview": {
+            "get": _with(overviews, [], "listAllOverviews", "Dataplanes of all meshes with their states")
+        },
+        "/tokens/dataplane": {"post": _token_operation("dataplane", "DataplaneTokenRequest")},
+        "/tokens/discovery": {"post": _token_operation("discovery", "DiscoveryTokenRequest")},
+        "/schemas/{kind}": {
+            "get": _operation(
+                "schema",
+                "JSON Schema of a kind",
+                [_path_parameter("kind", "Name of the kind.", {"type": "string", "enum": kinds})],
+                {200: {"description": "The schema", "content": {"application/schema+json": {}}}},
+                errors=(404,),
+            )
+            | public
+        },
+        "/openapi.json": {
+            "get": _operation(
+                "openapi", "This description", [], {200: _json("The description", {"type": "object"})}
+            )
+            | public
+        },
+    }
+
+
+def _token_operation(audience: str, request: str) -> Json:
+    return _operation(
+        f"{audience}Token",
+        f"Issue a {audience} token",
+        [],
+        {200: {"description": "The token", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+        errors=(400, 413, 415),
+        body=_body(_ref(request), ("application/json",), "What the token covers."),
+    )
+
+
+def _schemas() -> Json:
+    text: Json = {"type": "string"}
+    texts: Json = {"type": "array", "items": text}
+    time: Json = {"type": ["string", "null"], "format": "date-time"}
+    count: Json = {"type": "integer", "minimum": 0}
+    violation = _object({"field": text, "reason": text}, ("field", "reason"))
+    schemas: Json = {
+        "Error": _object(
+            {
+                "type": {"const": "/std-errors"},
+                "status": {"type": "integer"},
+                "title": text,
+                "detail": text,
+                "details": text,
+                "invalid_parameters": {"type": "array", "items": violation},
+                "causes": {"type": "array", "items": _object({"field": text, "message": text})},
+            },
+            ("type", "status", "title", "detail"),
+        ),
+        "Index": _object(
+            {name: text for name in ("hostname", "product", "version", "instanceId", "clusterId")},
+            ("product", "version"),
+        ),
+        "Written": _object({"warnings": texts}),
+        "Batch": _object(
+            {
+                "documents": {
+                    "type": "array",
+                    "maxItems": MOST_DOCUMENTS,
+                    "items": {"anyOf": [_ref(f"{kind}Document") for kind in KINDS]},
+                }
+            },
+            ("documents",),
+        ),
+        "Applied": _object(
+            {
+                "results": {
+                    "type": "array",
+                    "items": _object(
+                        {
+                            "kind": text,
+                            "mesh": text,
+                            "name": text,
+                            "result": {"enum": [str(outcome) for outcome in Outcome]},
+                            "diff": {"type": "string", "description": "Unified diff, with dry-run."},
+                            "warnings": texts,
+                        },
+                        ("kind", "mesh", "name", "result", "diff", "warnings"),
+                    ),
+                },
+                "affected": _object(
+                    {"proxies": count, **{str(aspect): count for aspect in Aspect}}, ("proxies",)
+                ),
+            },
+            ("results", "affected"),
+        ),
+        "Overview": _object(
+            {
+                "mesh": text,
+                "name": text,
+                "dataplane": _ref("DataplaneDocument"),
+                "metrics": {"enum": ["serving", "refused", "off"]},
+                "status": {"enum": [str(state) for state in State]},
+                "connectedSince": time,
+                "agentVersion": text,
+                "envoyVersion": text,
+                "acknowledged": {"type": "object", "additionalProperties": text},
+                "nack": {"anyOf": [{"type": "null"}, _object({"type": text, "message": text, "at": time})]},
+            },
+            ("mesh", "name", "dataplane", "metrics", "status"),
+        ),
+        "DataplaneTokenRequest": _object(
+            {
+                "mesh": {"type": "string", "minLength": 1},
+                "name": text,
+                "tags": {"type": "object", "additionalProperties": texts},
+                "validFor": _duration(),
+            },
+            ("mesh",),
+            closed=True,
+        ),
+        "DiscoveryTokenRequest": _object({"meshes": texts, "validFor": _duration()}, closed=True),
+    }
+    for kind in KINDS.values():
+        schemas |= _kind_schemas(kind)
+    return schemas
+
+
+def _kind_schemas(kind: Kind) -> Json:
+    """The schema of a kind's documents, its definitions moved among the components under names of their own."""
+    schema = {key: value for key, value in json_schema(kind).items() if key != "$schema"}
+    definitions = schema.pop("$defs")
+    prefix = f"{kind.name}Document"
+    moved = {f"{prefix}.{name}": _moved(definition, prefix) for name, definition in definitions.items()}
+    return {prefix: _moved(schema, prefix), **moved}
+
+
+def _moved(value: Any, prefix: str) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: f"#/components/schemas/{prefix}.{item.rpartition('/')[2]}"
+            if key == "$ref" and isinstance(item, str)
+            else _moved(item, prefix)
+            for key, item in value.items()
+        }
+    return [_moved(item, prefix) for item in value] if isinstance(value, list) else value
+
+
+def _duration() -> Json:
+    return {"type": "string", "examples": ["24h", "30d"], "description": "Lifetime; without one, 30 days."}
+
+
+def _page_parameters(kind: Kind) -> list[Json]:
+    parameters = [
+        _query(
+            "size",
+            "Items per page.",
+            {"type": "integer", "minimum": 1, "maximum": LARGEST_SIZE, "default": DEFAULT_SIZE},
+        ),
+        _query("offset", "From `next` of the page before.", {"type": "string"}),
+        _query("name", "Part of the name.", {"type": "string"}),
+        _query("filter[labels.team]", "Value of the label; any label may stand there.", {"type": "string"}),
+    ]
+    if kind.name == dataplane.KIND:
+        parameters += [
+            _query("tag", "A tag and its value.", {"type": "string", "pattern": "^[^:]+:.*$"}),
+            _query(
+                "gateway",
+                "Whether it is a gateway, and which.",
+                {"type": "string", "enum": ["true", "false", "builtin", "delegated"]},
+            ),
+        ]
+    return parameters
+
+
+def _format_parameter() -> Json:
+    return _query(
+        "format", "Form of the resources.", {"type": "string", "enum": ["universal", "kubernetes", "k8s"]}
+    )
+
+
+def _conditions() -> list[Json]:
+    return [
+        _header("If-Match", "Only if the stored version is this."),
+        {**_header("If-None-Match", "Only if nothing is stored."), "schema": {"const": "*"}},
+    ]
+
+
+def _header(name: str, text: str) -> Json:
+    return {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+
+
+def _query(name: str, text: str, schema: Json) -> Json:
+    return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+def _mesh_parameter() -> Json:
+    return _path_parameter("mesh", "Name of the Mesh.")
+
+
+def _path_parameter(name: str, text: str, schema: Json | None = None) -> Json:
+    given = schema or {"type": "string", "minLength": 1, "maxLength": 253, "examples": ["default"]}
+    return {"name": name, "in": "path", "required": True, "description": text, "schema": given}
+
+
+def _page_of(item: Json) -> Json:
+    return _object(
+        {
+            "total": {"type": "integer", "minimum": 0},
+            "items": {"type": "array", "items": item},
+            "next": {"type": ["string", "null"], "description": "Address of the next page."},
+        },
+        ("total", "items", "next"),
+    )
+
+
+def _operation(
+    operation_id: str,
+    summary: str,
+    parameters: list[Json],
+    responses: Mapping[int, Json],
+    *,
+    errors: Iterable[int] = (),
+    body: Json | None = None,
+) -> Json:
+    answers = {str(status): response for status, response in responses.items()}
+    for status in (*errors, 401, 503):
+        answers[str(status)] = _json(_ERRORS[status], _ref("Error"))
+    operation: Json = {
+        "operationId": operation_id,
+        "summary": summary,
+        "parameters": parameters,
+        "responses": answers,
+    }
+    return operation if body is None else operation | {"requestBody": body}
+
+
+_ERRORS = {
+    400: "Refused, with every fault",
+    401: "No valid admin token",
+    404: "There is none",
+    409: "Another version is stored",
+    413: "The body is too large",
+    415: "Neither JSON nor YAML",
+    503: "The store is away",
+}
+
+
+def _body(schema: Json, types: Iterable[str], text: str) -> Json:
+    content = {media_type: {"schema": schema} for media_type in types}
+    return {"required": True, "description": text, "content": content}
+
+
+def _json(text: str, schema: Json) -> Json:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _bare(text: str) -> Json:
+    return {"description": text}
+
+
+def _object(properties: Json, required: Iterable[str] = (), *, closed: bool = False) -> Json:
+    schema: Json = {"type": "object", "properties": properties}
+    if names := list(required):
+        schema["required"] = names
+    return schema | ({"additionalProperties": False} if closed else {})
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}

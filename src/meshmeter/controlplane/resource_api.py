@@ -1,0 +1,409 @@
+"""The resource API (kuma-facts 9.2). Every request but for the descriptions carries an admin token.
+
+    GET             /                                            what answers here
+    GET PUT DELETE  /meshes/{name}                               the Mesh
+    GET PUT DELETE  /meshes/{mesh}/{kind}/{name}                 dataplanes, traffic-permissions
+    GET             /meshes, /meshes/{mesh}/{kind}, /{kind}      lists, of one mesh or of all
+    POST            /_apply?dry-run=true|false                   several documents, all or none
+    GET             /meshes/{mesh}/dataplanes/{name}/_metrics    what holds for one proxy
+    GET             /meshes/{name}/_metrics                      the same summed up for a mesh
+    GET             …/dataplanes/{name}/_overview, …/dataplanes/_overview, /dataplanes/_overview
+    POST            /tokens/dataplane, /tokens/discovery
+    GET             /schemas/{kind}, /openapi.json               descriptions, for everybody
+
+A resource's version is its ETag. A write with `If-Match` or `If-None-Match: *` that finds another version is refused
+with 409; one without wins over whatever is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from meshmeter import __version__
+from meshmeter.controlplane.api_errors import Handler, Refusal, error_middleware
+from meshmeter.controlplane.apply import (
+    MOST_DOCUMENTS,
+    apply_resources,
+    decode_documents,
+)
+from meshmeter.controlplane.list_filters import matcher
+from meshmeter.controlplane.openapi import description
+from meshmeter.controlplane.paging import page, page_size
+from meshmeter.controlplane.request_body import LARGEST_BATCH, read_document, read_json
+from meshmeter.controlplane.token_api import Sign, TokenApi
+from meshmeter.controlplane.writing import change_violations, completed, is_kubernetes
+from meshmeter.effective.addresses import IPNetwork
+from meshmeter.errors import (
+    InvalidResource,
+    MeshNotFound,
+    NotFound,
+    VersionConflict,
+    Violation,
+)
+from meshmeter.resources import codec, dataplane, mesh
+from meshmeter.resources.kinds import KINDS, Kind, find_kind
+from meshmeter.resources.resource import AnyResource, Key, Resource
+from meshmeter.resources.schema import json_schema
+from meshmeter.resources.validation import warnings
+from meshmeter.store.base import Delete, Put, Store
+
+PRODUCT = "meshmeter"
+
+ATTEMPTS = 3
+"""How often a write without a version is repeated because somebody else wrote in between."""
+
+CLUSTER_ID = "cluster-id"
+"""Name of the secret that identifies the store behind one or several control planes."""
+
+_PRINTABLE = re.compile(r"[!-~]{1,253}")
+_OPEN = ("/openapi.json", "/schemas/")
+
+
+class ExplainProvider(Protocol):
+    """What the API asks about proxies; `explain.Explainer` is one."""
+
+    def dataplane(self, mesh: str, name: str) -> dict[str, Any] | None: ...
+
+    def mesh(self, name: str) -> dict[str, Any] | None: ...
+
+    def overviews(self, dataplanes: Sequence[Resource[Any]]) -> Any: ...
+
+
+def resource_app(
+    store: Store,
+    *,
+    authenticate: Callable[[web.Request], object],
+    explainer: ExplainProvider,
+    sign: Sign,
+    zone: str = "default",
+    allowed_networks: Sequence[IPNetwork] = (),
+) -> web.Application:
+    """The application. `authenticate` raises TokenError for a request that may not be answered."""
+
+    @web.middleware
+    async def admins_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not request.path.startswith(_OPEN):
+            authenticate(request)
+        return await handler(request)
+
+    app = web.Application(middlewares=[error_middleware, admins_only], client_max_size=LARGEST_BATCH)
+    api = _ResourceApi(store, explainer, zone, tuple(allowed_networks))
+    api.add_routes(app)
+    TokenApi(sign, api.mesh_exists).add_routes(app)
+    return app
+
+
+class _ResourceApi:
+    def __init__(
+        self, store: Store, explainer: ExplainProvider, zone: str, allowed_networks: tuple[IPNetwork, ...]
+    ):
+        self._store = store
+        self._explainer = explainer
+        self._zone = zone
+        self._allowed_networks = allowed_networks
+        self._instance = f"{socket.gethostname()}-{secrets.token_hex(2)}"
+
+    def add_routes(self, app: web.Application) -> None:
+        add = app.router
+        add.add_get("/", self._index)
+        add.add_get("/openapi.json", self._openapi)
+        add.add_get("/schemas/{kind}", self._schema)
+        add.add_post("/_apply", self._apply)
+        add.add_get("/meshes/{name}/_metrics", self._explain_mesh)
+        item = "/meshes/{mesh}/dataplanes/{name}"
+        add.add_get(f"{item}/_metrics", self._explain_dataplane)
+        add.add_get(f"{item}/_overview", self._overview)
+        add.add_get("/meshes/{mesh}/dataplanes/_overview", self._overviews)
+        add.add_get("/dataplanes/_overview", self._overviews)
+        for kind in KINDS.values():
+            scope = "/meshes/{mesh}" if kind.mesh_scoped else ""
+            one = f"{scope}/{kind.plural}/{{name}}"
+            add.add_get(one, _of(kind, self._get))
+            add.add_put(one, _of(kind, self._put))
+            add.add_delete(one, _of(kind, self._delete))
+            add.add_get(f"/{kind.plural}", _of(kind, self._list))
+            if kind.mesh_scoped:
+                add.add_get(f"/meshes/{{mesh}}/{kind.plural}", _of(kind, self._list))
+
+    async def mesh_exists(self, name: str) -> bool:
+        try:
+            await self._store.get(Key(mesh.KIND, "", name))
+        except NotFound:
+            return False
+        return True
+
+    # Descriptions
+
+    async def _index(self, _request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "hostname": socket.gethostname(),
+                "product": PRODUCT,
+                "version": __version__,
+                "instanceId": self._instance,
+                "clusterId": await self._cluster_id(),
+            }
+        )
+
+    async def _cluster_id(self) -> str:
+        stored = await self._store.get_secret(CLUSTER_ID)
+        if stored is None:
+            stored = secrets.token_hex(16).encode()
+            await self._store.put_secret(CLUSTER_ID, stored)
+        return stored.decode()
+
+    async def _openapi(self, _request: web.Request) -> web.Response:
+        return web.json_response(description())
+
+    async def _schema(self, request: web.Request) -> web.Response:
+        kind = find_kind(request.match_info["kind"])
+        if kind is None:
+            raise Refusal(404, "Could not retrieve a schema", "Not found")
+        return web.json_response(json_schema(kind), content_type="application/schema+json")
+
+    # One resource
+
+    async def _get(self, kind: Kind, request: web.Request) -> web.Response:
+        resource = await self._store.get(await self._key(kind, request))
+        etag = _etag(resource)
+        if request.headers.get("If-None-Match") == etag:
+            return web.Response(status=304, headers={"ETag": etag})
+        return web.json_response(_rendering(request)(resource), headers={"ETag": etag})
+
+    async def _put(self, kind: Kind, request: web.Request) -> web.Response:
+        key = await self._key(kind, request, writes=True)
+        expected = _expected_version(request)
+        document = await read_document(request, kind.name)
+        new = _decoded(document, key)
+        for attempt in range(ATTEMPTS):
+            stored = await self._stored(key)
+            current = stored.meta.version if stored else 0
+            if expected is not None and not expected(current):
+                raise Refusal(
+                    409, "Conflict", f"{key} is at version {current}: read it again and repeat the change"
+                )
+            if faults := change_violations(new, stored):
+                raise InvalidResource(faults)
+            complete = completed(new, stored, kubernetes=is_kubernetes(document), zone=self._zone)
+            try:
+                (written,) = await self._store.commit([Put(complete, current)])
+            except VersionConflict:
+                if attempt == ATTEMPTS - 1 or expected is not None:
+                    raise
+                continue
+            except MeshNotFound as exc:
+                raise _no_mesh() from exc
+            assert written is not None
+            found = [str(warning) for warning in warnings(new)]
+            return web.json_response(
+                {"warnings": found} if found else {},
+                status=200 if stored else 201,
+                headers={"ETag": _etag(written)},
+            )
+        raise AssertionError("unreachable")
+
+    async def _delete(self, kind: Kind, request: web.Request) -> web.Response:
+        title = "Could not delete a resource"
+        key = await self._key(kind, request, title=title)
+        expected = _expected_version(request)
+        stored = await self._stored(key)
+        if stored is None:
+            raise Refusal(404, title, "Not found")
+        if expected is not None and not expected(stored.meta.version):
+            raise Refusal(409, "Conflict", f"{key} is at version {stored.meta.version}: read it again")
+        try:
+            await self._store.commit([Delete(key, stored.meta.version if expected is not None else None)])
+        except NotFound as exc:
+            raise Refusal(404, title, "Not found") from exc
+        return web.json_response({})
+
+    async def _stored(self, key: Key) -> AnyResource | None:
+        try:
+            return await self._store.get(key)
+        except NotFound:
+            return None
+
+    async def _key(
+        self,
+        kind: Kind,
+        request: web.Request,
+        *,
+        title: str = "Could not retrieve a resource",
+        writes: bool = False,
+    ) -> Key:
+        """The key in the path, once its Mesh exists. Raises Refusal (404)."""
+        within = await self._mesh(request) if kind.mesh_scoped else ""
+        name = request.match_info["name"]
+        if not writes and not _PRINTABLE.fullmatch(name):
+            raise Refusal(404, title, "Not found")
+        return Key(kind.name, within or "", name)
+
+    async def _mesh(self, request: web.Request) -> str | None:
+        """The Mesh in the path, None if the path is about all. Raises Refusal (404) if it does not exist."""
+        name = request.match_info.get("mesh")
+        if name is not None and (not _PRINTABLE.fullmatch(name) or not await self.mesh_exists(name)):
+            raise _no_mesh()
+        return name
+
+    # Lists
+
+    async def _list(self, kind: Kind, request: web.Request) -> web.Response:
+        render = _rendering(request)
+        return await self._page(kind, request, lambda items: [render(item) for item in items])
+
+    async def _page(
+        self,
+        kind: Kind,
+        request: web.Request,
+        render: Callable[[Sequence[AnyResource]], list[dict[str, Any]]],
+    ) -> web.Response:
+        size = page_size(request.query.get("size"))
+        matches = matcher(request.query.items())
+        within = await self._mesh(request)
+        found = [item for item in await self._store.list(kind.name, within) if matches(item)]
+        shown = page(found, size, request.query.get("offset", ""))
+        return web.json_response(
+            {"total": shown.total, "items": render(shown.items), "next": shown.next_url(request.url)}
+        )
+
+    # Batches
+
+    async def _apply(self, request: web.Request) -> web.Response:
+        dry_run = _flag(request, "dry-run")
+        body = await read_json(request, LARGEST_BATCH)
+        documents = body.get("documents")
+        if not isinstance(documents, list):
+            raise InvalidResource([Violation("documents", "must be a list of resources")])
+        if len(documents) > MOST_DOCUMENTS:
+            reason = f"there may be at most {MOST_DOCUMENTS} documents, not {len(documents)}"
+            raise InvalidResource([Violation("documents", reason)])
+        decoded = await asyncio.to_thread(decode_documents, documents)
+        batch = await apply_resources(
+            self._store,
+            decoded,
+            zone=self._zone,
+            allowed_networks=self._allowed_networks,
+            dry_run=dry_run,
+        )
+        return web.json_response(await asyncio.to_thread(batch.to_json, with_diff=dry_run))
+
+    # What holds
+
+    async def _explain_dataplane(self, request: web.Request) -> web.Response:
+        within = await self._mesh(request) or ""
+        return _found(self._explainer.dataplane(within, request.match_info["name"]))
+
+    async def _explain_mesh(self, request: web.Request) -> web.Response:
+        return _found(self._explainer.mesh(request.match_info["name"]))
+
+    async def _overview(self, request: web.Request) -> web.Response:
+        resource = await self._store.get(await self._key(KINDS[dataplane.KIND], request))
+        (shown,) = self._with_overviews([resource])
+        return web.json_response(shown)
+
+    async def _overviews(self, request: web.Request) -> web.Response:
+        return await self._page(KINDS[dataplane.KIND], request, self._with_overviews)
+
+    def _with_overviews(self, dataplanes: Sequence[AnyResource]) -> list[dict[str, Any]]:
+        return [
+            {"mesh": item.mesh, "name": item.name, "dataplane": codec.to_universal(item), **overview}
+            for item, overview in zip(dataplanes, self._explainer.overviews(dataplanes), strict=True)
+        ]
+
+
+def _of(kind: Kind, handler: Callable[[Kind, web.Request], Awaitable[web.Response]]) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handler(kind, request)
+
+    return handle
+
+
+def _found(answer: dict[str, Any] | None) -> web.Response:
+    if answer is None:
+        raise Refusal(404, "Could not retrieve a resource", "Not found")
+    return web.json_response(answer)
+
+
+def _no_mesh() -> Refusal:
+    return Refusal(404, "Failed to retrieve Mesh", "Not found")
+
+
+def _etag(resource: AnyResource) -> str:
+    return f'"{resource.meta.version}"'
+
+
+def _expected_version(request: web.Request) -> Callable[[int], bool] | None:
+    """What the conditional headers demand of the stored version (0: nothing is stored); None if there are none."""
+    match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    if match is None and none_match is None:
+        return None
+    if none_match is not None and none_match.strip() != "*":
+        raise Refusal(400, "Bad Request", "If-None-Match of a write can only be *: create, do not replace")
+    wanted = {tag.strip() for tag in match.split(",")} if match is not None else None
+
+    def holds(version: int) -> bool:
+        if none_match is not None and version:
+            return False
+        return wanted is None or (version > 0 and ("*" in wanted or f'"{version}"' in wanted))
+
+    return holds
+
+
+def _rendering(request: web.Request) -> Callable[[AnyResource], dict[str, Any]]:
+    form = request.query.get("format", "universal")
+    if form == "universal":
+        return codec.to_universal
+    if form in ("kubernetes", "k8s"):
+        return codec.to_kubernetes
+    reason = "must be one of universal, kubernetes, k8s"
+    raise Refusal(400, "Bad Request", "Invalid format", [Violation("format", reason)])
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    value = request.query.get(name, "false")
+    if value not in ("true", "false"):
+        raise Refusal(400, "Bad Request", "Invalid parameter", [Violation(name, "must be true or false")])
+    return value == "true"
+
+
+def _decoded(document: Mapping[str, Any], key: Key) -> AnyResource:
+    """The resource of a body that has to be the one of the path. Raises InvalidResource with every fault."""
+    faults: list[Violation] = []
+    resource: AnyResource | None = None
+    try:
+        resource = codec.decode(document)
+    except InvalidResource as exc:
+        faults += exc.violations
+    named = {violation.field for violation in faults}
+    for field, written, wanted in _identity(document, resource, key):
+        if written != wanted and field not in named:
+            word = {"kind": "type"}.get(field, field.rpartition(".")[2])
+            faults.append(Violation(field, f"{word} from the URL has to be the same as in body"))
+    if faults or resource is None:
+        raise InvalidResource(faults)
+    return resource
+
+
+def _identity(
+    document: Mapping[str, Any], resource: AnyResource | None, key: Key
+) -> list[tuple[str, object, str]]:
+    """Field, what the body says there, and what the path says, for everything that identifies the resource."""
+    kubernetes = is_kubernetes(document)
+    kind_field, name_field = ("kind", "metadata.name") if kubernetes else ("type", "name")
+    scoped = KINDS[key.kind].mesh_scoped
+    if resource is not None:
+        found = [(kind_field, resource.kind, key.kind), (name_field, resource.name, key.name)]
+        return [*found, ("mesh", resource.mesh, key.mesh)] if scoped else list(found)
+    identity: list[tuple[str, object, str]] = [(kind_field, document.get(kind_field), key.kind)]
+    if not kubernetes:
+        identity.append((name_field, document.get("name"), key.name))
+    if scoped:
+        identity.append(("mesh", document.get("mesh"), key.mesh))
+    return identity
