@@ -50,8 +50,8 @@ def _sources(report: Mapping[str, Any]) -> Iterator[Finding]:
     sources = report.get("sources")
     for source in sources if isinstance(sources, list) else ():
         if isinstance(source, Mapping) and source.get("up") is False:
-            name = _text(source.get("source", source.get("name", "")))
-            why = _text(source.get("error") or source.get("reason") or "")
+            name = _text(source.get("name", ""))
+            why = ": ".join(_text(source[key]) for key in ("error", "detail") if source.get(key))
             yield finding(
                 "source-down",
                 f"source {name!r} gave no metrics in the last scrape" + (f": {why}" if why else ""),

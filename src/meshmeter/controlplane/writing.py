@@ -15,9 +15,9 @@ from meshmeter.resources import mesh
 from meshmeter.resources.defaults import with_defaults
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import EPOCH, AnyResource
+from meshmeter.resources.syntax import LONGEST_MESH_NAME
 from meshmeter.resources.validation import mesh_change_violations
 
-LONGEST_MESH_NAME = 63
 
 OWN_ANNOTATIONS = "meshmeter.io/"
 """Prefix of annotations that only the control plane writes."""
