@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import ssl
 from collections import deque
 from collections.abc import Mapping
@@ -200,8 +201,11 @@ def _reason(exc: BaseException) -> str:
         return f"there is no host {exc.host!r}"
     if isinstance(exc, TimeoutError):
         return "no answer in time"
+    if isinstance(exc, aiohttp.ClientConnectorSSLError):
+        return "it does not speak TLS; the dataplane API does, usually on port 5682"
     if isinstance(exc, aiohttp.ClientConnectorError):
-        return exc.os_error.strerror or str(exc.os_error)
+        number = exc.os_error.errno
+        return os.strerror(number).lower() if number else str(exc.os_error)
     return str(exc) or type(exc).__name__
 
 

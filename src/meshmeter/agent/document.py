@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import yaml
@@ -80,7 +80,7 @@ def parse(text: str) -> dict[str, Any]:
     return document
 
 
-def identity(document: dict[str, Any]) -> tuple[str, str]:
+def identity(document: Mapping[str, Any]) -> tuple[str, str]:
     """Mesh and name as the document, in either envelope, says. Raises InvalidResource.
 
     They become part of file names, so whatever could not be a name is refused here already.

@@ -13,6 +13,7 @@ from typing import Any
 from meshmeter import __version__
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.control_plane import ControlPlane, Registration, Untrusted
+from meshmeter.agent.document import identity
 from meshmeter.errors import ApiError, InvalidResource, StartupError, TokenError
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class Registrar:
         self._control_plane = control_plane
         self._dataplane = dataplane
         self.proxy = proxy
+        self.identity = identity(dataplane)
+        """Mesh and name."""
         self._token_digest = ""
 
     async def register(self) -> Registration:
@@ -87,9 +90,10 @@ async def register_at_start(
         try:
             return await registrar.register(), True
         except TokenError as exc:
+            mesh, name = registrar.identity
             raise StartupError(
                 f"the control plane does not accept the token: {exc}. Make one with "
-                "`meshmeter token dataplane --mesh MESH --name NAME`"
+                f"`meshmeter token dataplane --mesh {mesh} --name {name}`"
             ) from exc
         except ApiError as exc:
             if not may_work_later(exc):

@@ -233,7 +233,7 @@ async def test_a_control_plane_that_stops_answering_does_not_hold_up_the_stop(da
 async def test_a_stop_while_the_control_plane_is_waited_for(dataplane: Dataplane) -> None:
     await dataplane.server.__aexit__()
     await dataplane.start()
-    await dataplane.says("cannot be reached: Connect.*; trying again in 1 s")
+    await dataplane.says("cannot be reached: connection refused; trying again in 1 s")
     dataplane.signal(signal.SIGTERM)
     assert await dataplane.ended() == 0
     await dataplane.server.__aenter__()

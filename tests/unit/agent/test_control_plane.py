@@ -93,14 +93,25 @@ async def test_redirects_are_not_followed_with_the_token(
     assert len(server.requests) == 1
 
 
+async def _answer_in_the_clear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(10)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    writer.close()
+
+
 async def test_a_control_plane_that_is_not_there(server: FakeControlPlane) -> None:
     nobody = f"https://127.0.0.1:{free_port()}"
     async with ControlPlane(nobody, server.ca_file, server.token_file) as client:
         with pytest.raises(
-            ApiError, match=f"^the control plane {nobody} cannot be reached: Connect"
+            ApiError, match=f"^the control plane {nobody} cannot be reached: connection refused$"
         ) as caught:
             await client.register(WEB, PROXY)
     assert caught.value.status == 0
+    plain = await asyncio.start_server(_answer_in_the_clear, "127.0.0.1", 0)
+    port = plain.sockets[0].getsockname()[1]
+    async with plain, ControlPlane(f"https://127.0.0.1:{port}", server.ca_file, server.token_file) as client:
+        with pytest.raises(ApiError, match="it does not speak TLS"):
+            await client.register(WEB, PROXY)
     async with ControlPlane("https://no.such.host.invalid:1", server.ca_file, server.token_file) as client:
         with pytest.raises(ApiError, match=r"there is no host 'no\.such\.host\.invalid'"):
             await client.register(WEB, PROXY)

@@ -108,7 +108,9 @@ async def test_a_refused_token_ends_the_start_also_with_a_saved_registration(
     server: FakeControlPlane, start: Start
 ) -> None:
     server.tokens.clear()
-    with pytest.raises(StartupError, match=r"the token has expired.*meshmeter token dataplane"):
+    with pytest.raises(
+        StartupError, match=r"the token has expired.*meshmeter token dataplane --mesh shop --name web"
+    ):
         await start(SAVED)
     server.refuse(403, {"title": "Access denied", "detail": "the token is for proxy other, not web"})
     with pytest.raises(StartupError, match="for proxy other, not web"):
