@@ -19,9 +19,9 @@ DATAPLANE = {
 }
 
 
-def test_every_inbound_gets_the_zone_of_the_control_plane() -> None:
+def test_every_inbound_gets_the_zone_unless_it_names_one() -> None:
     tagged = with_zone(decode(DATAPLANE), "east")
-    assert [inbound.tags["kuma.io/zone"] for inbound in tagged.spec.networking.inbound] == ["east", "east"]
+    assert [inbound.tags["kuma.io/zone"] for inbound in tagged.spec.networking.inbound] == ["elsewhere", "east"]
     assert with_zone(tagged, "east") == tagged
 
 

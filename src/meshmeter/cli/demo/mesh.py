@@ -58,7 +58,7 @@ def start(children: Children, folder: Path, *, prometheus: bool) -> RunningMesh:
     """
     data_dir = folder / "control-plane"
     endpoints = _start_control_plane(children, data_dir)
-    _meshmeter(data_dir, "apply", *(f"--file={file}" for file in sorted(manifests().glob("0*.yaml"))))
+    _meshmeter(data_dir, "apply", "-f", str(manifests() / "mesh.yaml"))
 
     backend_app, frontend_app = free_port(), free_port()
     backend_port, frontend_port = free_port(BACKEND, 8080), free_port(FRONTEND, 8080)

@@ -13,7 +13,7 @@ from support.require import program
 
 def test_the_manifests_are_those_of_the_examples() -> None:
     names = {path.name for path in manifests().glob("*.yaml")}
-    assert {"01-mesh.yaml", "02-permission.yaml", "frontend.yaml", "backend.yaml"} <= names
+    assert names == {"mesh.yaml", "frontend.yaml", "backend.yaml"}
 
 
 def test_prometheus_accepts_the_configuration(tmp_path: Path) -> None:

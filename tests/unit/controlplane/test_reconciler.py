@@ -1,0 +1,130 @@
+"""From a change in the store to what is published, over a real SQLite store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.resources import dataplane, metered
+
+from meshmeter.controlplane.reconciler import Reconciler
+from meshmeter.envoy.proxy import ProxyInfo
+from meshmeter.errors import StoreUnavailable
+from meshmeter.resources.resource import Key
+from meshmeter.store.base import Contents, Delete, Put
+from meshmeter.store.sqlite import SqliteStore
+from meshmeter.xds.cache import SnapshotCache
+
+PROXY = ProxyInfo("default", "backend-1", "/run/a.sock", "/run/e.sock")
+
+
+@asynccontextmanager
+async def following(store: Any, cache: SnapshotCache) -> AsyncIterator[Reconciler]:
+    reconciler = Reconciler(store, cache)
+    task = asyncio.create_task(reconciler.run())
+    try:
+        async with asyncio.timeout(10):
+            await reconciler.ready.wait()
+            yield reconciler
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = await SqliteStore.open(tmp_path / "m.db")
+    yield opened
+    await opened.close()
+
+
+async def until(check: Callable[[], bool], wait: Callable[[], Awaitable[object]]) -> None:
+    while not check():
+        await wait()
+
+
+async def test_what_is_stored_before_the_start_is_published(store: SqliteStore) -> None:
+    await store.commit([Put(metered()), Put(dataplane())])
+    async with following(store, SnapshotCache()) as reconciler:
+        assert [a.target.name for a in reconciler.assignments.value.assignments] == ["backend-1"]
+        config = reconciler.agent_config("default", "backend-1").value
+        assert config is not None and config.enabled
+        assert reconciler.age() == 0
+
+
+async def test_an_empty_store_is_ready_too(store: SqliteStore) -> None:
+    async with following(store, SnapshotCache()) as reconciler:
+        assert reconciler.assignments.value.assignments == ()
+        assert reconciler.view("default") is None
+
+
+async def test_a_change_reaches_targets_agent_and_envoy(store: SqliteStore) -> None:
+    await store.commit([Put(metered()), Put(dataplane())])
+    cache = SnapshotCache()
+    async with following(store, cache) as reconciler:
+        reconciler.proxy_connected(PROXY)
+        await until(lambda: cache.get("default", "backend-1") is not None, lambda: asyncio.sleep(0.01))
+        before = cache.get("default", "backend-1")
+        config = reconciler.agent_config("default", "backend-1")
+        await store.commit([Put(dataplane(conf={"port": 1234, "envoy": {"usedOnly": True}}))])
+        changed = await config.next()
+        assert changed is not None and changed.used_only
+        await until(
+            lambda: reconciler.assignments.value.assignments[0].target.address == "192.168.0.1:1234",
+            lambda: asyncio.sleep(0.01),
+        )
+        assert cache.get("default", "backend-1") != before
+
+
+async def test_a_change_that_changes_nothing_for_prometheus_wakes_nobody(store: SqliteStore) -> None:
+    await store.commit([Put(metered()), Put(dataplane())])
+    async with following(store, SnapshotCache()) as reconciler:
+        before = reconciler.assignments.value
+        config = reconciler.agent_config("default", "backend-1")
+        await store.commit([Put(dataplane(conf={"envoy": {"usedOnly": True}}))])
+        await config.next()
+        assert reconciler.assignments.value is before
+
+
+async def test_a_deleted_dataplane_is_gone_everywhere(store: SqliteStore) -> None:
+    await store.commit([Put(metered()), Put(dataplane())])
+    cache = SnapshotCache()
+    async with following(store, cache) as reconciler:
+        config = reconciler.agent_config("default", "backend-1")
+        await store.commit([Delete(Key("Dataplane", "default", "backend-1"))])
+        assert await config.next() is None
+        await until(lambda: not reconciler.assignments.value.assignments, lambda: asyncio.sleep(0.01))
+        assert reconciler.compiled("default", "backend-1") is None
+        assert reconciler.dataplanes() == []
+        assert cache.get("default", "backend-1") is None
+
+
+class FlakyStore:
+    """A store that is away for its first reads."""
+
+    def __init__(self, store: SqliteStore, failures: int):
+        self._store = store
+        self._failures = failures
+
+    async def contents(self) -> Contents:
+        if self._failures:
+            self._failures -= 1
+            raise StoreUnavailable("the disk is away")
+        return await self._store.contents()
+
+    def watch(self, after: int) -> Any:
+        return self._store.watch(after)
+
+
+async def test_a_store_that_is_away_is_read_when_it_is_back(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshmeter.controlplane.reconciler.RETRY", 0.01)
+    await store.commit([Put(metered()), Put(dataplane())])
+    async with following(FlakyStore(store, 3), SnapshotCache()) as reconciler:
+        assert not reconciler.store_is_away
+        assert len(reconciler.assignments.value.assignments) == 1
