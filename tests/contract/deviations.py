@@ -60,3 +60,38 @@ def out_of_scope(data: dict[str, Any]) -> str | None:
     if data.get("kind") == "parse-any":
         return "discovery is JSON over HTTP only, there are no Any messages with protobuf bytes"
     return None
+
+
+# The metrics listener
+
+
+def d12_no_files_no_listener(data: dict[str, Any]) -> bool:
+    """D12: whether the case asks for a provided certificate without naming its files: then nothing opens."""
+    files = data["metadata"].get("metricsCertPath"), data["metadata"].get("metricsKeyPath")
+    metrics = data["mesh"].get("metrics", {})
+    modes = {b.get("conf", {}).get("tls", {}).get("mode") for b in metrics.get("backends", ())}
+    return "providedTLS" in modes and not all(files)
+
+
+def d14_d15_routes(manager: dict[str, Any]) -> dict[str, Any]:
+    """D14, D15: the exact path with GET and HEAD, an explicit timeout, the query left to the agent; 405 for the
+    rest. `manager` is the reference's connection manager."""
+    (host,) = manager["routeConfig"]["virtualHosts"]
+    (route,) = host["routes"]
+    path = route["match"]["prefix"]
+    scrape = {
+        "match": {
+            "path": path,
+            "headers": [{"name": ":method", "stringMatch": {"safeRegex": {"regex": "GET|HEAD"}}}],
+        },
+        "route": {"cluster": route["route"]["cluster"], "prefixRewrite": "/metrics", "timeout": "90s"},
+    }
+    others = {
+        "match": {"path": path},
+        "directResponse": {"status": 405},
+        "responseHeadersToAdd": [
+            {"header": {"key": "allow", "value": "GET, HEAD"}, "appendAction": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        ],
+    }
+    routes = manager["routeConfig"] | {"virtualHosts": [host | {"routes": [scrape, others]}]}
+    return manager | {"routeConfig": routes}

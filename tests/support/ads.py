@@ -1,0 +1,98 @@
+"""An ADS server for tests: the real service with its own CA, and hooks that write down what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from meshmeter.certs.authority import KeyPair, issue_server, make_authority
+from meshmeter.controlplane.discovery_service import DiscoveryService
+from meshmeter.envoy.bootstrap import build_bootstrap
+from meshmeter.envoy.proxy import ProxyInfo
+from meshmeter.errors import PermissionDenied, Unauthenticated
+from meshmeter.xds.cache import SnapshotCache
+
+TOKEN = "let-me-in"
+
+
+@dataclass
+class RecordingHooks:
+    """Lets in whoever has `TOKEN`, and keeps everything it is told, in order."""
+
+    connected: list[ProxyInfo] = field(default_factory=list)
+    disconnected: list[tuple[str, str]] = field(default_factory=list)
+    acks: list[tuple[str, str]] = field(default_factory=list)
+    """Short type name and version."""
+    nacks: list[tuple[str, str]] = field(default_factory=list)
+    """Short type name and message."""
+
+    def authenticate(self, token: str, mesh: str, name: str) -> None:
+        if token != TOKEN:
+            raise Unauthenticated("no valid token")
+        if mesh == "other":
+            raise PermissionDenied("the token is for another mesh")
+
+    def on_connected(self, proxy: ProxyInfo) -> None:
+        self.connected.append(proxy)
+
+    def on_disconnected(self, mesh: str, name: str) -> None:
+        self.disconnected.append((mesh, name))
+
+    def on_ack(self, mesh: str, name: str, type_url: str, version: str) -> None:
+        self.acks.append((type_url.rpartition(".")[2], version))
+
+    def on_nack(self, mesh: str, name: str, type_url: str, message: str) -> None:
+        self.nacks.append((type_url.rpartition(".")[2], message))
+
+
+@dataclass
+class AdsServer:
+    """The service, listening; `restart` on the same port with whatever is in the cache then."""
+
+    authority: KeyPair
+    server: KeyPair
+    cache: SnapshotCache = field(default_factory=SnapshotCache)
+    hooks: RecordingHooks = field(default_factory=RecordingHooks)
+    port: int = 0
+    service: DiscoveryService | None = None
+
+    @property
+    def ca_pem(self) -> str:
+        return self.authority.certificate_pem.decode()
+
+    def bootstrap(
+        self, proxy: ProxyInfo, *, host: str = "127.0.0.1", token: str = TOKEN
+    ) -> dict[str, object]:
+        return build_bootstrap(proxy, ads_host=host, ads_port=self.port, ca_pem=self.ca_pem, token=token)
+
+    async def start(self) -> None:
+        self.service = DiscoveryService(self.cache, self.hooks)
+        self.port = await self.service.start(
+            "127.0.0.1", self.port, self.server.certificate_pem, self.server.key_pem
+        )
+
+    async def stop(self) -> None:
+        if self.service is not None:
+            await self.service.stop()
+            self.service = None
+
+
+@asynccontextmanager
+async def ads_server() -> AsyncIterator[AdsServer]:
+    """A running server for 127.0.0.1 and localhost."""
+    now = datetime.now(UTC)
+    day = timedelta(days=1)
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority = make_authority("test", key, serial=1, now=now, valid_for=day)
+    leaf = ec.generate_private_key(ec.SECP256R1())
+    names = ["127.0.0.1", "localhost"]
+    server = AdsServer(authority, issue_server(authority, names, leaf, serial=2, now=now, valid_for=day))
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
