@@ -66,19 +66,26 @@ class Store(Protocol):
     async def commit(
         self, changes: Sequence[Change], *, dry_run: bool = False
     ) -> Sequence[AnyResource | None]:
-        """Apply all changes in one transaction, or none. The stored resources (None for deletions), in order.
+        """Apply all changes, in order, in one transaction, or none. The stored resources (None for deletions).
 
-        Raises VersionConflict, NotFound (for a Delete), MeshNotFound, MeshInUse. With `dry_run` everything is
-        checked and nothing written.
+        A Put of what is there already changes nothing: no new version, no event. With `dry_run` everything is checked
+        and nothing written. Raises VersionConflict, NotFound (for a Delete), MeshNotFound, MeshInUse.
         """
         ...
 
     def watch(self, after: int) -> AsyncIterator[tuple[Event, ...]]:
-        """Batches of events with a revision above `after`, in order, for as long as it is iterated."""
+        """Batches of events with a revision above `after`, in order, for as long as it is iterated.
+
+        The iterator raises WatchExpired if some of them are no longer kept: read `contents` and watch from there.
+        """
         ...
 
-    async def get_secret(self, name: str) -> bytes | None: ...
+    async def get_secret(self, name: str) -> bytes | None:
+        """The secret, or None if there is none of that name."""
+        ...
 
-    async def put_secret(self, name: str, value: bytes) -> None: ...
+    async def put_secret(self, name: str, value: bytes) -> None:
+        """Write a secret. One named `MESH/…` belongs to that Mesh and is deleted with it."""
+        ...
 
     async def close(self) -> None: ...

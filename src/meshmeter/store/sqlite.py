@@ -8,87 +8,102 @@ that falls too far behind is told to read everything again.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import json
 import os
 import sqlite3
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from meshmeter.errors import (
-    MeshInUse,
-    MeshNotFound,
-    NotFound,
-    StartupError,
-    StoreUnavailable,
-    VersionConflict,
-    WatchExpired,
-)
-from meshmeter.resources import codec, dataplane, mesh
-from meshmeter.resources.resource import EPOCH, AnyResource, Key
+from meshmeter.errors import MeshInUse, MeshNotFound, NotFound, StoreUnavailable, VersionConflict
+from meshmeter.resources import dataplane, mesh
+from meshmeter.resources.resource import AnyResource, Key
 from meshmeter.store.base import Change, Contents, Event, Put
+from meshmeter.store.event_log import EventLog
+from meshmeter.store.lock import FileLock
+from meshmeter.store.rows import COLUMNS, to_document, to_resource
 from meshmeter.store.schema import upgrade
 
 T = TypeVar("T")
-Results = list[AnyResource | None]
-Events = list[Event]
-
-KEPT_EVENTS = 10_000
-"""How many events a watcher may be behind."""
 
 BUSY_SECONDS = 5.0
 """How long to wait for a lock that somebody else holds, such as a backup."""
+
+REMEDIES = {
+    "SQLITE_FULL": "free space on the file system",
+    "SQLITE_READONLY": "make the file and its directory writable for the control plane's user",
+    "SQLITE_CANTOPEN": "check that the directory exists and is writable for the control plane's user",
+    "SQLITE_NOTADB": "it is no database; move it away, or restore a backup",
+    "SQLITE_CORRUPT": "the file is damaged; restore a backup",
+    "SQLITE_BUSY": "another program holds a lock on it; end that program",
+    "SQLITE_IOERR": "the disk reports an error; look into the system's log",
+}
+"""What the user can do about an SQLite error, by the beginning of its name."""
 
 
 class SqliteStore:
     """A `Store`. Make one with `open`."""
 
-    def __init__(self, path: Path, lock: int, now: Callable[[], datetime]):
+    def __init__(self, path: Path, lock: FileLock, now: Callable[[], datetime], on_error: Callable[[], None]):
         self._path = path
         self._lock = lock
         self._now = now
+        self._on_error = on_error
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._connection: sqlite3.Connection | None = None
-        self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
-        self._first_kept = 1
-        self._revision = 0
-        self._changed = asyncio.Event()
+        self._log = EventLog(0)
+        self._closed = False
 
     @classmethod
     async def open(
-        cls, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        cls,
+        path: Path,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_error: Callable[[], None] = lambda: None,
     ) -> SqliteStore:
-        """Open the database, making or upgrading it as needed.
+        """Open the database, making its directory, making or upgrading it as needed.
 
-        Raises StartupError if another control plane uses it, StoreUnavailable if it cannot be used.
+        `on_error` is called, in the event loop, for every StoreUnavailable. Raises StartupError if another control
+        plane uses the directory, StoreUnavailable if the database cannot be used.
         """
-        store = cls(path, _take_lock(path), now)
         try:
-            store._revision = await store._run(store._open)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as exc:
+            raise StoreUnavailable(
+                f"cannot make the directory {path.parent}: {exc.strerror}; choose another with --data-dir"
+            ) from exc
+        store = cls(path, FileLock.take(path.with_name(path.name + ".lock")), now, on_error)
+        try:
+            store._log = EventLog(await store._run(store._open))
         except BaseException:
             await store.close()
             raise
-        store._first_kept = store._revision + 1
         return store
 
     def _open(self) -> int:
+        try:
+            # Made here, so that the file and those beside it are never open to others.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.chmod(self._path, 0o600)
+        except OSError as exc:
+            raise StoreUnavailable(
+                f"cannot open {self._path}: {exc.strerror}; it must be a file that the control plane's user can write"
+            ) from exc
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
         self._connection = connection
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         upgrade(connection, str(self._path))
-        os.chmod(self._path, 0o600)
         return _revision(connection)
 
     @property
     def revision(self) -> int:
-        """The revision of the last committed change."""
-        return self._revision
+        """The revision of the last change that was announced to watchers."""
+        return self._log.revision
 
     async def get(self, key: Key) -> AnyResource:
         found = await self._run(lambda: _get(self._db, key))
@@ -100,18 +115,14 @@ class SqliteStore:
         where, parameters = "kind = ?", [kind]
         if mesh is not None:
             where, parameters = "kind = ? AND mesh = ?", [kind, mesh]
-        query = f"SELECT {_COLUMNS} FROM resources WHERE {where} ORDER BY mesh, name"
-        return await self._run(lambda: [_resource(row) for row in self._db.execute(query, parameters)])
+        query = f"SELECT {COLUMNS} FROM resources WHERE {where} ORDER BY mesh, name"
+        return await self._run(lambda: [to_resource(row) for row in self._db.execute(query, parameters)])
 
     async def contents(self) -> Contents:
         def read() -> Contents:
-            db = self._db
-            db.execute("BEGIN")
-            try:
-                rows = db.execute(f"SELECT {_COLUMNS} FROM resources ORDER BY kind, mesh, name")
-                return Contents(_revision(db), tuple(_resource(row) for row in rows))
-            finally:
-                db.execute("COMMIT")
+            with _transaction(self._db) as db:
+                rows = db.execute(f"SELECT {COLUMNS} FROM resources ORDER BY kind, mesh, name")
+                return Contents(_revision(db), tuple(to_resource(row) for row in rows))
 
         return await self._run(read)
 
@@ -123,57 +134,43 @@ class SqliteStore:
 
     async def _commit(self, changes: tuple[Change, ...], dry_run: bool) -> Sequence[AnyResource | None]:
         results, events = await self._run(lambda: self._apply(changes, dry_run))
-        if events:
-            while len(self._events) + len(events) > KEPT_EVENTS and self._events:
-                self._events.popleft()
-            self._events.extend(events)
-            self._first_kept = self._events[0].revision
-            self._revision = events[-1].revision
-            changed, self._changed = self._changed, asyncio.Event()
-            changed.set()
+        if not dry_run:
+            self._log.append(events)
         return results
 
     def _apply(
         self, changes: tuple[Change, ...], dry_run: bool
     ) -> tuple[Sequence[AnyResource | None], Sequence[Event]]:
         """One transaction. Every change gets a revision of its own, so that events have a total order."""
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            revision = before = _revision(db)
-            results: Results = []
-            events: Events = []
+        results: list[AnyResource | None] = []
+        events: list[Event] = []
+        with _transaction(self._db, write=True, keep=not dry_run) as db:
+            revision = _revision(db)
             for change in changes:
                 if isinstance(change, Put):
                     stored, is_new = self._put(db, change)
                     results.append(stored)
-                    gone: Sequence[Key] = ()
                     if is_new:
                         revision += 1
                         events.append(Event(revision, stored.key, stored))
                 else:
                     results.append(None)
-                    gone = self._delete(db, change.key, change.expected_version)
-                for key in gone:
-                    revision += 1
-                    events.append(Event(revision, key, None))
-            if revision != before:
+                    for key in _delete(db, change.key, change.expected_version):
+                        revision += 1
+                        events.append(Event(revision, key, None))
+            if events:
                 db.execute("UPDATE revision SET value = ?", [revision])
-            db.execute("ROLLBACK" if dry_run else "COMMIT")
-            return results, [] if dry_run else events
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
+        return results, events
 
     def _put(self, db: sqlite3.Connection, change: Put) -> tuple[AnyResource, bool]:
+        """The resource as it is stored now, and whether that is news."""
         resource, key = change.resource, change.resource.key
         stored = _get(db, key)
         _check_version(key, change.expected_version, stored)
-        if key.mesh and _get(db, Key(mesh.KIND, "", key.mesh)) is None:
+        if key.mesh and not _exists(db, Key(mesh.KIND, "", key.mesh)):
             raise MeshNotFound(key.mesh)
-        document = _document(resource)
-        if stored is not None and _document(stored) == document:
+        document = to_document(resource)
+        if stored is not None and to_document(stored) == document:
             return stored, False
         now = self._now()
         meta = replace(
@@ -198,40 +195,8 @@ class SqliteStore:
         )
         return replace(resource, meta=meta), True
 
-    def _delete(self, db: sqlite3.Connection, key: Key, expected: int | None) -> Sequence[Key]:
-        """The keys that went: of a Mesh, also everything that belongs to it."""
-        stored = _get(db, key)
-        if stored is None and not expected:
-            raise NotFound(key.kind, key.mesh, key.name)
-        _check_version(key, expected, stored)
-        gone = [key]
-        if key.kind == mesh.KIND:
-            count = db.execute(
-                "SELECT count(*) FROM resources WHERE kind = ? AND mesh = ?", [dataplane.KIND, key.name]
-            ).fetchone()[0]
-            if count:
-                raise MeshInUse(key.name, count)
-            rows = db.execute("SELECT kind, mesh, name FROM resources WHERE mesh = ?", [key.name])
-            gone = [*(Key(*row) for row in rows), key]
-            db.execute("DELETE FROM secrets WHERE name LIKE ? ESCAPE '\\'", [_like(key.name) + ".%"])
-        for each in gone:
-            db.execute(
-                "DELETE FROM resources WHERE kind = ? AND mesh = ? AND name = ?",
-                [each.kind, each.mesh, each.name],
-            )
-        return gone
-
-    async def watch(self, after: int) -> AsyncIterator[tuple[Event, ...]]:
-        while True:
-            changed = self._changed
-            if after + 1 < self._first_kept:
-                raise WatchExpired(f"events before {self._first_kept} are no longer kept")
-            events = tuple(event for event in self._events if event.revision > after)
-            if events:
-                after = events[-1].revision
-                yield events
-            else:
-                await changed.wait()
+    def watch(self, after: int) -> AsyncIterator[tuple[Event, ...]]:
+        return self._log.watch(after)
 
     async def get_secret(self, name: str) -> bytes | None:
         query = "SELECT value FROM secrets WHERE name = ?"
@@ -246,7 +211,10 @@ class SqliteStore:
         await self._run(lambda: self._db.execute(statement, [name, value]))
 
     async def close(self) -> None:
-        """Finish what was begun, and let the next control plane in."""
+        """Finish what was begun, end every watch and let the next control plane in. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
 
         def close() -> None:
             if self._connection is not None:
@@ -255,9 +223,8 @@ class SqliteStore:
 
         await asyncio.get_running_loop().run_in_executor(self._thread, close)
         self._thread.shutdown()
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._log.close()
+        self._lock.release()
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -266,13 +233,33 @@ class SqliteStore:
         return self._connection
 
     async def _run(self, work: Callable[[], T]) -> T:
+        """The result of `work` done in the store's thread. Raises StoreUnavailable for whatever SQLite says."""
+        if self._closed:
+            raise StoreUnavailable(f"{self._path} is closed")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except StoreUnavailable:
+            self._on_error()
+            raise
         except sqlite3.Error as exc:
+            self._on_error()
             raise StoreUnavailable(_explain(self._path, exc)) from exc
 
 
-_COLUMNS = "document, version, creation_time, modification_time"
+@contextmanager
+def _transaction(
+    db: sqlite3.Connection, *, write: bool = False, keep: bool = True
+) -> Iterator[sqlite3.Connection]:
+    """All or nothing; nothing too if `keep` is false."""
+    db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    try:
+        yield db
+        db.execute("COMMIT" if keep else "ROLLBACK")
+    except BaseException:
+        # Some errors, a full disk for one, have ended the transaction already.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def _revision(db: sqlite3.Connection) -> int:
@@ -281,27 +268,39 @@ def _revision(db: sqlite3.Connection) -> int:
 
 def _get(db: sqlite3.Connection, key: Key) -> AnyResource | None:
     row = db.execute(
-        f"SELECT {_COLUMNS} FROM resources WHERE kind = ? AND mesh = ? AND name = ?",
+        f"SELECT {COLUMNS} FROM resources WHERE kind = ? AND mesh = ? AND name = ?",
         [key.kind, key.mesh, key.name],
     ).fetchone()
-    return _resource(row) if row else None
+    return to_resource(row) if row else None
 
 
-def _resource(row: tuple[str, int, str, str]) -> AnyResource:
-    document, version, created, modified = row
-    resource = codec.from_stored(json.loads(document))
-    meta = replace(
-        resource.meta,
-        version=version,
-        creation_time=datetime.fromisoformat(created),
-        modification_time=datetime.fromisoformat(modified),
-    )
-    return replace(resource, meta=meta)
+def _exists(db: sqlite3.Connection, key: Key) -> bool:
+    query = "SELECT 1 FROM resources WHERE kind = ? AND mesh = ? AND name = ?"
+    return db.execute(query, [key.kind, key.mesh, key.name]).fetchone() is not None
 
 
-def _document(resource: AnyResource) -> str:
-    meta = replace(resource.meta, version=0, creation_time=EPOCH, modification_time=EPOCH)
-    return json.dumps(codec.to_stored(replace(resource, meta=meta)), sort_keys=True, separators=(",", ":"))
+def _delete(db: sqlite3.Connection, key: Key, expected: int | None) -> Sequence[Key]:
+    """The keys that went: of a Mesh, everything that belongs to it first."""
+    stored = _get(db, key)
+    if stored is None and not expected:
+        raise NotFound(key.kind, key.mesh, key.name)
+    _check_version(key, expected, stored)
+    gone = [key]
+    if key.kind == mesh.KIND:
+        query = "SELECT count(*) FROM resources WHERE kind = ? AND mesh = ?"
+        count = db.execute(query, [dataplane.KIND, key.name]).fetchone()[0]
+        if count:
+            raise MeshInUse(key.name, count)
+        rows = db.execute("SELECT kind, mesh, name FROM resources WHERE mesh = ?", [key.name])
+        gone = [*(Key(*row) for row in rows), key]
+        prefix = f"{key.name}/"
+        db.execute("DELETE FROM secrets WHERE substr(name, 1, ?) = ?", [len(prefix), prefix])
+    for each in gone:
+        db.execute(
+            "DELETE FROM resources WHERE kind = ? AND mesh = ? AND name = ?",
+            [each.kind, each.mesh, each.name],
+        )
+    return gone
 
 
 def _check_version(key: Key, expected: int | None, stored: AnyResource | None) -> None:
@@ -310,38 +309,7 @@ def _check_version(key: Key, expected: int | None, stored: AnyResource | None) -
         raise VersionConflict(key.kind, key.mesh, key.name, expected, current)
 
 
-def _like(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def _take_lock(path: Path) -> int:
-    """An open file that holds the lock until it is closed, even by kill -9."""
-    lock_path = path.with_name(path.name + ".lock")
-    try:
-        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as exc:
-        raise StoreUnavailable(f"cannot open {lock_path}: {exc.strerror}; check the directory") from exc
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        os.close(lock)
-        raise StartupError(
-            f"another control plane is using {path.parent}: stop it, or give this one another --data-dir"
-        ) from exc
-    return lock
-
-
 def _explain(path: Path, exc: sqlite3.Error) -> str:
-    """What the user can do about an SQLite error."""
-    code = getattr(exc, "sqlite_errorname", "") or ""
-    remedies = {
-        "SQLITE_FULL": "free space on the file system",
-        "SQLITE_READONLY": "make the file and its directory writable for the control plane's user",
-        "SQLITE_CANTOPEN": "check that the directory exists and is writable for the control plane's user",
-        "SQLITE_NOTADB": "it is no database; move it away, or restore a backup",
-        "SQLITE_CORRUPT": "the file is damaged; restore a backup",
-        "SQLITE_BUSY": "another program holds a lock on it; end that program",
-        "SQLITE_IOERR": "the disk reports an error; look into the system's log",
-    }
-    remedy = next((text for name, text in remedies.items() if code.startswith(name)), "")
+    name = getattr(exc, "sqlite_errorname", "") or ""
+    remedy = next((text for beginning, text in REMEDIES.items() if name.startswith(beginning)), "")
     return f"{path}: {exc}" + (f": {remedy}" if remedy else "")

@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sqlite3
+import stat
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from meshmeter.errors import NotFound, StartupError, StoreUnavailable, WatchExpired
+from meshmeter.resources.resource import Key
+from meshmeter.store.base import Put
+from meshmeter.store.schema import STEPS
+from meshmeter.store.sqlite import SqliteStore
+from support.resources import dataplane, mesh
+from support.store_contract import StoreContract, keys, labelled
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "meshmeter.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    opened = await SqliteStore.open(path)
+    yield opened
+    await opened.close()
+
+
+def read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+
+
+class TestSqlite(StoreContract):
+    """The promises of every Store."""
+
+
+# Over a restart
+
+
+async def test_everything_is_there_after_a_restart(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    await store.commit([Put(mesh()), Put(dataplane()), Put(labelled(mesh(), n="2"))])
+    await store.put_secret("key", b"value")
+    before = await store.contents()
+    await store.close()
+
+    again = await SqliteStore.open(path)
+    assert await again.contents() == before
+    assert again.revision == before.revision == 3
+    assert await again.get_secret("key") == b"value"
+    with pytest.raises(WatchExpired):
+        await anext(again.watch(0))
+    await again.commit([Put(mesh("new"))])
+    [event] = await anext(again.watch(before.revision))
+    assert (event.revision, event.key.name) == (4, "new")
+    await again.close()
+
+
+WRITER = """
+import asyncio, itertools, sys
+from pathlib import Path
+from meshmeter.store.base import Put
+from meshmeter.store.sqlite import SqliteStore
+from meshmeter.resources.mesh import MeshSpec
+from meshmeter.resources.resource import Meta, Resource
+
+async def write(path, start):
+    store = await SqliteStore.open(path)
+    for n in itertools.count(start):
+        await store.commit([Put(Resource("Mesh", Meta(f"{half}{n}"), MeshSpec())) for half in "ab"])
+        print(n, flush=True)
+
+asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2])))
+"""
+
+
+async def test_kill_9_loses_no_acknowledged_write_and_halves_none(path: Path) -> None:
+    acknowledged = -1
+    for _ in range(3):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WRITER, str(path), str(acknowledged + 1), stdout=asyncio.subprocess.PIPE
+        )
+        assert child.stdout is not None
+        lines = [await asyncio.wait_for(child.stdout.readline(), 60) for _ in range(25)]
+        child.send_signal(signal.SIGKILL)
+        lines += (await child.stdout.read()).splitlines(keepends=True)
+        await child.wait()
+        acknowledged = max(int(line) for line in lines if line.endswith(b"\n"))
+
+        store = await SqliteStore.open(path)
+        contents = await store.contents()
+        names = {resource.name for resource in contents.resources}
+        assert {f"{half}{n}" for half in "ab" for n in range(acknowledged + 1)} <= names
+        assert {name[1:] for name in names if name[0] == "a"} == {
+            name[1:] for name in names if name[0] == "b"
+        }
+        assert contents.revision == len(names)
+        await store.close()
+
+
+async def test_a_cancelled_request_does_not_tear_a_commit(store: SqliteStore) -> None:
+    request = asyncio.create_task(store.commit([Put(mesh())]))
+    await asyncio.sleep(0)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    [event] = await asyncio.wait_for(anext(store.watch(0)), 10)
+    assert event.resource == await store.get(Key("Mesh", "", "default"))
+
+
+# One control plane at a time
+
+
+async def test_a_second_control_plane_is_kept_out_until_the_first_has_gone(path: Path) -> None:
+    first = await SqliteStore.open(path)
+    with pytest.raises(StartupError) as caught:
+        await SqliteStore.open(path)
+    assert str(caught.value) == (
+        f"another control plane is using {path.parent}: stop it, or give this one another --data-dir"
+    )
+    await first.close()
+    await (await SqliteStore.open(path)).close()
+
+
+async def test_a_failed_open_gives_the_lock_back(path: Path) -> None:
+    write(path, b"no database at all" * 100)
+    with pytest.raises(StoreUnavailable):
+        await SqliteStore.open(path)
+    os.unlink(path)
+    await (await SqliteStore.open(path)).close()
+
+
+# What can be wrong with the file
+
+
+async def test_files_are_for_their_user_only(store: SqliteStore, path: Path) -> None:
+    await store.commit([Put(mesh())])
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert set(modes) >= {"meshmeter.db", "meshmeter.db-wal", "meshmeter.db.lock"}
+    assert set(modes.values()) == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_garbage_is_named_and_left_alone(path: Path) -> None:
+    write(path, garbage := b"\x00\xffnot a database" * 1000)
+    with pytest.raises(StoreUnavailable, match=r"meshmeter\.db: .*move it away, or restore a backup"):
+        await SqliteStore.open(path)
+    assert read(path) == garbage
+
+
+async def test_a_damaged_database_is_named(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    await store.commit([Put(mesh(f"m{n}")) for n in range(500)])
+    await store.close()
+    content = read(path)
+    write(path, content[:8192] + b"\xa5" * (len(content) - 8192))
+    with pytest.raises(StoreUnavailable, match=r"meshmeter\.db: .*restore a backup"):
+        damaged = await SqliteStore.open(path)
+        try:
+            await damaged.contents()
+        finally:
+            await damaged.close()
+
+
+@pytest.mark.parametrize("document", ["", "[]", "{}", '{"kind": "Novelty", "name": "n", "mesh": ""}'])
+async def test_a_resource_of_a_newer_program_is_told(path: Path, document: str) -> None:
+    store = await SqliteStore.open(path)
+    await store.commit([Put(mesh())])
+    await store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE resources SET document = ?", [document])
+    db.close()
+    reopened = await SqliteStore.open(path)
+    with pytest.raises(StoreUnavailable, match="run the newer meshmeter that wrote it, or restore a backup"):
+        await reopened.contents()
+    await reopened.close()
+
+
+async def test_a_newer_schema_is_refused_and_not_touched(path: Path) -> None:
+    await (await SqliteStore.open(path)).close()
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    db.close()
+    with pytest.raises(StoreUnavailable, match=f"schema version {len(STEPS) + 1}, this meshmeter knows"):
+        await SqliteStore.open(path)
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA user_version").fetchone()[0] == len(STEPS) + 1
+    db.close()
+
+
+async def test_a_directory_in_its_place_is_named(path: Path) -> None:
+    os.makedirs(path)
+    with pytest.raises(StoreUnavailable, match=rf"cannot open {path}: Is a directory"):
+        await SqliteStore.open(path)
+
+
+async def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(StoreUnavailable, match="cannot make the directory"):
+        await SqliteStore.open(tmp_path / "data" / "meshmeter.db")
+
+
+async def test_a_full_disk_refuses_the_write_and_later_works_again(path: Path) -> None:
+    errors: list[None] = []
+    store = await SqliteStore.open(path, on_error=lambda: errors.append(None))
+    await store.commit([Put(mesh())])
+    db = store._db
+    await store._run(lambda: db.execute("PRAGMA max_page_count = 1"))
+    big = labelled(mesh("big"), text="x" * 100_000)
+    with pytest.raises(StoreUnavailable, match=r"meshmeter\.db: .*free space on the file system"):
+        await store.commit([Put(labelled(mesh(), n="2")), Put(big)])
+    assert len(errors) == 1
+    assert await keys(store) == ["Mesh default"]
+    assert (await store.get(Key("Mesh", "", "default"))).meta.labels == {}
+
+    await store._run(lambda: db.execute("PRAGMA max_page_count = 100000"))
+    await store.commit([Put(big)])
+    assert await keys(store) == ["Mesh big", "Mesh default"]
+    assert store.revision == 2
+    await store.close()
+
+
+async def test_a_read_only_file_system_is_named(store: SqliteStore) -> None:
+    await store._run(lambda: store._db.execute("PRAGMA query_only = ON"))
+    with pytest.raises(StoreUnavailable, match="make the file and its directory writable"):
+        await store.commit([Put(mesh())])
+
+
+async def test_a_lock_of_another_program_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meshmeter.store.sqlite.BUSY_SECONDS", 0.05)
+    store = await SqliteStore.open(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="another program holds a lock on it"):
+        await store.commit([Put(mesh())])
+    other.execute("ROLLBACK")
+    other.close()
+    await store.commit([Put(mesh())])
+    await store.close()
+
+
+async def test_an_online_backup_restores(store: SqliteStore, path: Path, tmp_path: Path) -> None:
+    await store.commit([Put(mesh()), Put(dataplane())])
+    source, backup = sqlite3.connect(path), tmp_path / "backup.db"
+    source.execute("VACUUM INTO ?", [str(backup)])
+    source.close()
+    await store.commit([Put(mesh("later"))])
+
+    restored = tmp_path / "restored" / "meshmeter.db"
+    restored.parent.mkdir()
+    shutil.copy(backup, restored)
+    again = await SqliteStore.open(restored)
+    assert await keys(again) == ["Dataplane default/backend-1", "Mesh default"]
+    await again.close()
+
+
+# The end
+
+
+async def test_a_closed_store_says_so(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    watching = asyncio.create_task(anext(store.watch(0)))
+    await asyncio.sleep(0)
+    await store.close()
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.contents()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await watching
+
+
+async def test_closing_finishes_what_was_begun(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    writing = asyncio.create_task(store.commit([Put(mesh())]))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    await store.close()
+    [written] = await writing
+    again = await SqliteStore.open(path)
+    assert await again.get(Key("Mesh", "", "default")) == written
+    await again.close()
+
+
+async def test_the_error_of_an_absent_resource_is_no_store_failure(path: Path) -> None:
+    errors: list[None] = []
+    store = await SqliteStore.open(path, on_error=lambda: errors.append(None))
+    with pytest.raises(NotFound):
+        await store.get(Key("Mesh", "", "none"))
+    assert errors == []
+    await store.close()
