@@ -84,12 +84,8 @@ class EnvoyProcess:
         return self.pid is not None and self._running_on != self._bootstrap
 
     def set_bootstrap(self, bootstrap: Mapping[str, Any]) -> None:
-        """The bootstrap of the next start. Raises StartupError if it cannot be written."""
+        """The bootstrap of the next start."""
         self._bootstrap = bootstrap
-        try:
-            write_private(self._work_dir.bootstrap, bootstrap)
-        except OSError as exc:
-            raise StartupError(f"{self._work_dir.bootstrap} cannot be written: {exc.strerror}") from exc
 
     async def run(self) -> None:
         """Keep Envoy running until cancelled, then end it.
@@ -100,23 +96,22 @@ class EnvoyProcess:
         while True:
             began = self._clock()
             envoy_log = EnvoyLog(self._redact)
-            code = await self._run_once(envoy_log)
+            try:
+                ended = _ended(await self._run_once(envoy_log))
+            except OSError as exc:
+                ended = f"cannot be started ({exc})"
             if self._draining:
-                await (
-                    asyncio.get_running_loop().create_future()
-                )  # it is meant to be gone; wait to be cancelled
+                await _until_cancelled()
             if self._renewing:
                 self._renewing = False
                 continue
             if not self.started.is_set():
-                raise StartupError(f"Envoy {_ended(code)} before it was ready:\n{envoy_log.last_words()}")
+                raise StartupError(f"Envoy {ended} before it was ready:\n{envoy_log.last_words()}")
             if self._clock() - began >= STABLE_SECONDS:
                 self._backoff.reset()
             pause = self._backoff.next()
             self.restarts += 1
-            log.error(
-                "Envoy %s, starting it again in %.0f s: %s", _ended(code), pause, envoy_log.last_words()
-            )
+            log.error("Envoy %s, starting it again in %.0f s: %s", ended, pause, envoy_log.last_words())
             await asyncio.sleep(pause)
 
     async def drain(self) -> None:
@@ -173,20 +168,19 @@ class EnvoyProcess:
             self._process.kill()
 
     async def _run_once(self, envoy_log: EnvoyLog) -> int:
-        """Start Envoy and wait for its end; its exit code."""
+        """Start Envoy and wait for its end; its exit code. Raises OSError if it cannot be started."""
         self._work_dir.admin_socket.unlink(missing_ok=True)
+        assert self._bootstrap is not None, "set_bootstrap comes first"
+        write_private(self._work_dir.bootstrap, self._bootstrap)
         self._running_on = self._bootstrap
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command(),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                cwd=self._work_dir.path,
-                process_group=0,  # Ctrl-C in a terminal is for the agent, which then ends Envoy in order
-            )
-        except OSError as exc:
-            raise StartupError(f"Envoy cannot be started: {exc}") from exc
+        process = await asyncio.create_subprocess_exec(
+            *self._command(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=self._work_dir.path,
+            process_group=0,  # Ctrl-C in a terminal is for the agent, which then ends Envoy in order
+        )
         self._process = process
         assert process.stdout is not None
         async with asyncio.TaskGroup() as tasks:
@@ -239,6 +233,10 @@ class EnvoyProcess:
             log.warning("Envoy did not end within %.0f s and is killed", TERMINATE_SECONDS)
             process.kill()
             await process.wait()
+
+
+async def _until_cancelled() -> None:
+    await asyncio.get_running_loop().create_future()
 
 
 def _ended(code: int) -> str:

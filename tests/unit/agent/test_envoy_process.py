@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import sys
 import textwrap
@@ -76,8 +77,8 @@ def is_alive(pid: int) -> bool:
 async def test_runs_until_cancelled_and_leaves_nothing(work_dir: WorkDir) -> None:
     process = a_process(work_dir)
     process.set_bootstrap(bootstrap(work_dir.admin_socket))
-    assert work_dir.bootstrap.stat().st_mode & 0o777 == 0o600
     async with running(process):
+        assert work_dir.bootstrap.stat().st_mode & 0o777 == 0o600
         pid = process.pid
         assert pid is not None and is_alive(pid)
         assert os.readlink(f"/proc/{pid}/exe").endswith("/envoy"), "the tether became Envoy"
@@ -111,6 +112,28 @@ async def test_a_refused_bootstrap_is_told_in_envoys_words_without_secrets(work_
             pytest.fail("it must not start")
     assert "no_such_field" in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+async def test_a_restart_that_fails_is_tried_again(work_dir: WorkDir, tmp_path: Path) -> None:
+    process = a_process(work_dir)
+    process.set_bootstrap(bootstrap(work_dir.admin_socket))
+    async with running(process):
+        first = process.pid
+        assert first is not None
+        work_dir.path.rename(tmp_path / "away")
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: process.restarts > 2)
+        (tmp_path / "away").rename(work_dir.path)
+        await until(lambda: process.pid not in (None, first))
+
+
+async def test_a_first_start_that_fails_is_told(work_dir: WorkDir) -> None:
+    process = a_process(work_dir)
+    process.set_bootstrap(bootstrap(work_dir.admin_socket))
+    shutil.rmtree(work_dir.path)
+    with pytest.raises(StartupError, match=r"Envoy cannot be started \(.*No such file"):
+        async with running(process):
+            pytest.fail("it must not start")
 
 
 async def test_a_program_that_is_no_envoy_is_told(work_dir: WorkDir) -> None:
