@@ -1,0 +1,89 @@
+"""The composed control plane, in this process, on free ports."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from meshmeter.controlplane.app import control_plane
+from meshmeter.controlplane.settings import Settings
+from meshmeter.errors import StartupError
+from meshmeter.store.sqlite import SqliteStore
+
+
+def settings(folder: Path, **changes: object) -> Settings:
+    ports = dict.fromkeys(
+        ("api_port", "dataplane_api_port", "ads_port", "discovery_port", "diagnostics_port"), 0
+    )
+    return Settings(data_dir=folder / "data", **{**ports, **changes})  # type: ignore[arg-type]
+
+
+async def meshes(folder: Path) -> list[str]:
+    store = await SqliteStore.open(folder / "data" / "meshmeter.db")
+    try:
+        return [mesh.name for mesh in await store.list("Mesh")]
+    finally:
+        await store.close()
+
+
+async def test_every_server_answers_where_it_says(tmp_path: Path) -> None:
+    async with control_plane(settings(tmp_path)) as endpoints, aiohttp.ClientSession() as session:
+        written = json.loads((tmp_path / "data" / "endpoints.json").read_text())
+        assert written == dict(endpoints)
+        async with session.get(endpoints["diagnostics"] + "/ready") as ready:
+            assert ready.status == 200, await ready.text()
+        token = (tmp_path / "data" / "admin.token").read_text().strip()
+        bearer = {"Authorization": f"Bearer {token}"}
+        async with session.get(endpoints["api"] + "/meshes/default", headers=bearer) as mesh:
+            assert (await mesh.json())["metrics"]["enabledBackend"] == "prometheus-1"
+        async with session.get(endpoints["api"] + "/meshes") as refused:
+            assert refused.status == 401
+        async with session.get(endpoints["discovery"] + "/v1/targets") as targets:
+            assert await targets.json() == []
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await session.get(endpoints["dataplane_api"] + "/v1/proxies")
+        async with session.get(endpoints["diagnostics"] + "/metrics") as metrics:
+            assert "meshmeter_control_plane_connected_proxies 0.0" in await metrics.text()
+    assert not (tmp_path / "data" / "endpoints.json").exists()
+
+
+async def test_the_default_mesh_is_made_once_and_only_if_it_is_wanted(tmp_path: Path) -> None:
+    async with control_plane(settings(tmp_path, default_mesh=False)):
+        pass
+    assert await meshes(tmp_path) == []
+    async with control_plane(settings(tmp_path)):
+        pass
+    assert await meshes(tmp_path) == ["default"]
+
+
+async def test_a_default_mesh_that_was_deleted_does_not_come_back(tmp_path: Path) -> None:
+    async with control_plane(settings(tmp_path)) as endpoints, aiohttp.ClientSession() as session:
+        token = (tmp_path / "data" / "admin.token").read_text().strip()
+        bearer = {"Authorization": f"Bearer {token}"}
+        async with session.delete(endpoints["api"] + "/meshes/default", headers=bearer) as deleted:
+            assert deleted.status == 200
+    async with control_plane(settings(tmp_path)):
+        pass
+    assert await meshes(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "option", ["api_port", "dataplane_api_port", "ads_port", "discovery_port", "diagnostics_port"]
+)
+async def test_a_port_in_use_is_named_with_its_option(tmp_path: Path, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartupError, match=f"{port}.*--{option.replace('_', '-')}"):
+            async with control_plane(settings(tmp_path, **{option: port})):
+                pass
+
+
+async def test_two_control_planes_never_share_a_data_directory(tmp_path: Path) -> None:
+    async with control_plane(settings(tmp_path)):
+        with pytest.raises(StartupError, match="--data-dir"):
+            async with control_plane(settings(tmp_path)):
+                pass

@@ -1,0 +1,152 @@
+"""The dataplane API as an agent uses it, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from support.control_plane_parts import Parts, running_parts
+from support.resources import metered
+
+from meshmeter.controlplane.dataplane_api import MAX_REPORT, DataplaneApi
+from meshmeter.store.base import Put
+
+PROXY = {"instance": "i", "agentSocket": "/run/a.sock", "adminSocket": "/run/e.sock"}
+DOCUMENT = {
+    "type": "Dataplane",
+    "mesh": "default",
+    "name": "backend-1",
+    "networking": {
+        "address": "127.0.0.3",
+        "inbound": [{"port": 8080, "tags": {"kuma.io/service": "backend"}}],
+    },
+}
+AGENT_CONFIG = "/v1/proxies/default/backend-1/agent-config"
+
+
+class Agent:
+    """An agent's side of the API."""
+
+    def __init__(self, client: TestClient[Any, Any], token: str):
+        self._client = client
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        async with self._client.request(method, path, headers=self.headers, **options) as response:
+            return response.status, await response.json() if response.content_length else None
+
+    async def register(self, document: dict[str, Any] = DOCUMENT) -> dict[str, Any]:
+        status, body = await self.ask("POST", "/v1/proxies", json={"dataplane": document, "proxy": PROXY})
+        assert status == 200, body
+        return dict(body)
+
+
+@pytest.fixture
+async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+    async with running_parts(tmp_path) as running:
+        await running.store.commit([Put(metered())])
+        yield running
+
+
+@pytest.fixture
+async def client(parts: Parts) -> AsyncIterator[TestClient[Any, Any]]:
+    api = DataplaneApi(parts.registrar, parts.reconciler, parts.registry, parts.verifier.dataplane)
+    async with TestClient(TestServer(api.app())) as connected:
+        yield connected
+
+
+@pytest.fixture
+def agent(parts: Parts, client: TestClient[Any, Any]) -> Agent:
+    return Agent(client, parts.token())
+
+
+async def test_a_registration_is_answered_with_bootstrap_and_configuration(agent: Agent) -> None:
+    answer = await agent.register()
+    assert answer["agentConfig"]["dataplane"] == "backend-1"
+    token = agent.headers["Authorization"]
+    ads = answer["bootstrap"]["dynamicResources"]["adsConfig"]["grpcServices"][0]
+    assert ads["initialMetadata"] == [{"key": "authorization", "value": token}]
+
+
+async def test_every_fault_of_a_refused_dataplane_is_told(agent: Agent) -> None:
+    bad = {**DOCUMENT, "networking": {"address": "0.0.0.0", "inbound": [{"port": 0}]}, "metrix": {}}
+    status, body = await agent.ask("POST", "/v1/proxies", json={"dataplane": bad, "proxy": PROXY})
+    assert status == 400
+    fields = {fault["field"] for fault in body["invalid_parameters"]}
+    assert {"metrix", "networking.address", "networking.inbound[0].port"} <= fields
+
+
+@pytest.mark.parametrize("body", [b"not json", b"[]", b"{}", b'{"dataplane": 1, "proxy": {}}', b"[" * 100_000])
+async def test_a_body_that_is_no_registration_gives_400(agent: Agent, body: bytes) -> None:
+    status, answer = await agent.ask("POST", "/v1/proxies", data=body)
+    assert status == 400 and answer["type"] == "/std-errors"
+
+
+async def test_a_configuration_that_is_known_is_waited_for(agent: Agent, parts: Parts) -> None:
+    version = (await agent.register())["agentConfig"]["version"]
+    assert (await agent.ask("GET", AGENT_CONFIG))[0] == 200
+    assert (await agent.ask("GET", f"{AGENT_CONFIG}?version={version}&wait=0.05"))[0] == 304
+
+    waiting = asyncio.create_task(agent.ask("GET", f"{AGENT_CONFIG}?version={version}&wait=30"))
+    while parts.registry.absent_for(("default", "backend-1")):
+        await asyncio.sleep(0.01)
+    await parts.store.commit([Put(metered(envoy={"usedOnly": True}))])
+    status, config = await asyncio.wait_for(waiting, 5)
+    assert (status, config["used_only"]) == (200, True)
+
+
+async def test_an_agent_whose_dataplane_is_gone_is_told_to_register_again(agent: Agent, parts: Parts) -> None:
+    assert (await agent.ask("GET", AGENT_CONFIG))[0] == 404
+    version = (await agent.register())["agentConfig"]["version"]
+    waiting = asyncio.create_task(agent.ask("GET", f"{AGENT_CONFIG}?version={version}&wait=30"))
+    await asyncio.sleep(0)
+    assert (await agent.ask("DELETE", "/v1/proxies/default/backend-1?instance=i")) == (200, {"removed": True})
+    assert (await asyncio.wait_for(waiting, 5))[0] == 404
+
+
+@pytest.mark.parametrize("wait", ["x", "-1", "nan", "inf"])
+async def test_a_wait_that_is_no_time_is_refused(agent: Agent, wait: str) -> None:
+    await agent.register()
+    status, body = await agent.ask("GET", f"{AGENT_CONFIG}?wait={wait}")
+    assert status == 400 and body["invalid_parameters"][0]["field"] == "wait"
+
+
+async def test_a_report_is_kept_for_explain_and_bounded(agent: Agent, parts: Parts) -> None:
+    await agent.register()
+    path = "/v1/proxies/default/backend-1/scrape-report"
+    assert (await agent.ask("POST", path, json={"status": 200, "sources": []}))[0] == 204
+    report = parts.registry.status("default", "backend-1").last_report
+    assert report is not None and report["status"] == 200
+    assert (await agent.ask("POST", path, data=b" " * (MAX_REPORT + 1)))[0] == 413
+
+
+async def test_no_token_and_a_foreign_one_are_refused(
+    agent: Agent, client: TestClient[Any, Any], parts: Parts
+) -> None:
+    await agent.register()
+    async with client.get(AGENT_CONFIG) as response:
+        assert response.status == 401
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    other = Agent(client, parts.token(name="backend-2"))
+    for method, path in (
+        ("GET", AGENT_CONFIG),
+        ("DELETE", "/v1/proxies/default/backend-1"),
+        ("POST", "/v1/proxies/default/backend-1/scrape-report"),
+    ):
+        assert (await other.ask(method, path))[0] == 403
+
+
+async def test_a_stop_answers_the_waiting_polls(parts: Parts) -> None:
+    api = DataplaneApi(parts.registrar, parts.reconciler, parts.registry, parts.verifier.dataplane)
+    async with TestClient(TestServer(api.app())) as client:
+        agent = Agent(client, parts.token())
+        version = (await agent.register())["agentConfig"]["version"]
+        waiting = asyncio.create_task(agent.ask("GET", f"{AGENT_CONFIG}?version={version}&wait=30"))
+        while parts.registry.absent_for(("default", "backend-1")):
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(client.server.close(), 5)
+        assert (await asyncio.wait_for(waiting, 5))[0] == 304
