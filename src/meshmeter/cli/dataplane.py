@@ -14,7 +14,8 @@ import os
 import sys
 
 from meshmeter.agent import app, logs
-from meshmeter.agent.settings import OPTIONS, VAR_PREFIX, load
+from meshmeter.agent.options import OPTIONS, VAR_PREFIX
+from meshmeter.agent.settings import load
 from meshmeter.errors import InvalidResource, SettingsError, StartupError
 
 REFUSED, USAGE, CANNOT_START, INTERRUPTED = 1, 2, 3, 130

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from meshmeter.agent.settings import OPTIONS
+from meshmeter.agent.options import OPTIONS
 from meshmeter.cli.dataplane import CANNOT_START, REFUSED, USAGE, run
 
 DOCUMENT = "type: Dataplane\nmesh: default\nname: web\n"
