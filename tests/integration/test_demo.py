@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from support.processes import MESHMETER, eventually
 from support.require import envoy, program
 
