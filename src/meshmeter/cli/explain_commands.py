@@ -1,0 +1,65 @@
+"""`explain dataplane` and `explain mesh`: what holds, where it comes from, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from meshmeter.cli.options import ApiAddress, DataDir, MeshName, TokenFile, TreeFormat
+
+Output = Annotated[TreeFormat, typer.Option("--output", "-o", help="How to print.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    explain = typer.Typer(
+        help="Say what holds, where it comes from, and what is wrong.", no_args_is_help=True
+    )
+    explain.command("dataplane")(dataplane)
+    explain.command("mesh")(mesh)
+    app.add_typer(explain, name="explain")
+
+
+def dataplane(
+    name: Annotated[str, typer.Argument(help="The Dataplane.")],
+    mesh: MeshName = "default",
+    output: Output = TreeFormat.TREE,
+    api_address: ApiAddress = None,
+    token_file: TokenFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Everything about the metrics of one proxy."""
+    from meshmeter.cli.client import path_to
+    from meshmeter.cli.explain_tree import dataplane_tree
+    from meshmeter.cli.resource_commands import connect
+
+    path = path_to("meshes", mesh, "dataplanes", name, "_metrics")
+    _show(connect(api_address, token_file, data_dir).get(path), output, dataplane_tree)
+
+
+def mesh(
+    name: Annotated[str, typer.Argument(help="The Mesh.")],
+    output: Output = TreeFormat.TREE,
+    api_address: ApiAddress = None,
+    token_file: TokenFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """How the proxies of a mesh are, in numbers and by finding."""
+    from meshmeter.cli.client import path_to
+    from meshmeter.cli.explain_tree import mesh_tree
+    from meshmeter.cli.resource_commands import connect
+
+    path = path_to("meshes", name, "_metrics")
+    _show(connect(api_address, token_file, data_dir).get(path), output, mesh_tree)
+
+
+def _show(answer: dict[str, Any], form: TreeFormat, tree: Callable[[dict[str, Any]], str]) -> None:
+    from meshmeter.cli import output
+
+    if form is TreeFormat.JSON:
+        output.out(output.as_json(answer))
+    elif form is TreeFormat.YAML:
+        output.out(output.as_yaml([answer]))
+    else:
+        output.out(tree(answer))

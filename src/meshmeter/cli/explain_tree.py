@@ -1,0 +1,146 @@
+"""The answers of `explain` for people: headings and indented lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from meshmeter.cli.output import age, table
+
+Json = Mapping[str, Any]
+
+_HEADLINE = {
+    "serving": "serves metrics",
+    "refused": "REFUSED: no metrics endpoint, see the findings",
+    "off": "metrics are off",
+}
+
+
+def dataplane_tree(answer: Json) -> str:
+    """One proxy."""
+    lines = [f"Dataplane {answer['dataplane']} in mesh {answer['mesh']}: {_HEADLINE[answer['metrics']]}"]
+    lines += (f"  scraped at {url}" for url in answer.get("urls", ()))
+    lines += _section("findings", list(_findings(answer["findings"])) or ["none"])
+    if "settings" in answer:
+        lines += _section("settings", _settings(answer["settings"]))
+        tls, access = answer["tls"], answer["access"]
+        lines += _section("tls", [f"{tls['transport']}: {tls['reason']}"])
+        lines += _section("access", [access["reason"], *(f"source {_pairs(s)}" for s in access["sources"])])
+        entries = [line for entry in answer["aggregate"] for line in _entry(entry)]
+        lines += _section("applications", entries or ["none"])
+    lines += _section("proxy", list(_proxy(answer["proxy"])))
+    lines += _section("last scrape", list(_scrape(answer["lastScrape"])))
+    return "\n".join(lines)
+
+
+def mesh_tree(answer: Json) -> str:
+    """One mesh."""
+    proxies, connections = answer["proxies"], answer["connections"]
+    lines = [
+        f"Mesh {answer['mesh']}: {proxies['total']} proxies",
+        f"  metrics: {proxies['serving']} serve, {proxies['refused']} refuse, {proxies['off']} are off; "
+        f"{proxies['warned']} with warnings",
+        f"  connections: {connections['online']} online, {connections['rejected']} rejected, "
+        f"{connections['offline']} offline",
+    ]
+    found = []
+    for each in answer["findings"]:
+        more = ", …" if each["proxies"] > len(each["examples"]) else ""
+        found += [
+            f"{each['code']} ({each['severity']}): {each['proxies']} of {proxies['total']} proxies: "
+            + ", ".join(each["examples"])
+            + more,
+            f"  {each['cause']}",
+            f"  remedy: {each['remedy']}",
+        ]
+    return "\n".join([*lines, *_section("findings", found or ["none"])])
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    return [f"  {title}", *(f"    {line}" for line in lines)]
+
+
+def _findings(findings: list[Json]) -> Iterator[str]:
+    for found in findings:
+        yield f"{found['code']} ({found['severity']}): {found['message']}"
+        if found["field"]:
+            yield f"  at {found['field']}"
+        yield f"  remedy: {found['remedy']}"
+
+
+def _settings(settings: Json) -> list[str]:
+    rows = [(name, _value(each["value"]), _origin(each), _overrode(each)) for name, each in settings.items()]
+    return table(("setting", "value", "from", "overrides"), rows).splitlines()
+
+
+def _entry(entry: Json) -> Iterator[str]:
+    yield f"{entry['name'] or '(no name)'}: {entry['state']}, {entry['url'] or 'no port'}"
+    written = {name: each for name, each in entry["settings"].items() if each["origin"]["layer"] != "default"}
+    for name, each in written.items():
+        overrode = _overrode(each)
+        yield f"  {name} {_value(each['value'])} from {_origin(each)}" + (
+            f", overrides {overrode}" if overrode else ""
+        )
+    if entry["finding"]:
+        yield f"  {entry['finding']['code']}: {entry['finding']['message']}"
+
+
+def _proxy(proxy: Json) -> Iterator[str]:
+    since = proxy["connectedSince"]
+    yield proxy["status"] + (f", connected for {age(since)} (since {since})" if since else "")
+    versions = [f"{what} {proxy[key]}" for what, key in _VERSIONS if proxy[key]]
+    if versions:
+        yield ", ".join(versions)
+    for type_url, version in sorted(proxy["acknowledged"].items()):
+        yield f"acknowledged {_short(type_url)} {version}"
+    if nack := proxy["nack"]:
+        yield f"refused {_short(nack['type'])} at {nack['at']}: {nack['message']}"
+
+
+_VERSIONS = (("agent", "agentVersion"), ("Envoy", "envoyVersion"))
+
+
+def _scrape(report: Json | None) -> Iterator[str]:
+    if report is None:
+        yield "none was reported"
+        return
+    yield f"{age(report.get('received_at'))} ago, answered with status {report.get('status', 'unknown')}"
+    sources = report.get("sources")
+    for source in sources if isinstance(sources, list) else ():
+        if not isinstance(source, Mapping):
+            continue
+        if source.get("up"):
+            told = f"{source.get('samples', 0)} samples, {source.get('bodyBytes', 0)} bytes"
+        else:
+            told = f"DOWN: {source.get('error')}: {source.get('detail', '')}".rstrip(": ")
+        dropped = source.get("dropped")
+        if isinstance(dropped, Mapping) and dropped:
+            told += f", dropped {_pairs(dropped)}"
+        yield f"{source.get('name')}: {told}"
+
+
+def _origin(each: Json) -> str:
+    origin = each["origin"]
+    if origin["layer"] == "default":
+        return "default"
+    return f"{origin['resource']} {origin['field']}"
+
+
+def _overrode(each: Json) -> str:
+    return "; ".join(f"{_value(o['value'])} ({_origin(o)})" for o in each["overrode"])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return _pairs(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "-" if value in (None, "") else str(value)
+
+
+def _pairs(pairs: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(pairs.items()))
+
+
+def _short(type_url: str) -> str:
+    return type_url.rpartition(".")[2]

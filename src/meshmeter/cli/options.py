@@ -1,0 +1,86 @@
+"""Options that several commands share. Imports nothing heavy: every `--help` reads this module."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshmeter.cli.connection import (
+    ADDRESS_VARIABLE,
+    DATA_DIR_VARIABLE,
+    DEFAULT_DATA_DIR,
+    TOKEN_FILE_VARIABLE,
+    TOKEN_VARIABLE,
+)
+
+
+class Format(StrEnum):
+    """How `get` prints."""
+
+    TABLE = "table"
+    YAML = "yaml"
+    JSON = "json"
+
+
+class TreeFormat(StrEnum):
+    """How `explain` prints."""
+
+    TREE = "tree"
+    YAML = "yaml"
+    JSON = "json"
+
+
+class Form(StrEnum):
+    """The two forms of a resource."""
+
+    UNIVERSAL = "universal"
+    KUBERNETES = "kubernetes"
+
+
+ApiAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--api-address",
+        metavar="URL",
+        help=f"Resource API of the control plane [{ADDRESS_VARIABLE}; else from the data directory].",
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help=f"File with the admin token [{TOKEN_FILE_VARIABLE}, or {TOKEN_VARIABLE} for the token itself; "
+        "else from the data directory].",
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help=f"Data directory of a control plane on this host [{DATA_DIR_VARIABLE}; default {DEFAULT_DATA_DIR}].",
+    ),
+]
+Files = Annotated[
+    list[str],
+    typer.Option(
+        "--file",
+        "-f",
+        metavar="FILE|DIR|-",
+        help="File, directory (its .yaml, .yml and .json files), or - for standard input. May be repeated.",
+    ),
+]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--var", "-v", metavar="NAME=VALUE", help="Value of {{ NAME }} in the files. May be repeated."
+    ),
+]
+MeshName = Annotated[str, typer.Option("--mesh", "-m", metavar="MESH", help="The mesh.")]
+KindName = Annotated[
+    str, typer.Argument(metavar="KIND", help="mesh, dataplane, traffic-permission; plurals and dp, tp too.")
+]

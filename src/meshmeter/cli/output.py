@@ -1,0 +1,82 @@
+"""What commands print: results on standard output; faults and warnings, one per line, on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from meshmeter.errors import Violation
+
+GAP = "   "
+"""Between two columns."""
+
+
+def out(text: str) -> None:
+    """One result."""
+    print(printable(text))
+
+
+def fail(*lines: str) -> None:
+    """What went wrong."""
+    for line in lines:
+        print(f"Error: {printable(line)}", file=sys.stderr)
+
+
+def faults(found: Iterable[Violation]) -> None:
+    """Every fault, `field: reason`."""
+    for violation in found:
+        print(printable(str(violation)), file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Something that was accepted but deserves attention."""
+    print(f"Warning: {printable(text)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """The text without control characters but line ends: what a resource contains must not steer a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, indent=2)
+
+
+def as_yaml(documents: Iterable[Any]) -> str:
+    """One YAML document per value, which `apply` can read again."""
+    import yaml
+
+    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=1000).rstrip("\n")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns, each as wide as its widest cell."""
+    lines = [list(head), *([" ".join(printable(cell).split()) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def age(since: str | None, now: datetime | None = None) -> str:
+    """How long ago an RFC 3339 time was, in the two largest units: `3d4h`, `5m10s`, `0s`; `-` if unknown."""
+    try:
+        moment = datetime.fromisoformat(since or "")
+        seconds = int(((now or datetime.now(UTC)) - moment).total_seconds())
+    except (ValueError, TypeError):
+        return "-"
+    if moment.year == 1:
+        return "-"
+    seconds = max(seconds, 0)
+    parts: list[str] = []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, length)
+        if parts:
+            return "".join(parts) + (f"{count}{unit}" if count else "")
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
