@@ -16,9 +16,8 @@ import sys
 from meshmeter.agent import app, logs
 from meshmeter.agent.options import OPTIONS, VAR_PREFIX
 from meshmeter.agent.settings import load
+from meshmeter.cli.exit_codes import CANNOT_START, INTERRUPTED, OK, REFUSED, USAGE
 from meshmeter.errors import InvalidResource, SettingsError, StartupError
-
-REFUSED, USAGE, CANNOT_START, INTERRUPTED = 1, 2, 3, 130
 
 
 def run(argv: list[str]) -> int:
@@ -26,7 +25,7 @@ def run(argv: list[str]) -> int:
     try:
         arguments = vars(_parser().parse_args(argv))
     except SystemExit as exc:  # argparse has printed the help (0) or the fault (2)
-        return USAGE if exc.code else 0
+        return USAGE if exc.code else OK
     try:
         settings = load(arguments, arguments["var"] or (), os.environ)
     except SettingsError as exc:
@@ -42,7 +41,7 @@ def run(argv: list[str]) -> int:
         return _failed(CANNOT_START, str(exc).splitlines())
     except KeyboardInterrupt:  # before the agent listens for signals
         return INTERRUPTED
-    return 0
+    return OK
 
 
 def _failed(code: int, lines: list[str]) -> int:

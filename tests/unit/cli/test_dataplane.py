@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from meshmeter.agent.options import OPTIONS
-from meshmeter.cli.dataplane import CANNOT_START, REFUSED, USAGE, run
+from meshmeter.cli.dataplane import run
+from meshmeter.cli.exit_codes import CANNOT_START, REFUSED, USAGE
 
 DOCUMENT = "type: Dataplane\nmesh: default\nname: web\n"
 
