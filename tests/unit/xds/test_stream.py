@@ -1,0 +1,254 @@
+"""Delta ADS, one conversation per test. Rules are those in the docstring of `xds.stream`."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshmeter.xds.messages import ProtocolError, Request
+from meshmeter.xds.stream import DeltaStream
+from meshmeter.xds.subscription import MAX_NAMES
+from meshmeter.xds.types import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from support.conversation import Conversation, cluster, endpoints, listener, secret
+
+
+def test_a_first_conversation() -> None:
+    proxy = Conversation()
+    assert proxy.update(cluster("a"), endpoints("a"), listener("l")) == []
+    assert proxy.subscribe(CLUSTER) == ["Cluster +a"]
+    assert proxy.subscribe(LISTENER) == ["Listener +l"]
+    assert proxy.ack(CLUSTER) == ["ack Cluster"]
+    assert proxy.subscribe(ENDPOINTS, "a") == ["ClusterLoadAssignment +a"]
+    assert proxy.ack(ENDPOINTS) == ["ack ClusterLoadAssignment"]
+    assert proxy.ack(LISTENER) == ["ack Listener"]
+    assert proxy.update(cluster("a"), endpoints("a"), listener("l")) == [], "nothing has changed"
+
+
+def test_nothing_is_said_before_the_first_snapshot() -> None:
+    proxy = Conversation()
+    assert proxy.subscribe(CLUSTER) == []
+    assert proxy.subscribe(LISTENER, "*") == []
+    assert proxy.update(cluster("a")) == ["Cluster +a", "Listener"]
+
+
+def test_an_empty_wildcard_type_is_answered_once() -> None:
+    proxy = Conversation()
+    proxy.update()
+    assert proxy.subscribe(LISTENER) == ["Listener"]
+    assert proxy.ack(LISTENER) == ["ack Listener"]
+    assert proxy.update() == []
+
+
+@pytest.mark.parametrize("type_url", [ENDPOINTS, ROUTES, SECRET])
+def test_a_name_that_does_not_exist_is_answered_when_it_does(type_url: str) -> None:
+    proxy = Conversation()
+    proxy.update()
+    assert proxy.subscribe(type_url, "s") == []
+    assert proxy.subscribe(type_url) == [], "subscribing to nothing is no wildcard here"
+    if type_url == SECRET:
+        assert proxy.update(secret("other")) == []
+        assert proxy.update(secret("s")) == ["Secret +s"]
+
+
+def test_order_is_clusters_endpoints_listeners_secrets() -> None:
+    proxy = Conversation()
+    for type_url in (SECRET, LISTENER, ENDPOINTS, CLUSTER):
+        proxy.subscribe(type_url, *(() if type_url in (LISTENER, CLUSTER) else ("x",)))
+    assert proxy.update(listener("x"), secret("x"), endpoints("x"), cluster("x")) == [
+        "Cluster +x",
+        "ClusterLoadAssignment +x",
+        "Listener +x",
+        "Secret +x",
+    ]
+
+
+def test_a_listener_waits_for_a_cluster_that_cannot_be_sent_yet() -> None:
+    proxy = Conversation()
+    proxy.update(cluster("a"))
+    assert proxy.subscribe(CLUSTER) == ["Cluster +a"]
+    assert proxy.subscribe(LISTENER) == ["Listener"]
+    proxy.ack(LISTENER)
+    assert proxy.update(cluster("a"), cluster("b"), listener("to-b")) == []
+    assert proxy.ack(CLUSTER) == ["ack Cluster", "Cluster +b", "Listener +to-b"]
+
+
+def test_make_before_break() -> None:
+    proxy = Conversation()
+    proxy.update(cluster("old"), endpoints("old"), listener("l", 1))
+    proxy.subscribe(CLUSTER)
+    proxy.subscribe(ENDPOINTS, "old")
+    proxy.subscribe(LISTENER)
+    for type_url in (CLUSTER, ENDPOINTS, LISTENER):
+        proxy.ack(type_url)
+
+    assert proxy.update(cluster("new"), endpoints("new"), listener("l", 2)) == ["Cluster +new", "Listener +l"]
+    assert proxy.ack(CLUSTER) == ["ack Cluster"]
+    assert proxy.subscribe(ENDPOINTS, "new") == ["ClusterLoadAssignment +new"]
+    proxy.ack(ENDPOINTS)
+    assert proxy.ack(LISTENER) == ["ack Listener", "Cluster -old"]
+    assert proxy.unsubscribe(ENDPOINTS, "old") == []
+    assert proxy.ack(CLUSTER) == ["ack Cluster"]
+
+
+def test_a_listener_goes_together_with_what_may_take_its_port() -> None:
+    proxy = Conversation()
+    proxy.update(listener("inbound", 5670))
+    proxy.subscribe(LISTENER)
+    proxy.ack(LISTENER)
+    assert proxy.update(listener("metrics", 5670)) == ["Listener +metrics -inbound"]
+
+
+def test_one_response_per_type_is_under_way_and_the_latest_follows() -> None:
+    proxy = Conversation()
+    proxy.update(cluster("a", 1))
+    proxy.subscribe(CLUSTER)
+    assert proxy.update(cluster("a", 2)) == []
+    assert proxy.update(cluster("a", 3)) == []
+    assert proxy.ack(CLUSTER) == ["ack Cluster", "Cluster +a"]
+    assert proxy.ack(CLUSTER) == ["ack Cluster"]
+
+
+def test_an_answer_with_another_nonce_says_nothing() -> None:
+    proxy = Conversation()
+    proxy.update(cluster("a"))
+    proxy.subscribe(CLUSTER)
+    assert proxy.ack(CLUSTER, nonce="77") == []
+    assert proxy.ack(CLUSTER) == ["ack Cluster"]
+    assert proxy.ack(CLUSTER) == [], "answered already"
+
+
+def test_a_name_that_is_subscribed_again_is_answered_again() -> None:
+    """Envoy asks again for a secret it has when the listener that uses it changes."""
+    proxy = Conversation()
+    proxy.update(secret("s"))
+    assert proxy.subscribe(SECRET, "s") == ["Secret +s"]
+    proxy.ack(SECRET)
+    assert proxy.subscribe(SECRET, "s") == ["Secret +s"]
+
+
+def test_a_name_that_is_subscribed_while_it_is_under_way_is_answered_once_more() -> None:
+    proxy = Conversation()
+    proxy.update(secret("s"))
+    assert proxy.subscribe(SECRET, "s") == ["Secret +s"]
+    assert proxy.subscribe(SECRET, "s") == []
+    assert proxy.ack(SECRET) == ["ack Secret", "Secret +s"]
+    assert proxy.ack(SECRET) == ["ack Secret"]
+
+
+def test_an_acknowledgement_may_subscribe_as_well() -> None:
+    proxy = Conversation()
+    proxy.update(secret("s"), secret("t"))
+    proxy.subscribe(SECRET, "s")
+    assert proxy.subscribe(SECRET, "t", answering=proxy.nonce(SECRET)) == ["ack Secret", "Secret +t"]
+
+
+def test_what_was_refused_is_repeated_on_retry_and_not_before() -> None:
+    proxy = Conversation()
+    proxy.update(listener("l"))
+    proxy.subscribe(LISTENER)
+    assert proxy.nack(LISTENER, "Address already in use") == ["nack Listener: Address already in use"]
+    assert proxy.stream.refusing
+    assert proxy.update(listener("l")) == []
+    assert proxy.retry() == ["Listener +l"]
+    assert not proxy.stream.refusing
+    assert proxy.nack(LISTENER) == ["nack Listener: no"]
+    assert proxy.retry() == ["Listener +l"]
+    assert proxy.ack(LISTENER) == ["ack Listener"]
+    assert proxy.retry() == []
+
+
+def test_a_change_of_what_was_refused_is_sent_at_once() -> None:
+    proxy = Conversation()
+    proxy.update(listener("bad", 1), listener("good"))
+    proxy.subscribe(LISTENER)
+    proxy.nack(LISTENER)
+    assert proxy.update(listener("bad", 2), listener("good")) == ["Listener +bad"]
+    proxy.ack(LISTENER)
+    assert proxy.stream.refusing, "whether the other one was applied is not known"
+    assert proxy.retry() == ["Listener +good"]
+
+
+def test_a_refused_listener_keeps_the_clusters_it_may_use() -> None:
+    proxy = Conversation()
+    proxy.update(cluster("old"), listener("l", 1))
+    proxy.subscribe(CLUSTER)
+    proxy.subscribe(LISTENER)
+    proxy.ack(CLUSTER)
+    proxy.ack(LISTENER)
+    assert proxy.update(listener("l", 2)) == ["Listener +l"]
+    assert proxy.nack(LISTENER) == ["nack Listener: no"]
+    assert proxy.retry() == ["Listener +l"]
+    assert proxy.ack(LISTENER) == ["ack Listener", "Cluster -old"]
+
+
+def test_a_refused_cluster_holds_no_listener_back() -> None:
+    proxy = Conversation()
+    proxy.update(cluster("bad"))
+    proxy.subscribe(CLUSTER)
+    proxy.subscribe(LISTENER)
+    proxy.ack(LISTENER)
+    proxy.nack(CLUSTER)
+    assert proxy.update(cluster("bad"), listener("l")) == ["Listener +l"]
+
+
+def test_a_refused_removal_is_repeated() -> None:
+    """Envoy removes, but does not note it, when the same response has a bad resource."""
+    proxy = Conversation()
+    proxy.update(listener("gone"))
+    proxy.subscribe(LISTENER)
+    proxy.ack(LISTENER)
+    assert proxy.update(listener("bad")) == ["Listener +bad -gone"]
+    proxy.nack(LISTENER)
+    assert proxy.update() == []
+    assert proxy.retry() == ["Listener -gone"]
+
+
+def test_on_reconnect_only_the_difference_is_sent() -> None:
+    same, changed, new = cluster("same"), cluster("changed", 2), cluster("new")
+    proxy = Conversation()
+    proxy.update(same, changed, new)
+    has = {"same": same.version, "changed": cluster("changed", 1).version, "gone": "1"}
+    assert proxy.subscribe(CLUSTER, "*", has=has) == ["Cluster +changed +new -gone"]
+
+
+def test_on_reconnect_a_named_resource_is_not_sent_again() -> None:
+    proxy = Conversation()
+    proxy.update(endpoints("a"), endpoints("b"))
+    has = {"a": endpoints("a").version}
+    assert proxy.subscribe(ENDPOINTS, "a", "b", has=has) == ["ClusterLoadAssignment +b"]
+
+
+def test_unsubscribed_names_are_not_sent() -> None:
+    proxy = Conversation()
+    proxy.update(endpoints("a", 100))
+    proxy.subscribe(ENDPOINTS, "a")
+    assert proxy.unsubscribe(ENDPOINTS, "a") == []
+    assert proxy.ack(ENDPOINTS) == ["ack ClusterLoadAssignment"]
+    assert proxy.update(endpoints("a", 200)) == []
+    assert proxy.update() == []
+
+
+def test_a_wildcard_can_be_given_up() -> None:
+    proxy = Conversation()
+    proxy.update(cluster("a"))
+    proxy.subscribe(CLUSTER, "*")
+    proxy.ack(CLUSTER)
+    proxy.unsubscribe(CLUSTER, "*")
+    assert proxy.update(cluster("a", 2), cluster("b")) == []
+    assert proxy.subscribe(CLUSTER, "b") == ["Cluster +b"]
+    proxy.ack(CLUSTER)
+    assert proxy.subscribe(CLUSTER, "*") == ["Cluster +a"]
+
+
+def test_other_types_are_ignored() -> None:
+    proxy = Conversation()
+    proxy.update()
+    assert proxy.subscribe("type.googleapis.com/envoy.service.runtime.v3.Runtime", "x") == []
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_names_without_end_break_the_stream(first: bool) -> None:
+    stream = DeltaStream()
+    if not first:
+        stream.receive(Request(SECRET, subscribe=("one",)))
+    with pytest.raises(ProtocolError, match="more than"):
+        stream.receive(Request(SECRET, subscribe=tuple(map(str, range(MAX_NAMES + 1)))))
