@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
@@ -80,7 +81,7 @@ class ApiClient:
                 method,
                 f"{address}{path}",
                 params=query,
-                data=json.dumps(body).encode() if body is not None else None,
+                data=BytesIO(json.dumps(body).encode()) if body is not None else None,
                 headers={"Content-Type": "application/json"} if body is not None else None,
                 allow_redirects=False,
             ) as response:

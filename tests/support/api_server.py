@@ -1,0 +1,123 @@
+"""The resource API over real sockets, with a real store, and proxies whose state a test sets.
+
+`serve` runs it in the test's event loop, `serve_in_thread` beside it for tests of the blocking command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession, web
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from meshmeter.certs.tokens import ADMIN, SigningKey, issue
+from meshmeter.controlplane.auth import Verifier, require_admin
+from meshmeter.controlplane.explain import Explainer
+from meshmeter.controlplane.proxies import ProxyRegistry
+from meshmeter.controlplane.resource_api import resource_app
+from meshmeter.controlplane.world import World
+from meshmeter.resources.defaults import default_mesh, with_defaults
+from meshmeter.store.base import Put
+from meshmeter.store.sqlite import SqliteStore
+
+KEY = SigningKey("key-1", ec.generate_private_key(ec.SECP256R1()))
+
+
+def sign(audience: str, valid_for: timedelta, **claims: Any) -> str:
+    now = datetime.now(UTC)
+    return issue(KEY, audience, token_id="test", now=now, valid_for=valid_for, **claims)
+
+
+@dataclass
+class ServedApi:
+    """A running resource API with the Mesh `default`."""
+
+    url: str
+    store: SqliteStore
+    world: World
+    registry: ProxyRegistry
+    admin_token: str = field(default_factory=lambda: sign(ADMIN, timedelta(hours=1)), repr=False)
+
+    def client(self, **headers: str) -> ClientSession:
+        """An HTTP client with the admin token."""
+        return ClientSession(self.url, headers={"Authorization": f"Bearer {self.admin_token}", **headers})
+
+    async def caught_up(self) -> None:
+        """Until what `explain` sees is what is stored."""
+        stored = {r.key for r in (await self.store.contents()).resources if r.kind == "Dataplane"}
+        async with asyncio.timeout(10):
+            while {("Dataplane", *key) for key in self.world.proxies()} != {
+                (key.kind, key.mesh, key.name) for key in stored
+            }:
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def serve(folder: Path) -> AsyncIterator[ServedApi]:
+    store = await SqliteStore.open(folder / "test.db")
+    await store.commit([Put(with_defaults(default_mesh()))])
+    contents = await store.contents()
+    world, registry = World(contents.resources), ProxyRegistry()
+
+    async def follow() -> None:
+        async for events in store.watch(contents.revision):
+            for event in events:
+                world.apply(event.key, event.resource)
+
+    following = asyncio.get_running_loop().create_task(follow())
+    app = resource_app(
+        store,
+        authenticate=require_admin(Verifier({KEY.id: KEY})),
+        explainer=Explainer(world, registry),
+        sign=sign,
+    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield ServedApi(f"http://127.0.0.1:{runner.addresses[0][1]}", store, world, registry)
+    finally:
+        await runner.cleanup()
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await store.close()
+
+
+@contextmanager
+def serve_in_thread(folder: Path) -> Iterator[ServedApi]:
+    """The same in a thread; do not touch its store from the test's own thread."""
+    started: list[ServedApi] = []
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def main() -> None:
+        async with serve(folder) as served:
+            started.append(served)
+            ready.set()
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(main())
+        finally:
+            ready.set()
+            loop.close()
+
+    thread = threading.Thread(target=run, name="resource API")
+    thread.start()
+    ready.wait(30)
+    try:
+        assert started, "the resource API did not start"
+        yield started[0]
+    finally:
+        if started:
+            loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
