@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -24,7 +25,8 @@ VERIFY_SECONDS = 60.0
 
 OK, FAILED, CANNOT_START, INTERRUPTED = 0, 1, 3, 130
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 160)
+"""Where output is not a terminal there is no width to ask for, and the usual 80 columns would cut the addresses."""
 
 
 def run(*, once: bool, duration: float | None, prometheus: bool) -> int:
