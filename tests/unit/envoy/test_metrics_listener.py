@@ -1,0 +1,86 @@
+"""When and how the metrics endpoint opens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
+from meshmeter.envoy.metrics_listener import metrics_listener
+from meshmeter.envoy.proxy import ProxyInfo
+from support.resources import dataplane, metered
+from support.snapshots import normal
+
+PROXY = ProxyInfo("default", "backend-1", "/a.sock", "/b.sock")
+
+
+def effective(
+    *, mtls: bool = False, conf: dict[str, Any] | None = None, **mesh_conf: Any
+) -> EffectiveMetrics:
+    found = effective_metrics(metered(mtls=mtls, **mesh_conf), dataplane(conf=conf))
+    assert found is not None
+    return found
+
+
+def made(settings: EffectiveMetrics, proxy: ProxyInfo = PROXY) -> dict[str, Any]:
+    listener = metrics_listener(settings, "192.168.0.1", proxy)
+    assert listener is not None
+    return normal(listener)
+
+
+def manager(listener: dict[str, Any]) -> dict[str, Any]:
+    (chain,) = listener["filterChains"]
+    (network_filter,) = chain["filters"]
+    found: dict[str, Any] = network_filter["typedConfig"]
+    return found
+
+
+def test_the_effective_port_and_path() -> None:
+    listener = made(effective(port=1234, conf={"path": "/custom"}))
+    assert listener["name"] == "kuma:metrics:prometheus"
+    assert listener["address"] == {"socketAddress": {"address": "192.168.0.1", "portValue": 1234}}
+    assert listener["enableReusePort"] is False
+    http = manager(listener)
+    assert http["statPrefix"] == "kuma_metrics_prometheus"
+    (host,) = http["routeConfig"]["virtualHosts"]
+    scrape, others = host["routes"]
+    assert scrape["match"]["path"] == others["match"]["path"] == "/custom"
+    assert scrape["match"]["headers"] == [
+        {"name": ":method", "stringMatch": {"safeRegex": {"regex": "GET|HEAD"}}}
+    ]
+    assert scrape["route"] == {
+        "cluster": "kuma:metrics:hijacker",
+        "prefixRewrite": "/metrics",
+        "timeout": "90s",
+    }
+    assert others["directResponse"] == {"status": 405}
+
+
+def test_filters_are_the_agents_business() -> None:
+    plain = made(effective())
+    assert made(effective(envoy={"filterRegex": "a.*", "usedOnly": True})) == plain
+
+
+def test_without_ipv6_there_is_no_internal_ipv6_address() -> None:
+    ranges = manager(made(effective(), ProxyInfo("m", "d", "/a", "/b", ipv6=False)))["internalAddressConfig"]
+    assert ranges == {"cidrRanges": [{"addressPrefix": "127.0.0.1", "prefixLen": 32}]}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        effective(mtls=True),
+        effective(tls={"mode": "providedTLS"}),
+        effective(mtls=True, tls={"mode": "providedTLS"}),
+        effective(conf={"port": 8080}),
+    ],
+    ids=["mtls", "provided", "provided in an mtls mesh", "port taken by the inbound"],
+)
+def test_what_cannot_be_protected_or_bound_stays_closed(settings: EffectiveMetrics) -> None:
+    assert metrics_listener(settings, "192.168.0.1", PROXY) is None
+
+
+def test_disabled_in_an_mtls_mesh_is_plain_on_request() -> None:
+    (chain,) = made(effective(mtls=True, tls={"mode": "disabled"}))["filterChains"]
+    assert "transportSocket" not in chain
