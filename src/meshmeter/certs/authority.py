@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -40,8 +41,14 @@ class KeyPair:
     @classmethod
     def from_pem(cls, certificate_pem: bytes, key_pem: bytes) -> KeyPair:
         """Raises ValueError if either is garbage, the key is not ECDSA, or they do not belong together."""
-        certificate = x509.load_pem_x509_certificate(certificate_pem)
-        key = load_pem_private_key(key_pem, None)
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_pem)
+        except ValueError as exc:
+            raise ValueError("the certificate is not a PEM certificate") from exc
+        try:
+            key = load_pem_private_key(key_pem, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+            raise ValueError("the key is not an unencrypted PEM private key") from exc
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ValueError("the key is not an ECDSA key")
         if key.public_key() != certificate.public_key():
@@ -84,8 +91,16 @@ def issue_server(
     now: datetime,
     valid_for: timedelta,
 ) -> KeyPair:
-    """A server certificate for host names and IP addresses; never valid for longer than its authority."""
+    """A server certificate for host names and IP addresses, at least one; never valid for longer than its authority.
+
+    Raises ValueError if a name cannot stand in a certificate, or the authority is not valid at `now`.
+    """
     issuer = authority.certificate
+    if not issuer.not_valid_before_utc <= now < issuer.not_valid_after_utc:
+        raise ValueError(
+            f"the authority is valid from {issuer.not_valid_before_utc:%Y-%m-%d} "
+            f"to {issuer.not_valid_after_utc:%Y-%m-%d}, which is not now"
+        )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])]))
@@ -106,15 +121,13 @@ def issue_server(
     return KeyPair(certificate, key)
 
 
-def names_of(certificate: x509.Certificate) -> frozenset[str]:
-    """The host names and IP addresses of a server certificate."""
+def covers(certificate: x509.Certificate, names: Iterable[str]) -> bool:
+    """Whether a server certificate is good for all of these host names and IP addresses, however they are spelled."""
     try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        there = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return frozenset()
-    return frozenset(
-        [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
-    )
+        return False
+    return set(there) >= {_general_name(name) for name in names}
 
 
 def renew_at(certificate: x509.Certificate) -> datetime:
@@ -127,7 +140,7 @@ def _general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:
-        return x509.DNSName(name)
+        return x509.DNSName(name.lower())
 
 
 def _usage(*, sign_certificates: bool) -> x509.KeyUsage:

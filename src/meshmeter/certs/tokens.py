@@ -7,17 +7,20 @@ names the signing key, so that keys can be rotated with an overlap.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 
@@ -30,7 +33,7 @@ DISCOVERY = "meshmeter/discovery"
 ALGORITHM = "ES256"
 
 SKEW = timedelta(seconds=5)
-"""How far clocks may be apart (kuma-facts 9.6)."""
+"""How far the clock of who issued a token may be ahead of ours (kuma-facts 9.6)."""
 
 DEFAULT_VALIDITY = timedelta(days=30)
 """Of a dataplane or discovery token (deviations D24)."""
@@ -47,12 +50,21 @@ class SigningKey:
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     @classmethod
-    def from_pem(cls, key_id: str, pem: bytes) -> SigningKey:
-        """Raises ValueError if the PEM is no P-256 private key."""
-        key = load_pem_private_key(pem, None)
+    def of(cls, key: ec.EllipticCurvePrivateKey) -> SigningKey:
+        """The key with an id that follows from it."""
+        public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return cls(hashlib.sha256(public).hexdigest()[:16], key)
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> SigningKey:
+        """Raises ValueError if the PEM is no unencrypted P-256 private key."""
+        try:
+            key = load_pem_private_key(pem, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+            raise ValueError("not an unencrypted PEM private key") from exc
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
             raise ValueError("not a P-256 private key")
-        return cls(key_id, key)
+        return cls.of(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,7 @@ class Claims:
     audience: str
     id: str
     issued_at: datetime
+    not_before: datetime
     expires_at: datetime
     mesh: str | None = None
     name: str | None = None
@@ -87,7 +100,7 @@ def issue(
         "aud": audience,
         "jti": token_id,
         "iat": now,
-        "nbf": now - SKEW,
+        "nbf": now,
         "exp": now + valid_for,
     }
     optional = {
@@ -101,7 +114,7 @@ def issue(
 
 
 def verify(token: str, keys: Mapping[str, SigningKey], *, audience: str, now: datetime) -> Claims:
-    """The claims of a valid token. Raises Unauthenticated, which never repeats the token."""
+    """The claims of a valid token; `keys` by their id. Raises Unauthenticated, which never repeats the token."""
     try:
         kid = jwt.get_unverified_header(token).get("kid", "")
         key = keys.get(kid)
@@ -113,7 +126,7 @@ def verify(token: str, keys: Mapping[str, SigningKey], *, audience: str, now: da
             algorithms=[ALGORITHM],
             # Times are checked below against the caller's clock; the audience to tell the two faults apart.
             options={
-                "require": ["aud", "jti", "iat", "exp"],
+                "require": ["aud", "jti", "iat", "nbf", "exp"],
                 "verify_exp": False,
                 "verify_nbf": False,
                 "verify_iat": False,
@@ -131,7 +144,7 @@ def verify(token: str, keys: Mapping[str, SigningKey], *, audience: str, now: da
         )
     if now >= claims.expires_at:
         raise Unauthenticated(f"the token expired at {claims.expires_at:%Y-%m-%dT%H:%M:%SZ}; issue a new one")
-    if claims.issued_at - SKEW > now:
+    if claims.not_before - SKEW > now:
         raise Unauthenticated("the token is not valid yet: compare the clocks of both hosts")
     return claims
 
@@ -143,12 +156,16 @@ def _claims(payload: Mapping[str, Any]) -> Claims:
             raise ValueError(claim)
         return value
 
+    def time(claim: str) -> datetime:
+        return datetime.fromtimestamp(float(payload[claim]), UTC)
+
     meshes = payload.get("meshes")
     return Claims(
         audience=str(payload["aud"]),
         id=str(payload["jti"]),
-        issued_at=datetime.fromtimestamp(float(payload["iat"]), UTC),
-        expires_at=datetime.fromtimestamp(float(payload["exp"]), UTC),
+        issued_at=time("iat"),
+        not_before=time("nbf"),
+        expires_at=time("exp"),
         mesh=text("mesh"),
         name=text("name"),
         tags={str(tag): tuple(map(str, values)) for tag, values in dict(payload.get("tags") or {}).items()},
@@ -156,9 +173,7 @@ def _claims(payload: Mapping[str, Any]) -> Claims:
     )
 
 
-def check_dataplane(
-    claims: Claims, mesh: str, name: str, tags: Mapping[str, set[str]] | None = None
-) -> None:
+def check_dataplane(claims: Claims, mesh: str, name: str, tags: Mapping[str, set[str]] | None = None) -> None:
     """Raise PermissionDenied unless a dataplane token covers this proxy (kuma-facts 9.6).
 
     `tags` are all values of every tag of the Dataplane; None leaves them unchecked, for requests about a Dataplane
@@ -178,4 +193,3 @@ def check_dataplane(
                 f'dataplane contains tag "{tag}" with value "{value}" which is not allowed with this token. '
                 f"Allowed values in token are {', '.join(sorted(allowed))}"
             )
-

@@ -13,7 +13,6 @@ The directory is 0700. Files are written whole or not at all.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -27,10 +26,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from meshmeter.certs.authority import KeyPair, issue_server, make_authority, names_of, renew_at
+from meshmeter.certs.authority import KeyPair, covers, issue_server, make_authority, renew_at
 from meshmeter.certs.tokens import ADMIN, SigningKey, issue, verify
+from meshmeter.controlplane.settings import is_host
 from meshmeter.errors import StartupError, Unauthenticated
 
 CA_VALIDITY = timedelta(days=3650)
@@ -40,6 +39,8 @@ ADMIN_RENEWAL = timedelta(days=30)
 """The admin token is written anew when it is valid for less than this."""
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+DATABASE = "meshmeter.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,13 @@ class DataDir:
 
     @property
     def database(self) -> Path:
-        return self.path / "meshmeter.db"
+        return self.path / DATABASE
 
     def write_endpoints(self, endpoints: Mapping[str, str]) -> None:
         """Say where the servers listen, in endpoints.json."""
-        write_whole(self.path / "endpoints.json", json.dumps(dict(endpoints), indent=2).encode() + b"\n", 0o644)
+        write_whole(
+            self.path / "endpoints.json", json.dumps(dict(endpoints), indent=2).encode() + b"\n", 0o644
+        )
 
     def remove_endpoints(self) -> None:
         """They no longer listen."""
@@ -65,7 +68,7 @@ class DataDir:
 
 
 def open_data_dir(path: Path, names: tuple[str, ...], *, now: datetime) -> DataDir:
-    """Open the directory, making what is not there yet.
+    """Open the directory, making what is not there yet. The caller holds the lock of its store.
 
     `names` are the host names and addresses, beside the local ones, that the server certificate must cover. Raises
     StartupError naming the file that cannot be used.
@@ -78,13 +81,14 @@ def open_data_dir(path: Path, names: tuple[str, ...], *, now: datetime) -> DataD
         _admin_token(path, signing_key, now)
     except OSError as exc:
         raise StartupError(
-            f"data directory {path}: {exc.filename or ''}: {exc.strerror}; check --data-dir, its owner and its space"
+            f"cannot use {exc.filename or path}: {exc.strerror}; check --data-dir, its owner and its free space"
         ) from exc
     return DataDir(path, authority, server, signing_key)
 
 
 def _authority(path: Path, now: datetime) -> KeyPair:
     certificate, key = path / "ca.crt", path / "ca.key"
+    remedy = "restore both files from a backup, or remove both to make a new CA, whose ca.crt every agent then needs"
     if not key.exists() and not certificate.exists():
         made = make_authority(
             "meshmeter control plane",
@@ -93,31 +97,43 @@ def _authority(path: Path, now: datetime) -> KeyPair:
             now=now,
             valid_for=CA_VALIDITY,
         )
-        # The key first: a key without a certificate is noticed on the next start, the other way round as well.
         write_whole(key, made.key_pem, 0o600)
         write_whole(certificate, made.certificate_pem, 0o644)
-    return _read_pair(certificate, key, "restore both files, or remove both to make a new CA")
+    for file in (certificate, key):
+        if not file.exists():
+            raise StartupError(f"{file} is missing: {remedy}")
+    _close_to_others(key)
+    try:
+        return KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
+    except ValueError as exc:
+        raise StartupError(f"{certificate} and {key.name}: {exc}: {remedy}") from exc
 
 
 def _server(path: Path, authority: KeyPair, names: tuple[str, ...], now: datetime) -> KeyPair:
     certificate, key = path / "server.crt", path / "server.key"
     wanted = tuple(dict.fromkeys(names))
     if certificate.exists() and key.exists():
+        _close_to_others(key)
         try:
             there = KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
             there.certificate.verify_directly_issued_by(authority.certificate)
-            if set(wanted) <= names_of(there.certificate) and now < renew_at(there.certificate):
+            if covers(there.certificate, wanted) and now < renew_at(there.certificate):
                 return there
-        except (ValueError, TypeError, x509.InvalidVersion, InvalidSignature):
+        except (ValueError, TypeError, InvalidSignature):
             pass  # unreadable or of another CA; it is ours to make anew
-    made = issue_server(
-        authority,
-        wanted,
-        ec.generate_private_key(ec.SECP256R1()),
-        serial=x509.random_serial_number(),
-        now=now,
-        valid_for=SERVER_VALIDITY,
-    )
+    try:
+        made = issue_server(
+            authority,
+            wanted,
+            ec.generate_private_key(ec.SECP256R1()),
+            serial=x509.random_serial_number(),
+            now=now,
+            valid_for=SERVER_VALIDITY,
+        )
+    except ValueError as exc:
+        raise StartupError(
+            f"cannot make {certificate}: {exc}; compare the host's clock, and --names, with that"
+        ) from exc
     write_whole(key, made.key_pem, 0o600)
     write_whole(certificate, made.certificate_pem, 0o644)
     return made
@@ -126,45 +142,40 @@ def _server(path: Path, authority: KeyPair, names: tuple[str, ...], now: datetim
 def _signing_key(path: Path) -> SigningKey:
     file = path / "signing.key"
     if not file.exists():
-        write_whole(file, SigningKey("", ec.generate_private_key(ec.SECP256R1())).to_pem(), 0o600)
+        write_whole(file, SigningKey.of(ec.generate_private_key(ec.SECP256R1())).to_pem(), 0o600)
+    _close_to_others(file)
     try:
-        key = SigningKey.from_pem("", file.read_bytes())
-    except (ValueError, TypeError) as exc:
+        return SigningKey.from_pem(file.read_bytes())
+    except ValueError as exc:
         raise StartupError(
             f"{file}: {exc}; restore it, or remove it to make a new one (all tokens then have to be issued again)"
         ) from exc
-    public = key.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return SigningKey(hashlib.sha256(public).hexdigest()[:16], key.key)
 
 
 def _admin_token(path: Path, key: SigningKey, now: datetime) -> None:
     file = path / "admin.token"
     if file.exists():
+        _close_to_others(file)
         try:
-            claims = verify(
-                file.read_text(errors="replace").strip(), {key.id: key}, audience=ADMIN, now=now
-            )
-            if claims.expires_at - now > ADMIN_RENEWAL:
+            text = file.read_text(errors="replace").strip()
+            if verify(text, {key.id: key}, audience=ADMIN, now=now).expires_at - now > ADMIN_RENEWAL:
                 return
         except Unauthenticated:
-            pass  # expired, or of an earlier signing key
+            pass  # expired, garbage, or of an earlier signing key
     token = issue(key, ADMIN, token_id=secrets.token_hex(16), now=now, valid_for=ADMIN_VALIDITY)
     write_whole(file, token.encode() + b"\n", 0o600)
 
 
-def _read_pair(certificate: Path, key: Path, remedy: str) -> KeyPair:
-    for file in (certificate, key):
-        if not file.exists():
-            raise StartupError(f"{file} is missing: {remedy}")
-    try:
-        return KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
-    except (ValueError, TypeError) as exc:
-        raise StartupError(f"{certificate} and {key.name}: {exc}: {remedy}") from exc
+def _close_to_others(file: Path) -> None:
+    """Take away what others may do with a secret file, as a copy or a restored backup may have it."""
+    if file.stat().st_mode & 0o077:
+        file.chmod(0o600)
 
 
 def _host_names() -> tuple[str, ...]:
+    """What this host calls itself, if that can be a host name."""
     name = socket.gethostname()
-    return (name,) if name else ()
+    return (name,) if is_host(name) else ()
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:

@@ -1,6 +1,7 @@
 """Settings of `meshmeter control-plane run`: flags over environment over configuration file over defaults.
 
-`OPTIONS` is the one list of them; the CLI, the documentation test and this loader all read it.
+`OPTIONS` is the one list of them; the CLI, the documentation test and this loader all read it. The configuration file
+is one YAML mapping; its keys are the options' names with `-` or `_`. An empty variable counts as absent.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from meshmeter.errors import SettingsError
+from meshmeter.errors import InvalidResource, SettingsError
+from meshmeter.mads.durations import parse_duration
+from meshmeter.resources.yaml_documents import parse_documents
 
 DEFAULT_DATA_DIR = Path("meshmeter-data")
 """Relative to the working directory; the CLI looks there too."""
 
+CONFIG_FLAG = "--config"
+CONFIG_VARIABLE = "MESHMETER_CONFIG"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything `control-plane run` can be told."""
+    """Everything `control-plane run` can be told; what each means is in `OPTIONS`."""
 
     data_dir: Path = DEFAULT_DATA_DIR
     bind: str = "127.0.0.1"
+    tls_bind: str | None = None
     api_port: int = 5681
     dataplane_api_port: int = 5682
     ads_port: int = 5678
@@ -37,10 +42,17 @@ class Settings:
     default_mesh: bool = True
     zone: str = "default"
     deregistration_delay: float = 10.0
+    """Seconds."""
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     fetch_timeout: float = 30.0
+    """Seconds."""
     log_format: Literal["console", "json"] = "console"
     log_level: str = "info"
+
+    @property
+    def bind_with_tls(self) -> str:
+        """The address of the servers that speak TLS."""
+        return self.tls_bind or self.bind
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +61,14 @@ class Option:
 
     name: str
     """Field of `Settings` and key in the configuration file (there also with dashes)."""
-    kind: Literal["path", "text", "port", "flag", "seconds", "names", "networks", "format", "level"]
+    kind: Literal["path", "host", "port", "flag", "seconds", "hosts", "networks", "zone", "format", "level"]
+    default: str
+    """As a user would write it."""
     help: str
 
     @property
     def flag(self) -> str:
+        """One that is a flag also has its opposite, `--no-…`."""
         return "--" + self.name.replace("_", "-")
 
     @property
@@ -62,30 +77,54 @@ class Option:
 
 
 OPTIONS: Sequence[Option] = (
-    Option("data_dir", "path", "Directory of the database, keys and certificates; made if it is not there."),
-    Option("bind", "text", "Address that every server listens on."),
-    Option("api_port", "port", "Port of the resource API; 0 is any free port, for this and the next four."),
-    Option("dataplane_api_port", "port", "Port of the dataplane API (TLS)."),
-    Option("ads_port", "port", "Port of ADS (gRPC, TLS)."),
-    Option("discovery_port", "port", "Port of MADS and HTTP SD."),
-    Option("diagnostics_port", "port", "Port of the control plane's own metrics and health."),
-    Option("names", "names", "Further host names and addresses that the server certificate covers."),
+    Option(
+        "data_dir",
+        "path",
+        "meshmeter-data",
+        "Directory of the database, keys and certificates; made if it is not there.",
+    ),
+    Option("bind", "host", "127.0.0.1", "Address that every server listens on."),
+    Option(
+        "tls_bind",
+        "host",
+        "",
+        "Address of the servers that speak TLS and demand a token (dataplane API, ADS), if not that of --bind.",
+    ),
+    Option("api_port", "port", "5681", "Port of the resource API; 0 is any free port, here and below."),
+    Option("dataplane_api_port", "port", "5682", "Port of the dataplane API (TLS)."),
+    Option("ads_port", "port", "5678", "Port of ADS (gRPC, TLS)."),
+    Option("discovery_port", "port", "5676", "Port of MADS and HTTP SD."),
+    Option("diagnostics_port", "port", "5680", "Port of the control plane's own metrics and health."),
+    Option(
+        "names",
+        "hosts",
+        "",
+        "Further host names and addresses, comma-separated, that the server certificate covers.",
+    ),
     Option(
         "insecure_http",
         "flag",
-        "Serve the resource API and discovery in plain HTTP although --bind leaves loopback.",
+        "false",
+        "Serve resource API, discovery and diagnostics in plain HTTP although --bind leaves loopback.",
     ),
-    Option("default_mesh", "flag", "Create the Mesh `default` when the store is new."),
-    Option("zone", "text", "Value of the kuma.io/zone tag of Dataplanes that have none."),
-    Option("deregistration_delay", "seconds", "How long a proxy may be away before its Dataplane is removed."),
+    Option("default_mesh", "flag", "true", "Create the Mesh `default` when the store is new."),
+    Option("zone", "zone", "default", "Value of the kuma.io/zone tag of Dataplanes that have none."),
+    Option(
+        "deregistration_delay",
+        "seconds",
+        "10s",
+        "How long a proxy may be away before its Dataplane is removed.",
+    ),
     Option(
         "allowed_networks",
         "networks",
-        "Networks, beside loopback and the Dataplane's own addresses, that aggregate entries may point into.",
+        "",
+        "Networks, comma-separated, that aggregate entries may point into, beside loopback and the Dataplane's own "
+        "addresses.",
     ),
-    Option("fetch_timeout", "seconds", "How long a MADS poll waits if it does not say."),
-    Option("log_format", "format", "console or json."),
-    Option("log_level", "level", "debug, info, warning or error."),
+    Option("fetch_timeout", "seconds", "30s", "How long a MADS poll waits if it does not say."),
+    Option("log_format", "format", "console", "console or json."),
+    Option("log_level", "level", "info", "debug, info, warning or error."),
 )
 
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -97,50 +136,92 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Se
     `flags["config"]`, or MESHMETER_CONFIG, names the file. Raises SettingsError naming what is wrong as it was
     written.
     """
-    config = flags.get("config") or environ.get("MESHMETER_CONFIG")
-    values: dict[str, Any] = _from_file(Path(str(config))) if config else {}
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+
+    def take(option: Option, given: object, source: str) -> None:
+        values[option.name] = _value(option, given, source)
+        sources[option.name] = source
+
+    if flags.get("config"):
+        written = _from_file(Path(str(flags["config"])), CONFIG_FLAG)
+    elif environ.get(CONFIG_VARIABLE):
+        written = _from_file(Path(environ[CONFIG_VARIABLE]), CONFIG_VARIABLE)
+    else:
+        written = []
+    for option, given, source in written:
+        take(option, given, source)
     for option in OPTIONS:
-        if (text := environ.get(option.variable)) is not None:
-            values[option.name] = _value(option, text, option.variable)
+        if text := environ.get(option.variable):
+            take(option, text, option.variable)
         if (given := flags.get(option.name)) is not None:
-            values[option.name] = _value(option, given, option.flag)
+            take(option, given, option.flag)
+
     settings = Settings(**values)
-    if not settings.insecure_http and not _is_loopback(settings.bind):
+    if not settings.insecure_http and not is_loopback(settings.bind):
         raise SettingsError(
-            f"--bind {settings.bind} leaves loopback, where the resource API and discovery would answer in plain "
-            "HTTP: keep --bind on loopback, or add --insecure-http if the network is trusted"
+            f"{sources['bind']}: {settings.bind!r} leaves loopback, where resource API, discovery and diagnostics "
+            "would answer in plain HTTP: keep --bind on loopback (--tls-bind opens the servers that proxies need), "
+            "or add --insecure-http if the network is trusted"
         )
     return settings
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path, source: str) -> list[tuple[Option, object, str]]:
     try:
-        content = yaml.safe_load(path.read_text())
+        documents = parse_documents(path.read_bytes(), origin=str(path))
     except OSError as exc:
-        raise SettingsError(f"--config {path}: {exc.strerror}") from exc
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"--config {path} is not YAML: {exc}") from exc
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise SettingsError(f"--config {path}: must be a mapping of settings")
-    values = {}
-    for key, value in content.items():
-        option = _BY_NAME.get(str(key).replace("-", "_"))
+        raise SettingsError(f"{source}: cannot read {path}: {exc.strerror}") from exc
+    except InvalidResource as exc:
+        raise SettingsError("; ".join(map(str, exc.violations))) from exc
+    if len(documents) > 1:
+        raise SettingsError(f"{path}: has {len(documents)} documents, must be one mapping of settings")
+    found: dict[str, tuple[Option, object, str]] = {}
+    for key, value in (documents[0].data if documents else {}).items():
+        option = _BY_NAME.get(key.replace("-", "_"))
         if option is None:
-            near = difflib.get_close_matches(str(key).replace("-", "_"), list(_BY_NAME), 1)
+            near = difflib.get_close_matches(key.replace("-", "_"), list(_BY_NAME), 1)
             hint = f', did you mean "{near[0]}"?' if near else f"; known keys: {', '.join(sorted(_BY_NAME))}"
             raise SettingsError(f"{path}: unknown key {key!r}{hint}")
-        values[option.name] = _value(option, value, f"{path}: {key}")
-    return values
+        if option.name in found:
+            raise SettingsError(f"{path}: {option.name} is there twice, with - and with _: keep one")
+        found[option.name] = option, value, f"{path}: {key}"
+    return list(found.values())
 
 
 def _value(option: Option, value: object, source: str) -> object:
     """The typed value. `source` is how the user knows it."""
+    if value is None:
+        raise SettingsError(f"{source}: has no value")
     try:
         return _READERS[option.kind](value)
-    except (ValueError, TypeError) as exc:
+    except ValueError as exc:
         raise SettingsError(f"{source}: {value!r} {exc}") from exc
+
+
+def is_loopback(host: str) -> bool:
+    """Whether who listens on this address or name is reached from this host only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_host(text: str) -> bool:
+    """Whether the text can be a host name or is an IP address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+        looks_like_an_address = re.fullmatch(r"[0-9.]+", text)
+        return (
+            len(text) <= 253
+            and not looks_like_an_address
+            and bool(re.fullmatch(rf"{label}(\.{label})*", text))
+        )
+    return "%" not in text
 
 
 def _port(value: object) -> int:
@@ -150,8 +231,6 @@ def _port(value: object) -> int:
 
 
 def _flag(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if str(value).lower() not in words:
         raise ValueError("is neither true nor false")
@@ -159,22 +238,36 @@ def _flag(value: object) -> bool:
 
 
 def _seconds(value: object) -> float:
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|)", str(value))
-    if match is None or isinstance(value, bool):
-        raise ValueError("is not a duration such as 10s, 5m, 72h")
-    return float(match[1]) * {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    text = str(value)
+    try:
+        seconds = parse_duration(f"{text}s" if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else text)
+    except ValueError as exc:
+        raise ValueError("is not a duration such as 10s, 1m30s or 72h") from exc
+    if not 0 <= seconds <= 365 * 86400:
+        raise ValueError("is not between 0 and 365d")
+    return seconds
 
 
 def _items(value: object) -> list[str]:
-    parts = value if isinstance(value, (list, tuple)) else str(value).split(",")
-    return [str(part).strip() for part in parts if str(part).strip()]
+    items = []
+    for part in value if isinstance(value, list | tuple) else [value]:
+        if not isinstance(part, str):
+            raise ValueError("is not a list of texts")
+        items += [item.strip() for item in part.split(",") if item.strip()]
+    return items
 
 
-def _names(value: object) -> tuple[str, ...]:
+def _host(value: object) -> str:
+    if not isinstance(value, str) or not is_host(value):
+        raise ValueError("is neither a host name nor an IP address")
+    return value
+
+
+def _hosts(value: object) -> tuple[str, ...]:
     names = tuple(_items(value))
     for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", name):
-            raise ValueError(f"has {name!r}, which is neither a host name nor an address")
+        if not is_host(name):
+            raise ValueError(f"has {name!r}, which is neither a host name nor an IP address")
     return names
 
 
@@ -182,7 +275,19 @@ def _networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(item) for item in _items(value))
     except ValueError as exc:
-        raise ValueError(f"has {exc}; write networks such as 10.0.0.0/8") from exc
+        raise ValueError(f"is no list of networks such as 10.0.0.0/8: {exc}") from exc
+
+
+def _zone(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._:-]+", value):
+        raise ValueError("is no tag value: alphanumeric characters, dots, dashes and underscores")
+    return value
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value).strip() or "\0" in str(value):
+        raise ValueError("is not a path")
+    return Path(value)
 
 
 def _one_of(*words: str) -> Any:
@@ -194,29 +299,15 @@ def _one_of(*words: str) -> Any:
     return read
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("is empty or not a text")
-    return value
-
-
 _READERS: Mapping[str, Any] = {
-    "path": lambda value: Path(_text(str(value))),
-    "text": _text,
+    "path": _path,
+    "host": _host,
+    "hosts": _hosts,
     "port": _port,
     "flag": _flag,
     "seconds": _seconds,
-    "names": _names,
     "networks": _networks,
+    "zone": _zone,
     "format": _one_of("console", "json"),
     "level": _one_of("debug", "info", "warning", "error"),
 }
-
-
-def _is_loopback(bind: str) -> bool:
-    if bind == "localhost":
-        return True
-    try:
-        return ip_address(bind).is_loopback
-    except ValueError:
-        return False
