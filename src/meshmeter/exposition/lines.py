@@ -1,248 +1,192 @@
-"""Reading exposition text line by line, tolerantly: a bad line is counted by reason, the rest stays.
+"""One line of exposition text, read with tolerance: a sample, or the reason why it is none.
 
-Works on bytes, for bodies of many megabytes. Text 0.0.4 and OpenMetrics share the reader: what only one of them allows
-(exemplars, `# EOF`, `# UNIT`, timestamps in seconds) is recognised by the format that the source declared.
+    text 0.0.4    name{label="value",...} value [milliseconds]
+    OpenMetrics   name{label="value",...} value [seconds] [# {label="value",...} value [seconds]]
+
+Blanks and tabs may be anywhere between tokens, a comma may follow the last label, and a name may stand quoted inside
+the braces (`{"http.server.duration",a="b"} 1`). Everything is bytes: names and label values leave here in one
+spelling (escapes only where needed), so equal text means equal content.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 
-TEXT_TYPES = frozenset({b"counter", b"gauge", b"histogram", b"summary", b"untyped"})
-OPENMETRICS_TYPES = frozenset(
-    {b"counter", b"gauge", b"histogram", b"summary", b"unknown", b"info", b"stateset", b"gaugehistogram"}
-)
+from meshmeter.exposition import numbers
 
-_NAME = rb"[a-zA-Z_:][a-zA-Z0-9_:]*"
-_VALUE = rb"[^\s#]+"
-_BLOCK = rb'\{(?:[^"\n}]|"(?:[^"\\\n]|\\.)*")*\}'
-SAMPLE = re.compile(
-    rb"(?P<name>" + _NAME + rb")?[ \t]*(?P<labels>" + _BLOCK + rb")?[ \t]+(?P<value>" + _VALUE + rb")"
-    rb"(?:[ \t]+(?P<time>" + _VALUE + rb"))?[ \t]*(?P<exemplar>#[ \t]*" + _BLOCK + rb".*)?"
-)
+LEGACY_NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")
+LEGACY_LABEL = re.compile(rb"[a-zA-Z_][a-zA-Z0-9_]*")
+
+_NAME = re.compile(rb"[ \t]*([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t]*")
+_OPEN = re.compile(rb"[ \t]*\{[ \t]*")
+_QUOTED = re.compile(rb'"((?:[^"\\\n\x00]|\\[^\n\x00])*)"[ \t]*')
 _LABEL = re.compile(
-    rb'[ \t]*(?P<name>[a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\\n]|\\.)*")[ \t]*=[ \t]*'
-    rb'"(?P<value>(?:[^"\\\n]|\\.)*)"[ \t]*(?:,|$)'
+    rb'(?:([a-zA-Z_][a-zA-Z0-9_]*)|"((?:[^"\\\n\x00]|\\[^\n\x00])*)")[ \t]*=[ \t]*'
+    rb'"((?:[^"\\\n\x00]|\\[^\n\x00])*)"[ \t]*'
 )
-_QUOTED_NAME = re.compile(rb'[ \t]*"((?:[^"\\\n]|\\.)*)"[ \t]*(?:,|$)')
-_PLAIN_LABELS = re.compile(rb'\{(?:[a-zA-Z_][a-zA-Z0-9_]*="[^"\\\n]*"(?:,(?=[a-zA-Z_])|(?=\})))*\}')
-_PLAIN_NAME = re.compile(_NAME)
-_META = re.compile(rb"#[ \t]+(HELP|TYPE|UNIT)[ \t]+(\"(?:[^\"\\\n]|\\.)*\"|[^ \t]+)(?:[ \t](.*))?")
-_TIME_MS = re.compile(rb"-?[0-9]{1,18}")
+_COMMA = re.compile(rb",[ \t]*")
+_CLOSE = re.compile(rb"\}[ \t]*")
+_NUMBERS = re.compile(rb"([^ \t#{}\",]+)(?:[ \t]+([^ \t#]+))?[ \t]*")
+_EXEMPLAR = re.compile(rb"#[ \t]*")
+_MILLISECONDS = re.compile(rb"-?\d{1,18}")
+_SECONDS = re.compile(rb"-?\d{1,14}(?:\.\d{0,18})?(?:[eE][+-]?\d{1,2})?")
 
-Label = tuple[bytes, bytes]
-"""Name and value, the value still escaped."""
+Labels = tuple[tuple[bytes, bytes], ...]
+"""Label names and escaped values, in the order of the line."""
 
 
-@dataclass(slots=True)
+class Fault(StrEnum):
+    """Why something was dropped; the words of `meshmeter_source_dropped_samples{reason=…}`."""
+
+    MALFORMED = "malformed_line"
+    """Not a sample, not UTF-8, a label twice, or a number that Prometheus would not read."""
+    LABEL_LIMIT = "label_limit"
+    """Too many labels, or a label that is too long."""
+    SAMPLE_LIMIT = "sample_limit"
+    TOTAL_LIMIT = "total_limit"
+    """The merged answer would be longer than allowed."""
+    RESERVED = "reserved_name"
+    """An application may not expose `envoy_…` and `meshmeter_…`."""
+    TYPE_CONFLICT = "type_conflict"
+    """An earlier source has a family of this name with another type."""
+    DUPLICATE = "duplicate_series"
+    """The same series was there before, in this source or an earlier one."""
+    QUANTILE = "summary_quantile"
+    """Quantiles of several clusters cannot be merged (deviations D18)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample. Its name may carry a suffix of its family's."""
+    """One sample line."""
 
     name: bytes
-    labels: tuple[Label, ...]
+    labels: Labels
     value: bytes
-    time: bytes = b""
-    """Milliseconds, empty if there is none."""
+    timestamp: bytes = b""
+    """As the format of the line writes it; empty if there is none."""
+    exemplar: bytes = b""
+    """The exemplar as OpenMetrics writes it, from its `#` on; empty if there is none."""
 
 
-@dataclass(slots=True)
-class Family:
-    """A metric family as one source declares it."""
-
-    name: bytes
-    type: bytes = b"untyped"
-    help: bytes | None = None
-    unit: bytes | None = None
-    samples: list[Sample] = field(default_factory=list)
-
-
-def read(body: bytes, *, openmetrics: bool, bad: Counter[str]) -> Iterator[Family]:
-    """The families of a body in order of appearance, each once; bad lines are counted in `bad` by reason."""
-    families: dict[bytes, Family] = {}
-    current: Family | None = None
-    for raw in body.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
-        line = raw.strip(b" \t\r")
-        if not line:
-            continue
-        if line.startswith(b"#"):
-            current = _comment(line, families, current, openmetrics, bad)
-            continue
-        sample = read_sample(line, openmetrics=openmetrics, bad=bad)
-        if sample is not None:
-            current = _family_of(sample.name, families, current)
-            current.samples.append(sample)
-    yield from families.values()
-
-
-def _comment(
-    line: bytes, families: dict[bytes, Family], current: Family | None, openmetrics: bool, bad: Counter[str]
-) -> Family | None:
-    match = _META.fullmatch(line)
-    if match is None:
-        return current  # a remark, or `# EOF`, also in the middle of concatenated bodies
-    word, name, text = match[1], _unquoted(match[2]), (match[3] or b"").strip()
-    if not name or b"\0" in name or not _is_utf8(name) or not _is_utf8(text):
-        bad["bad_metadata"] += 1
-        return current
-    family = families.setdefault(name, Family(name))
-    if word == b"TYPE":
-        types = OPENMETRICS_TYPES if openmetrics else TEXT_TYPES
-        kind = text.lower()
-        if kind not in types:
-            bad["bad_type"] += 1
-        elif family.samples:
-            bad["late_type"] += 1
-        else:
-            family.type = b"untyped" if kind == b"unknown" else kind
-    elif word == b"HELP":
-        family.help = text if family.help is None else family.help
-    else:
-        family.unit = text if family.unit is None else family.unit
-    return family
-
-
-_SUFFIXES = {
-    b"histogram": (b"_bucket", b"_sum", b"_count", b"_created"),
-    b"gaugehistogram": (b"_bucket", b"_gsum", b"_gcount"),
-    b"summary": (b"_sum", b"_count", b"_created", b""),
-    b"counter": (b"_total", b"_created", b""),
-    b"info": (b"_info",),
-}
-
-
-def _family_of(name: bytes, families: dict[bytes, Family], current: Family | None) -> Family:
-    """The family that a sample belongs to; a new one of no type if it belongs to none."""
-    if current is not None and belongs(name, current):
-        return current
-    found = families.get(name)
-    if found is not None and belongs(name, found):
-        return found
-    for suffix in (b"_bucket", b"_sum", b"_count", b"_total", b"_created", b"_info", b"_gsum", b"_gcount"):
-        if name.endswith(suffix):
-            found = families.get(name[: -len(suffix)])
-            if found is not None and belongs(name, found):
-                return found
-    return families.setdefault(name, Family(name))
-
-
-def belongs(name: bytes, family: Family) -> bool:
-    """Whether a sample of this name is one of the family's."""
-    if not name.startswith(family.name):
-        return False
-    return name[len(family.name) :] in _SUFFIXES.get(family.type, (b"",))
-
-
-def read_sample(line: bytes, *, openmetrics: bool, bad: Counter[str]) -> Sample | None:
-    """One sample line, or None with the reason counted."""
-    match = SAMPLE.fullmatch(line)
-    if match is None:
-        bad["bad_line"] += 1
-        return None
-    name, block, value = match["name"] or b"", match["labels"] or b"", match["value"]
-    if match["exemplar"] is not None and not openmetrics:
-        bad["bad_line"] += 1
-        return None
-    labels: tuple[Label, ...] = ()
-    if block:
-        parsed = read_labels(block, named=bool(name))
+def parse_sample(line: bytes, *, openmetrics: bool) -> Sample | None:
+    """The sample of a line without its newline; None if it is malformed."""
+    name, at = b"", 0
+    if found := _NAME.match(line):
+        name, at = found[1], found.end()
+    labels: Labels = ()
+    if opened := _OPEN.match(line, at):
+        at = opened.end()
+        if not name:
+            quoted = _QUOTED.match(line, at)
+            if quoted is None:
+                return None
+            name, at = unescape(quoted[1]), quoted.end()
+            if comma := _COMMA.match(line, at):
+                at = comma.end()
+            elif not _CLOSE.match(line, at):
+                return None
+        parsed = _labels(line, at)
         if parsed is None:
-            bad["bad_labels"] += 1
             return None
-        quoted, labels = parsed
-        name = name or quoted
-    if not name:
-        bad["bad_line"] += 1
+        labels, at = parsed
+    elif at and not line[at - 1 : at].isspace():
         return None
-    if not is_number(value):
-        bad["bad_value"] += 1
+    if not name or not is_utf8(line):
         return None
-    time = milliseconds(match["time"] or b"", openmetrics=openmetrics)
-    if time is None:
-        bad["bad_timestamp"] += 1
+    return _after_labels(line, at, name, labels, openmetrics)
+
+
+def _after_labels(line: bytes, at: int, name: bytes, labels: Labels, openmetrics: bool) -> Sample | None:
+    found = _NUMBERS.match(line, at)
+    if found is None:
         return None
-    return Sample(name, labels, value, time)
-
-
-def read_labels(block: bytes, *, named: bool) -> tuple[bytes, tuple[Label, ...]] | None:
-    """The quoted metric name, if the block starts with one and none stands before it, and the labels.
-
-    None if the block is malformed, repeats a label, or is not UTF-8.
-    """
-    inner = block[1:-1].strip(b" \t")
-    metric = b""
-    if not named:
-        first = _QUOTED_NAME.match(inner)
-        if first is None:
-            return None
-        metric, inner = _unescaped(first[1]), inner[first.end() :]
-    labels: list[Label] = []
-    position = 0
-    while position < len(inner):
-        match = _LABEL.match(inner, position)
-        if match is None:
-            return None
-        labels.append((_unquoted(match["name"]), match["value"]))
-        position = match.end()
-    if len({name for name, _value in labels}) != len(labels) or not _is_utf8(block):
+    value = numbers.canonical(found[1])
+    timestamp, at = found[2] or b"", found.end()
+    shape = _SECONDS if openmetrics else _MILLISECONDS
+    if value is None or (timestamp and not shape.fullmatch(timestamp)):
         return None
-    return metric, tuple(labels)
-
-
-def is_number(text: bytes) -> bool:
-    """Whether Prometheus takes it as a value."""
-    if b"_" in text:
-        return False
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def milliseconds(text: bytes, *, openmetrics: bool) -> bytes | None:
-    """A timestamp in milliseconds; empty stays empty, None is malformed. OpenMetrics writes seconds."""
-    if not text:
-        return b""
-    if openmetrics:
-        if not is_number(text):
+    exemplar = b""
+    if at < len(line):
+        marked = _EXEMPLAR.match(line, at)
+        if not openmetrics or marked is None:
             return None
-        seconds = float(text)
-        if seconds != seconds or abs(seconds) > 1e15:
+        read = _exemplar(line, marked.end())
+        if read is None:
             return None
-        return b"%d" % round(seconds * 1000)
-    return text if _TIME_MS.fullmatch(text) else None
+        exemplar = read
+    return Sample(name, labels, value, timestamp, exemplar)
 
 
-def write_name(name: bytes) -> bytes:
-    """A metric name where it needs no quotes, and quoted otherwise."""
-    return name if is_plain(name) else b'"' + _escaped(name) + b'"'
+def _exemplar(line: bytes, at: int) -> bytes | None:
+    """The exemplar in one spelling; empty if it is longer than OpenMetrics allows."""
+    opened = _OPEN.match(line, at)
+    parsed = _labels(line, opened.end()) if opened else None
+    if parsed is None:
+        return None
+    labels, at = parsed
+    found = _NUMBERS.match(line, at)
+    if found is None or found.end() != len(line):
+        return None
+    value, timestamp = numbers.canonical(found[1]), found[2] or b""
+    if value is None or (timestamp and not _SECONDS.fullmatch(timestamp)):
+        return None
+    if sum(len((n + unescape(v)).decode()) for n, v in labels) > 128:
+        return b""  # OpenMetrics 1.0.0 limits label names and values of an exemplar to 128 characters
+    inner = b",".join(b'%b="%b"' % (quote_label(n), v) for n, v in labels)
+    return b"# {%b} %b" % (inner, value) + (b" " + timestamp if timestamp else b"")
 
 
-def is_plain(name: bytes) -> bool:
-    """Whether a metric name is one of the classic character set."""
-    return _PLAIN_NAME.fullmatch(name) is not None
+def _labels(line: bytes, at: int) -> tuple[Labels, int] | None:
+    """Labels up to and with the closing brace, and where the line goes on."""
+    labels = []
+    while not (closed := _CLOSE.match(line, at)):
+        found = _LABEL.match(line, at)
+        if found is None:
+            return None
+        name = found[1] if found[1] is not None else unescape(found[2])
+        labels.append((name, escape(unescape(found[3]))))
+        at = found.end()
+        if comma := _COMMA.match(line, at):
+            at = comma.end()
+        elif not _CLOSE.match(line, at):
+            return None
+    names = {name for name, _ in labels}
+    if len(names) != len(labels) or b"__name__" in names or b"" in names:
+        return None
+    return tuple(labels), closed.end()
 
 
-def _is_utf8(text: bytes) -> bool:
+def unescape(text: bytes) -> bytes:
+    r"""`\\`, `\"` and `\n` stand for a character; any other backslash stands for itself."""
+    if b"\\" not in text:
+        return text
+    return re.sub(rb'\\([\\"n])', lambda m: b"\n" if m[1] == b"n" else m[1], text)
+
+
+def escape(text: bytes) -> bytes:
+    """A label value as it is written between quotes."""
+    return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b'"', b'\\"')
+
+
+def legacy(name: bytes) -> bytes:
+    """A name without what only UTF-8 names may have: every such character becomes an underscore."""
+    if LEGACY_NAME.fullmatch(name):
+        return name
+    text = "".join(c if c.isascii() and (c.isalnum() or c in "_:") else "_" for c in name.decode())
+    return (text if not text[:1].isdigit() else f"_{text[1:]}").encode()
+
+
+def quote_label(name: bytes) -> bytes:
+    """A label name as it is written: quoted only if it has to be."""
+    return name if LEGACY_LABEL.fullmatch(name) else b'"%b"' % escape(name)
+
+
+def is_utf8(text: bytes) -> bool:
+    """Whether a line is UTF-8; Prometheus refuses a whole scrape for one label value that is not."""
     try:
         text.decode()
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _unquoted(name: bytes) -> bytes:
-    return _unescaped(name[1:-1]) if name.startswith(b'"') and name.endswith(b'"') and len(name) > 1 else name
-
-
-def _unescaped(text: bytes) -> bytes:
-    if b"\\" not in text:
-        return text
-    return re.sub(rb"\\(.)", lambda m: {b"n": b"\n"}.get(m[1], m[1]), text)
-
-
-def _escaped(text: bytes) -> bytes:
-    return text.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")

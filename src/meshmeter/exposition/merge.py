@@ -1,61 +1,86 @@
-"""The contract of merging: several bodies in, one valid body out, and an account of what was dropped.
+"""The merge contract: bodies of several sources in, one valid body out.
 
-Rules (design 6): one group per family with one HELP and one TYPE; the first declared source wins a conflict of type or
-an equal series; bad lines are dropped; families whose names begin with `envoy_` or `meshmeter_` are not an
-application's to expose. Everything dropped is counted by source and reason. The order of the output is that of the
-sources, inside a source that of its body, so two scrapes of the same state are equal apart from values.
+A kernel is a function `merge(sources: Sequence[Source], options: Options) -> MergeResult` that never raises for
+anything in a body. Every kernel computes the same bytes for the same input; `merge_python` is the reference. The
+rules, in full in docs/decisions/0002-merge-rules.md:
 
-Envoy's own body is treated further (kuma-facts 5.4, deviations D18): clusters named `<base>-<16 hex digits>` are summed
-into `<base>`, and series of the mesh's traffic get the label `kuma_io_mesh_traffic="true"`.
+* families in the order of their first appearance, sources in the order given; one group per family;
+* the first source wins a conflict of type and an equal series, the loser is dropped and counted;
+* a line that cannot be read costs only itself.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from meshmeter.exposition.formats import Format
 
-RESERVED = (b"envoy_", b"meshmeter_")
-"""Beginnings of family names that an application may not expose."""
+MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class SourceBody:
-    """What one source answered."""
+class Limits:
+    """What one source may contribute. None: no limit."""
+
+    samples: int | None = None
+    """Families are kept whole: from the first one that does not fit any more, all are dropped."""
+    labels: int | None = 128
+    label_name_bytes: int | None = 1024
+    label_value_bytes: int | None = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One body."""
 
     name: str
-    body: bytes = field(repr=False)
+    body: bytes
     format: Format = Format.TEXT
-    is_envoy: bool = False
+    """TEXT or an OpenMetrics format; `formats.sniff` knows for a body that does not say."""
+    envoy: bool = False
+    """Envoy's own: its clusters are merged, and only it may have families named `envoy_…`."""
+    label: str | None = None
+    """Label that gets the source's name on every series; one that is there already becomes `exported_…`."""
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)
-class MergeOptions:
-    application_label: str | None = None
-    """Label that names the source on every application series; None: no label."""
-    max_samples: int | None = None
-    """Samples that one application may have; what is above is dropped. None: no limit."""
-    max_labels: int = 64
-    """Labels that one sample may have."""
-    max_label_length: int = 8192
-    """Bytes that a label's name or value may have."""
+class Options:
+    """What to make of the sources."""
+
+    format: Format = Format.TEXT
+    """One that `formats.negotiate` returns."""
+    merge_clusters: bool = True
+    total_bytes: int | None = 64 * MIB
+    """A family that would make the answer longer is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that was dropped, as an example for people."""
+
+    reason: str
+    line: int
+    """Line of the source's body, counted from 1; 0 where a whole family is meant."""
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStats:
+    """What became of one source."""
+
+    name: str
+    samples: int
+    """Samples of it in the answer, after merging clusters."""
+    dropped: Mapping[str, int]
+    """Dropped samples by reason (`lines.Fault`)."""
+    problems: tuple[Problem, ...]
+    """The first few of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergeResult:
-    """One body in text 0.0.4, and what went into it."""
-
-    body: bytes = field(repr=False)
-    samples: Mapping[str, int]
-    """By source: samples in the body that came from it; a sum over clusters counts once."""
-    dropped: Mapping[str, Counter[str]]
-    """By source and reason: samples or lines of it that are not in the body."""
-
-
-def merge(sources: Sequence[SourceBody], options: MergeOptions = MergeOptions()) -> MergeResult:
-    """Merge the bodies, in declared order. Never raises for what is in a body."""
-    from meshmeter.exposition.merge_python import merge_bodies
-
-    return merge_bodies(sources, options)
+    body: bytes
+    sources: tuple[SourceStats, ...]
+    """In the order of the sources given."""

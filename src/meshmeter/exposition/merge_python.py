@@ -1,167 +1,135 @@
-"""The readable merge kernel; the rules are in `merge`."""
+"""The reference kernel, in pure Python: readable first, and fast where Envoy's own form of text allows it."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from meshmeter.exposition.envoy_text import read_envoy
-from meshmeter.exposition.lines import Family, Label, Sample, is_plain, read
-from meshmeter.exposition.merge import RESERVED, MergeOptions, MergeResult, SourceBody
+from meshmeter.exposition import writing
+from meshmeter.exposition.families import Type, openmetrics_claims
+from meshmeter.exposition.index import Family
+from meshmeter.exposition.lines import Fault
+from meshmeter.exposition.merge import MergeResult, Options, Source
+from meshmeter.exposition.reading import Reader
+from meshmeter.exposition.samples import Samples, merge_split
+from meshmeter.exposition.series import LabelTable
+from meshmeter.exposition.writing import Head
 
-_NOT_IN_NAMES = re.compile(rb"[^a-zA-Z0-9_:]")
-_NOT_IN_LABELS = re.compile(rb"[^a-zA-Z0-9_]")
+RESERVED = (b"envoy_", b"meshmeter_")
+EOF = b"# EOF\n"
 
 
 @dataclass(slots=True)
-class _Group:
-    """One family of the output."""
+class _Merged:
+    """One family of the answer and where its samples are."""
 
-    type: bytes
-    owner: str
-    help: bytes | None = None
-    lines: list[bytes] = field(default_factory=list)
+    name: bytes
+    type: Type
+    parts: list[tuple[Reader, Family]] = field(default_factory=list)
+
+    def head(self) -> Head:
+        return Head(
+            self.name,
+            self.type,
+            next((family.help for _, family in self.parts if family.help), b""),
+            next((family.unit for _, family in self.parts if family.unit), b""),
+        )
 
 
-def merge_bodies(sources: Sequence[SourceBody], options: MergeOptions) -> MergeResult:
-    """See `merge.merge`."""
-    groups: dict[bytes, _Group] = {}
-    seen: set[tuple[bytes, tuple[Label, ...]] | bytes] = set()
-    samples = {source.name: 0 for source in sources}
-    dropped: dict[str, Counter[str]] = {source.name: Counter() for source in sources}
-    for source in sources:
-        if source.is_envoy:
-            samples[source.name] += _add_envoy(source, groups, seen, dropped[source.name])
+def merge(sources: Sequence[Source], options: Options, *, shortcuts: bool = True) -> MergeResult:
+    """One valid body from those of the sources (contract: `exposition.merge`). Never raises for anything in a body.
+
+    Without `shortcuts` every line is read by the slow and complete reader: for tests, the result is the same.
+    """
+    table = LabelTable()
+    readers = [Reader(source, options, table, shortcuts=shortcuts) for source in sources]
+    families = _join(readers)
+    openmetrics = options.format.openmetrics
+    untyped = _clashing(families) if openmetrics else frozenset()
+    end = EOF if openmetrics else b""
+    body = bytearray()
+    for family in families:
+        samples, counts = _collect(family)
+        if not len(samples):
+            continue
+        if openmetrics:
+            pieces = writing.openmetrics(family.head(), samples, typed=family.name not in untyped)
         else:
-            samples[source.name] += _add_application(source, options, groups, seen, dropped[source.name])
-    parts: list[bytes] = []
-    for name, group in groups.items():
-        if not group.lines:
+            pieces = writing.text(family.head(), samples)
+        written = b"".join(pieces)
+        if options.total_bytes is not None and len(body) + len(written) + len(end) > options.total_bytes:
+            for reader, count in counts:
+                reader.drop(Fault.TOTAL_LIMIT, count, family.name)
             continue
-        if group.help is not None:
-            parts.append(b"# HELP " + name + b" " + group.help)
-        parts.append(b"# TYPE " + name + b" " + group.type)
-        parts += group.lines
-    return MergeResult(b"\n".join(parts) + b"\n" if parts else b"", samples, dropped)
+        body += written
+        for reader, count in counts:
+            reader.samples += count
+    body += end
+    return MergeResult(bytes(body), tuple(reader.stats() for reader in readers))
 
 
-def _add_envoy(
-    source: SourceBody,
-    groups: dict[bytes, _Group],
-    seen: set[tuple[bytes, tuple[Label, ...]] | bytes],
-    dropped: Counter[str],
-) -> int:
-    count = 0
-    for family in read_envoy(source.body, dropped):
-        group = groups.setdefault(family.name, _Group(family.type, source.name))
-        group.lines += family.lines
-        count += len(family.lines)
-    return count
-
-
-def _add_application(
-    source: SourceBody,
-    options: MergeOptions,
-    groups: dict[bytes, _Group],
-    seen: set[tuple[bytes, tuple[Label, ...]] | bytes],
-    dropped: Counter[str],
-) -> int:
-    count = 0
-    for family in _text_families(source, dropped):
-        if family.name.startswith(RESERVED):
-            dropped["reserved_name"] += len(family.samples)
-            continue
-        group = groups.setdefault(family.name, _Group(family.type, source.name, family.help))
-        if group.type != family.type:
-            dropped["type_conflict"] += len(family.samples)
-            continue
-        if group.help is None:
-            group.help = family.help
-        for sample in family.samples:
-            labels = _labels(sample.labels, source.name, options, dropped)
-            if labels is None:
+def _join(readers: Iterable[Reader]) -> list[_Merged]:
+    """The families of all sources, less those that lose a conflict."""
+    joined: dict[bytes, _Merged] = {}
+    owners: dict[bytes, _Merged] = {}
+    for reader in readers:
+        for family in reader.index.families.values():
+            if family.name.startswith(RESERVED) and not reader.source.envoy:
+                reader.drop_family(Fault.RESERVED, family)
                 continue
-            key = (sample.name, tuple(sorted(labels)))
-            if key in seen:
-                dropped["duplicate_series"] += 1
+            merged = joined.get(family.name)
+            if merged is None:
+                merged = _Merged(family.name, family.type)
+            elif merged.type.in_text is not family.type.in_text:
+                reader.drop_family(Fault.TYPE_CONFLICT, family)
                 continue
-            if options.max_samples is not None and count >= options.max_samples:
-                dropped["sample_limit"] += 1
+            if any(owners.get(name, merged) is not merged for name in family.shape.roles):
+                reader.drop_family(Fault.TYPE_CONFLICT, family)
                 continue
-            seen.add(key)
-            group.lines.append(_line(sample, labels))
-            count += 1
-    return count
+            joined[family.name] = merged
+            for name in family.shape.roles:
+                owners[name] = merged
+            merged.parts.append((reader, family))
+    return list(joined.values())
 
 
-def _text_families(source: SourceBody, dropped: Counter[str]) -> Iterator[Family]:
-    """The families of a body as text 0.0.4 has them: names of the classic character set, types it knows."""
-    openmetrics = source.format.is_openmetrics
-    for family in read(source.body, openmetrics=openmetrics, bad=dropped):
-        for converted in _from_openmetrics(family) if openmetrics else (family,):
-            if not is_plain(converted.name):
-                name = _classic(converted.name)
-                for sample in converted.samples:
-                    sample.name = name + sample.name[len(converted.name) :]
-                converted.name = name
-            yield converted
-
-
-def _from_openmetrics(family: Family) -> Iterator[Family]:
-    """OpenMetrics names a counter without `_total` and has types that text lacks: those become gauges, and creation
-    times gauges of their own."""
-    by_name: dict[bytes, Family] = {}
-    text_type = {b"info": b"gauge", b"stateset": b"gauge", b"gaugehistogram": b"gauge"}.get(
-        family.type, family.type
-    )
-    for sample in family.samples:
-        suffix = sample.name[len(family.name) :]
-        if suffix == b"_created" and family.type in (b"counter", b"histogram", b"summary"):
-            name, kind = sample.name, b"gauge"
-        elif family.type in (b"counter", b"info", b"gaugehistogram"):
-            name, kind = sample.name, text_type
+def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int]]]:
+    """The samples of a family over all sources, and how many each source has in it."""
+    collected = Samples()
+    counts = []
+    for reader, part in family.parts:
+        samples = reader.read(part)
+        if reader.any_split:
+            samples, quantiles = merge_split(samples, family.type)
+            reader.drop(Fault.QUANTILE, quantiles, family.name)
+        found = len(samples)
+        if not len(collected):
+            collected = samples
         else:
-            name, kind = family.name, text_type
-        help_ = family.help.replace(b'\\"', b'"') if family.help is not None else None
-        by_name.setdefault(name, Family(name, kind, help_)).samples.append(sample)
-    yield from by_name.values()
+            refused = collected.add(samples)
+            reader.drop(Fault.DUPLICATE, refused, family.name)
+            found -= refused
+        counts.append((reader, found))
+    return collected, counts
 
 
-def _labels(
-    labels: tuple[Label, ...], source: str, options: MergeOptions, dropped: Counter[str]
-) -> tuple[Label, ...] | None:
-    """The labels to write, or None if the sample cannot be written."""
-    if len(labels) > options.max_labels:
-        dropped["label_limit"] += 1
-        return None
-    for name, value in labels:
-        if len(name) > options.max_label_length or len(value) > options.max_label_length:
-            dropped["label_length_limit"] += 1
-            return None
-    written = tuple((_NOT_IN_LABELS.sub(b"_", name), value) for name, value in labels)
-    if options.application_label is not None:
-        own = options.application_label.encode()
-        # As Prometheus does with a label that it sets itself.
-        written = tuple((b"exported_" + n if n == own else n, v) for n, v in written)
-        written = (*written, (own, _escape(source.encode())))
-    if len({name for name, _value in written}) != len(written):
-        dropped["bad_labels"] += 1
-        return None
-    return written
-
-
-def _line(sample: Sample, labels: tuple[Label, ...]) -> bytes:
-    block = b"{" + b",".join(name + b'="' + value + b'"' for name, value in labels) + b"}" if labels else b""
-    line = sample.name + block + b" " + sample.value
-    return line + b" " + sample.time if sample.time else line
-
-
-def _classic(name: bytes) -> bytes:
-    plain = _NOT_IN_NAMES.sub(b"_", name)
-    return b"_" + plain if plain[:1].isdigit() else plain
-
-
-def _escape(value: bytes) -> bytes:
-    return value.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+def _clashing(families: Iterable[_Merged]) -> frozenset[bytes]:
+    """Families that OpenMetrics cannot have under their type, because the names it reserves for them are taken: the
+    counter `x_total` beside a gauge `x`."""
+    families = list(families)
+    used = {name: family.name for family in families for _, part in family.parts for name in part.shape.roles}
+    reserved: set[bytes] = set()
+    clashing = set()
+    for family in families:
+        if family.type in (Type.GAUGE, Type.UNKNOWN, Type.STATESET):
+            continue
+        claims = openmetrics_claims(family.name, family.type)
+        if family.type is Type.COUNTER and not family.name.endswith(b"_total"):
+            clashing.add(family.name)
+        elif not reserved.isdisjoint(claims) or any(
+            used.get(name, family.name) != family.name for name in claims
+        ):
+            clashing.add(family.name)
+        else:
+            reserved |= claims
+    return frozenset(clashing)

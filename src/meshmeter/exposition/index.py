@@ -1,0 +1,205 @@
+"""The index of one body: which family is where, found without reading samples.
+
+A family is a list of spans of the body. That keeps memory near the size of the body itself, and lets the kernel read
+one family at a time, whatever order the source has written them in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from meshmeter.exposition.families import Role, Shape, Type, parse_type, shape
+from meshmeter.exposition.lines import is_utf8, legacy, parse_sample, unescape
+
+_METADATA = re.compile(
+    rb'#[ \t]*(HELP|TYPE|UNIT)[ \t]+(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"((?:[^"\\\n]|\\[^\n])*)")(?:[ \t]+(.*))?',
+    re.DOTALL,
+)
+_INDENTED = re.compile(rb"^[ \t]+", re.MULTILINE)
+_FIRST_TOKEN = re.compile(rb"([^ \t{\n]*)[^\n]*\n")
+"""Consumes whole lines, so that a match never starts within one."""
+_NAME_BOUNDARY = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")
+
+
+@dataclass(slots=True)
+class Family:
+    """One family of one source."""
+
+    shape: Shape
+    help: bytes = b""
+    """Unescaped."""
+    unit: bytes = b""
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    """Offsets of whole sample lines in the body, in order."""
+
+    @property
+    def name(self) -> bytes:
+        return self.shape.name
+
+    @property
+    def type(self) -> Type:
+        return self.shape.type
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A body and what is in it."""
+
+    body: bytes
+    """Normalised: no BOM, no carriage returns before newlines, no indentation, a newline at the end."""
+    families: Mapping[bytes, Family]
+    """Only those with sample lines, in the order of their first one."""
+    malformed: tuple[int, ...]
+    """Offsets of lines that belong to no family."""
+
+
+def normalise(body: bytes) -> bytes:
+    """The body as `index` reads it; the same object when there is nothing to do, as with Envoy's."""
+    if body.startswith(b"\xef\xbb\xbf"):
+        body = body[3:]
+    if b"\r\n" in body:
+        body = body.replace(b"\r\n", b"\n")
+    if body.startswith((b" ", b"\t")) or b"\n " in body or b"\n\t" in body:
+        body = _INDENTED.sub(b"", body)
+    return body if not body or body.endswith(b"\n") else body + b"\n"
+
+
+def index(body: bytes, *, openmetrics: bool, utf8_names: bool) -> Index:
+    """Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
+
+    The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined
+    by naive tools.
+    """
+    return _Indexer(body, openmetrics, utf8_names).run()
+
+
+class _Indexer:
+    def __init__(self, body: bytes, openmetrics: bool, utf8_names: bool):
+        self._body = body
+        self._openmetrics = openmetrics
+        self._utf8_names = utf8_names
+        self._families: dict[bytes, Family] = {}
+        self._owners: dict[bytes, Family] = {}
+        self._used: dict[bytes, Family] = {}
+        self._malformed: list[int] = []
+
+    def run(self) -> Index:
+        regions = list(self._regions())
+        if not self._openmetrics:
+            self._fold_created()
+        for start, end in regions:
+            self._assign(start, end)
+        return Index(self._body, self._used, tuple(self._malformed))
+
+    def _regions(self) -> Iterator[tuple[int, int]]:
+        """The stretches of sample lines between comments; declares the families on the way."""
+        body, at = self._body, 0
+        types: dict[bytes, Type | None] = {}
+        texts: dict[tuple[bytes, bytes], bytes] = {}
+        regions = []
+        while at < len(body):
+            if body[at] == 0x23:  # '#'
+                start = at
+            else:
+                start = body.find(b"\n#", at) + 1 or len(body)
+                regions.append((at, start))
+            if start < len(body):
+                end = body.find(b"\n", start)
+                self._metadata(body[start:end], types, texts)
+                at = end + 1
+            else:
+                at = start
+        for name, type in types.items():
+            self._declare(name, type or Type.UNKNOWN, texts)
+        return iter(regions)
+
+    def _metadata(
+        self, line: bytes, types: dict[bytes, Type | None], texts: dict[tuple[bytes, bytes], bytes]
+    ) -> None:
+        """Note one comment line; `types` is None for a family that has no TYPE so far."""
+        found = _METADATA.fullmatch(line)
+        if found is None or not is_utf8(line) or b"\x00" in line:
+            return
+        keyword, text = found[1], found[4] or b""
+        name = found[2] if found[2] is not None else self._name(unescape(found[3]))
+        types.setdefault(name, None)
+        if keyword != b"TYPE":
+            texts.setdefault((keyword, name), unescape(text))
+        elif types[name] is None:
+            types[name] = parse_type(text, openmetrics=self._openmetrics)
+
+    def _declare(self, declared: bytes, type: Type, texts: Mapping[tuple[bytes, bytes], bytes]) -> None:
+        made = shape(declared, type, openmetrics=self._openmetrics)
+        if made.name in self._families:
+            return
+        family = Family(made, texts.get((b"HELP", declared), b""), texts.get((b"UNIT", declared), b""))
+        self._families[made.name] = family
+        for name in made.roles:
+            self._owners.setdefault(name, family)
+
+    def _fold_created(self) -> None:
+        """Give `x_created` of a text body to the family it dates: text has it as a gauge of its own."""
+        for name, created in list(self._families.items()):
+            if not name.endswith(b"_created") or created.type is not Type.GAUGE:
+                continue
+            base = name.removesuffix(b"_created")
+            for candidate in (base + b"_total", base):
+                parent = self._families.get(candidate)
+                if parent and parent.type in (Type.COUNTER, Type.HISTOGRAM, Type.SUMMARY):
+                    if parent.type is Type.COUNTER and candidate == base:
+                        continue
+                    roles = dict(parent.shape.roles) | {name: Role.CREATED}
+                    parent.shape = Shape(parent.name, parent.type, roles)
+                    self._owners[name] = parent
+                    break
+
+    def _assign(self, start: int, end: int) -> None:
+        """Add a region to the families of its lines: as a whole if they are all of one."""
+        body = self._body
+        while end - 1 > start and body[end - 2 : end] == b"\n\n":
+            end -= 1
+        names = set(_FIRST_TOKEN.findall(body, start, end))
+        owners = [self._owners.get(name) for name in names]
+        first = owners[0] if owners else None
+        if first is not None and all(owner is first for owner in owners):
+            self._add(first, start, end)
+            return
+        for line in _FIRST_TOKEN.finditer(body, start, end):
+            name = line[1]
+            if not _NAME_BOUNDARY.fullmatch(name):
+                text = line[0][:-1]
+                if not text.strip():
+                    continue
+                sample = parse_sample(text, openmetrics=self._openmetrics)
+                if sample is None:
+                    self._malformed.append(line.start())
+                    continue
+                name = self._name(sample.name)
+            family = self._owner(name)
+            if family is None:
+                self._malformed.append(line.start())
+            else:
+                self._add(family, line.start(), line.end())
+
+    def _owner(self, name: bytes) -> Family | None:
+        """The family of a sample; a new one without type if none is declared. None for a sample that has the name
+        of a family without being one of its samples, such as `x` of a histogram `x`."""
+        family = self._owners.get(name)
+        if family is None and name not in self._families:
+            family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
+            self._families[name] = family
+            self._owners[name] = family
+        return family
+
+    def _add(self, family: Family, start: int, end: int) -> None:
+        self._used.setdefault(family.name, family)
+        spans = family.spans
+        if spans and spans[-1][1] == start:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+
+    def _name(self, name: bytes) -> bytes:
+        return name if self._utf8_names else legacy(name)

@@ -1,0 +1,253 @@
+"""Reading the samples of one source, a family at a time.
+
+There are two ways to the same result. Lines in the plain form that Envoy and client libraries write are read by one
+regular expression per stretch; any stretch with anything else in it, or with something to complain about, is read
+again line by line, which knows about escapes, timestamps, exemplars and line numbers.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+
+from meshmeter.exposition import numbers
+from meshmeter.exposition.families import Role, Type
+from meshmeter.exposition.index import Family, index, normalise
+from meshmeter.exposition.lines import Fault, Sample, legacy, parse_sample
+from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
+from meshmeter.exposition.samples import Metric, Samples
+from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
+
+MAX_PROBLEMS = 10
+_PIECE = 1 << 16
+
+_LABEL = rb'[a-zA-Z_][a-zA-Z0-9_]*+="[^"\\\n\x00]*+"'
+_PLAIN_ROW = re.compile(
+    rb"([a-zA-Z_:][a-zA-Z0-9_:]*+)(?:\{((?:" + _LABEL + rb"(?:," + _LABEL + rb")*+)?+)\})?+ "
+    rb"(-?\d{1,40}+(?:\.\d{1,40}+)?+(?:[eE][+-]?\d{1,2}+)?+|NaN|[+-]Inf)\n"
+    rb"|([^\n]*+)\n"
+)
+"""One plain line as name, labels and value, or any other line as the last group. Possessive: it never backtracks, and
+always consumes whole lines. Numbers of this length cannot overflow a float."""
+_LINE = re.compile(rb"([^\n]*)\n")
+_EDGE_LABELS = {Role.BUCKET: b"le", Role.QUANTILE: b"quantile"}
+
+
+class Reader:
+    """One source of a merge and what became of it so far."""
+
+    def __init__(self, source: Source, options: Options, table: LabelTable, *, shortcuts: bool = True):
+        self.source = source
+        self._openmetrics = source.format.openmetrics
+        self._to_openmetrics = options.format.openmetrics
+        self._utf8_names = options.format.utf8_names
+        self._labels = SourceLabels(
+            source, table, merge_clusters=options.merge_clusters, utf8_names=self._utf8_names
+        )
+        self._shortcuts = shortcuts and _is_utf8(source.body)
+        self.index = index(normalise(source.body), openmetrics=self._openmetrics, utf8_names=self._utf8_names)
+        self._body = self.index.body
+        self._edges: dict[Role, dict[bytes, tuple[float, bytes]]] = {Role.BUCKET: {}, Role.QUANTILE: {}}
+        self._full = False
+        self.samples = 0
+        self._dropped: dict[Fault, int] = {}
+        self._problems: list[Problem] = []
+        for offset in self.index.malformed:
+            self._fault(Fault.MALFORMED, offset)
+
+    @property
+    def any_split(self) -> bool:
+        return self._labels.any_split
+
+    def stats(self) -> SourceStats:
+        dropped = {fault.value: self._dropped[fault] for fault in Fault if self._dropped.get(fault)}
+        return SourceStats(self.source.name, self.samples, dropped, tuple(self._problems))
+
+    def drop(self, fault: Fault, count: int, family: bytes) -> None:
+        """Count samples that were read, or need not be, and are not in the answer."""
+        if count:
+            self._dropped[fault] = self._dropped.get(fault, 0) + count
+            self._problem(Problem(fault.value, 0, family.decode(errors="replace")))
+
+    def drop_family(self, fault: Fault, family: Family) -> None:
+        """Count the lines of a family without reading them."""
+        lines = sum(self._body.count(b"\n", start, end) for start, end in family.spans)
+        self.drop(fault, lines, family.name)
+
+    def read(self, family: Family) -> Samples:
+        """The samples of a family, none if the source's sample limit is reached with it."""
+        if self._full:
+            self.drop_family(Fault.SAMPLE_LIMIT, family)
+            return Samples()
+        samples = self._plain(family) if self._shortcuts else None
+        if samples is None:
+            samples = self._line_by_line(family)
+        limit = self.source.limits.samples
+        if limit is not None and self.samples + len(samples) > limit:
+            self._full = True
+            self.drop(Fault.SAMPLE_LIMIT, len(samples), family.name)
+            return Samples()
+        return samples
+
+    def _plain(self, family: Family) -> Samples | None:
+        """The samples if every line is plain and there is nothing to complain about."""
+        composite, roles = family.type.composite, family.shape.roles
+        samples = Samples()
+        for start, end in family.spans:
+            rows = _PLAIN_ROW.findall(self._body, start, end)
+            if composite:
+                if not self._plain_metrics(rows, family, samples):
+                    return None
+            elif len(roles) > 1 or not self._plain_values(rows, samples.plain):
+                return None
+        return samples
+
+    def _plain_values(
+        self, rows: list[tuple[bytes, bytes, bytes, bytes]], into: dict[LabelSet, bytes]
+    ) -> bool:
+        known, read = self._labels.by_text, self._labels.read_text
+        expected = len(into) + len(rows)
+        for name, text, value, _ in rows:
+            labels = known(text) or read(text)
+            if labels is None or not name:
+                return False
+            into[labels] = value
+        return len(into) == expected
+
+    def _plain_metrics(
+        self, rows: list[tuple[bytes, bytes, bytes, bytes]], family: Family, into: Samples
+    ) -> bool:
+        known, read, roles, metrics = (
+            self._labels.by_text,
+            self._labels.read_text,
+            family.shape.roles,
+            into.metrics,
+        )
+        edges = self._edges[Role.QUANTILE if family.type is Type.SUMMARY else Role.BUCKET]
+        last_text, metric = None, Metric()
+        for name, text, value, _ in rows:
+            role = roles.get(name)
+            edge: tuple[float, bytes] | None = None
+            if role is None:
+                return False
+            if role is Role.BUCKET or role is Role.QUANTILE:
+                head, separator, spelled = text.rpartition(b'le="' if role is Role.BUCKET else b'quantile="')
+                if not separator or (head and head[-1] != 0x2C):
+                    return False
+                text = head[:-1]
+                edge = edges.get(spelled) or self._edge(role, spelled[:-1], spelled)
+                if edge is None:
+                    return False
+            if text != last_text:
+                labels = known(text) or read(text)
+                if labels is None:
+                    return False
+                last_text, metric = text, metrics.get(labels) or metrics.setdefault(labels, Metric())
+            if edge is not None:
+                if edge[0] in metric.edges:
+                    return False
+                metric.edges[edge[0]] = (edge[1], value)
+            elif role in metric.parts:
+                return False
+            else:
+                metric.parts[role] = value
+        return True
+
+    def _edge(self, role: Role, text: bytes, remember: bytes | None = None) -> tuple[float, bytes] | None:
+        """A bucket bound or quantile as number and as it is written; None if it is none. Envoy's bounds get the one
+        spelling that all its merged clusters share, applications keep theirs."""
+        number, spelled = numbers.parse(text), numbers.canonical(text)
+        if number is None or spelled is None or math.isnan(number):
+            return None
+        if role is Role.QUANTILE and not 0 <= number <= 1:
+            return None
+        if self.source.envoy and role is Role.BUCKET:
+            spelled = numbers.bound(text) or spelled
+        if remember is not None:
+            self._edges[role][remember] = (number, spelled)
+        return number, spelled
+
+    def _line_by_line(self, family: Family) -> Samples:
+        samples = Samples()
+        for start, end in family.spans:
+            for line in _LINE.finditer(self._body, start, end):
+                if line[1].strip():
+                    fault = self._take(line[1], family, samples)
+                    if fault is not None:
+                        self._fault(fault, line.start())
+        return samples
+
+    def _take(self, line: bytes, family: Family, into: Samples) -> Fault | None:
+        """Add the sample of one line, or say why not."""
+        sample = parse_sample(line, openmetrics=self._openmetrics)
+        if sample is None:
+            return Fault.MALFORMED
+        role = family.shape.roles.get(sample.name if self._utf8_names else legacy(sample.name))
+        if role is None:
+            return Fault.MALFORMED
+        edge: tuple[float, bytes] | None = None
+        pairs = sample.labels
+        if role in _EDGE_LABELS:
+            name = _EDGE_LABELS[role]
+            edge = self._edge(role, dict(pairs).get(name, b""))
+            if edge is None:
+                return Fault.MALFORMED
+            pairs = tuple(pair for pair in pairs if pair[0] != name)
+        labels = self._labels.read(pairs)
+        if labels is None:
+            return Fault.LABEL_LIMIT
+        tail = self._tail(sample, role, family.type)
+        if edge is not None:
+            metric = into.metrics.setdefault(labels, Metric())
+            if edge[0] in metric.edges:
+                return Fault.DUPLICATE
+            metric.edges[edge[0]] = (edge[1], tail)
+            return None
+        if family.type.composite:
+            parts = into.metrics.setdefault(labels, Metric()).parts
+            if role in parts:
+                return Fault.DUPLICATE
+            parts[role] = tail
+            return None
+        values = into.created if role is Role.CREATED else into.plain
+        if labels in values:
+            return Fault.DUPLICATE
+        values[labels] = tail
+        return None
+
+    def _tail(self, sample: Sample, role: Role, type: Type) -> bytes:
+        """The tail in the format of the answer."""
+        tail = sample.value
+        if timestamp := sample.timestamp:
+            if self._openmetrics != self._to_openmetrics:
+                convert = numbers.seconds if self._to_openmetrics else numbers.milliseconds
+                timestamp = convert(timestamp)
+            tail += b" " + timestamp
+        carries_exemplars = role is Role.BUCKET or (type is Type.COUNTER and role is Role.VALUE)
+        if sample.exemplar and self._to_openmetrics and carries_exemplars:
+            tail += b" " + sample.exemplar
+        return tail
+
+    def _fault(self, fault: Fault, offset: int) -> None:
+        self._dropped[fault] = self._dropped.get(fault, 0) + 1
+        if len(self._problems) < MAX_PROBLEMS:
+            self._problem(Problem(fault.value, self._body.count(b"\n", 0, offset) + 1))
+
+    def _problem(self, problem: Problem) -> None:
+        if len(self._problems) < MAX_PROBLEMS:
+            self._problems.append(problem)
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Whether a body is UTF-8; decoded in pieces, so that a large one is not held twice."""
+    if body.isascii():
+        return True
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for at in range(0, len(body), _PIECE):
+            decoder.decode(body[at : at + _PIECE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""The samples of one family while it is merged, and the merging of split clusters.
+
+A tail is what follows the labels on a line: the value, and a timestamp and an exemplar if there are any. A metric is
+all samples of a composite family (histogram, summary, gauge histogram) that share their labels.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from meshmeter.exposition import numbers
+from meshmeter.exposition.families import Role, Type
+from meshmeter.exposition.series import LabelSet
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Metric:
+    """One histogram, summary or gauge histogram."""
+
+    edges: dict[float, tuple[bytes, bytes]] = field(default_factory=dict)
+    """By bucket bound or quantile: its spelling and the tail."""
+    parts: dict[Role, bytes] = field(default_factory=dict)
+    """The tails of sum, count and created."""
+
+    def __len__(self) -> int:
+        return len(self.edges) + len(self.parts)
+
+
+@dataclass(slots=True)
+class Samples:
+    """What one source, or several, have of one family."""
+
+    plain: dict[LabelSet, bytes] = field(default_factory=dict)
+    created: dict[LabelSet, bytes] = field(default_factory=dict)
+    """Of a counter."""
+    metrics: dict[LabelSet, Metric] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.plain) + len(self.created) + sum(map(len, self.metrics.values()))
+
+    def add(self, others: Samples) -> int:
+        """Take over what is not here yet. Returns how many samples were."""
+        refused = 0
+        for mine, theirs in ((self.plain, others.plain), (self.created, others.created)):
+            for labels, tail in theirs.items():
+                if labels in mine:
+                    refused += 1
+                else:
+                    mine[labels] = tail
+        for labels, metric in others.metrics.items():
+            if labels in self.metrics:  # samples of two sources would not make one sound metric
+                refused += len(metric)
+            else:
+                self.metrics[labels] = metric
+        return refused
+
+
+def value(tail: bytes) -> bytes:
+    """The value of a tail."""
+    return tail.partition(b" ")[0]
+
+
+def merge_split(samples: Samples, type: Type) -> tuple[Samples, int]:
+    """Samples of split clusters summed up under their service (kuma-facts 5.4), and how many quantiles that cost
+    (deviations D18). Timestamps and exemplars of what is summed are lost."""
+    merged = Samples(created={s.target: tail for s, tail in samples.created.items()})
+    for target, tails in _by_target(samples.plain).items():
+        merged.plain[target] = tails[0] if len(tails) == 1 else numbers.total([*map(value, tails)])
+    quantiles = 0
+    for target, metrics in _by_target(samples.metrics).items():
+        if len(metrics) > 1 and type is Type.SUMMARY:
+            quantiles += sum(len(metric.edges) for metric in metrics)
+        merged.metrics[target] = metrics[0] if len(metrics) == 1 else merge_metrics(metrics, type)
+    return merged, quantiles
+
+
+def _by_target(found: Mapping[LabelSet, T]) -> dict[LabelSet, list[T]]:
+    grouped: dict[LabelSet, list[T]] = {}
+    for labels, item in found.items():
+        grouped.setdefault(labels.target, []).append(item)
+    return grouped
+
+
+def merge_metrics(metrics: Sequence[Metric], type: Type) -> Metric:
+    """The sum of several metrics. Counts are cumulative, so a metric that lacks a bound of another one has at that
+    bound what it has at its next lower one: buckets stay monotone."""
+    merged = Metric()
+    if type is not Type.SUMMARY:
+        spellings = {bound: edge[0] for metric in metrics for bound, edge in metric.edges.items()}
+        bounds = sorted(spellings)
+        columns = [_cumulative(metric, bounds) for metric in metrics]
+        for bound, column in zip(bounds, zip(*columns, strict=True), strict=True):
+            merged.edges[bound] = (spellings[bound], numbers.total(column))
+    for role in (Role.SUM, Role.COUNT, Role.GSUM, Role.GCOUNT):
+        if tails := [metric.parts[role] for metric in metrics if role in metric.parts]:
+            merged.parts[role] = numbers.total([*map(value, tails)])
+    return merged
+
+
+def _cumulative(metric: Metric, bounds: Sequence[float]) -> list[bytes]:
+    edges = metric.edges
+    if len(edges) == len(bounds):
+        return [value(edges[bound][1]) for bound in bounds]
+    own = sorted(edges)
+    found = []
+    for bound in bounds:
+        below = bisect_right(own, bound)
+        found.append(value(edges[own[below - 1]][1]) if below else b"0")
+    return found

@@ -1,0 +1,118 @@
+"""Label sets and where they are read: one object per distinct set, so that equal series are the same object."""
+
+from __future__ import annotations
+
+import re
+
+from meshmeter.exposition import clusters
+from meshmeter.exposition.lines import Labels, escape, legacy, quote_label
+from meshmeter.exposition.merge import Limits, Source
+
+_PAIR = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="([^"]*)"')
+
+
+class LabelSet:
+    """A label set as it is written. Compared by identity: a `LabelTable` makes one object for equal sets."""
+
+    __slots__ = ("braced", "inner", "labels", "target")
+
+    def __init__(self, labels: Labels, target: LabelSet | None = None):
+        self.labels = labels
+        self.inner = b",".join([b'%b="%b"' % (quote_label(name), value) for name, value in labels])
+        self.braced = b"{%b} " % self.inner if self.inner else b" "
+        """What stands between the name of a sample and its value."""
+        self.target = target or self
+        """The set that this one is merged into: another one only for a split cluster."""
+
+
+Key = tuple[tuple[bytes, bytes], ...]
+
+
+def key(labels: Labels) -> Key:
+    """What makes label sets equal: order does not count, and an empty value is the same as no label."""
+    return tuple(sorted(label for label in labels if label[1]))
+
+
+class LabelTable:
+    """The label sets of one merge."""
+
+    def __init__(self) -> None:
+        self._sets: dict[Key, LabelSet] = {}
+
+    def get(self, labels: Labels) -> LabelSet:
+        identity = key(labels)
+        found = self._sets.get(identity)
+        if found is None:
+            found = self._sets[identity] = LabelSet(labels)
+        return found
+
+
+class SourceLabels:
+    """Turns the labels of one source into label sets, with everything that is added to or changed in them."""
+
+    def __init__(self, source: Source, table: LabelTable, *, merge_clusters: bool, utf8_names: bool):
+        self._source = source
+        self._table = table
+        self._merge_clusters = merge_clusters and source.envoy
+        self._utf8_names = utf8_names
+        self._split: dict[Key, LabelSet] = {}
+        self._by_text: dict[bytes, LabelSet | None] = {}
+        self.by_text = self._by_text.get
+        """A label set by the text between its braces, if `read_text` has seen it."""
+
+    @property
+    def any_split(self) -> bool:
+        """True once a label set of a split cluster was read."""
+        return bool(self._split)
+
+    def read_text(self, text: bytes) -> LabelSet | None:
+        """As `read`, from plain text between braces: no escapes, no blanks. Remembered, since Envoy repeats the
+        labels of a cluster in every family."""
+        made = self.read(tuple(_PAIR.findall(text)))
+        self._by_text[text] = made
+        return made
+
+    def read(self, labels: Labels) -> LabelSet | None:
+        """The label set, or None if it breaks a limit or has a label twice."""
+        if exceeds(labels, self._source.limits):
+            return None
+        if not self._utf8_names:
+            labels = tuple([(_legacy_label(name), value) for name, value in labels])
+        if len({name for name, _ in labels}) != len(labels):
+            return None
+        if self._source.label is not None:
+            labels = _with_label(labels, self._source.label.encode(), escape(self._source.name.encode()))
+        if self._merge_clusters:
+            relabelled, split = clusters.relabel(labels)
+            if split:
+                identity = key(labels)
+                found = self._split.get(identity)
+                if found is None:
+                    found = self._split[identity] = LabelSet(labels, self._table.get(relabelled))
+                return found
+            labels = relabelled
+        return self._table.get(labels)
+
+
+def exceeds(labels: Labels, limits: Limits) -> bool:
+    """True if a sample with these labels is not taken."""
+    if limits.labels is not None and len(labels) > limits.labels:
+        return True
+    for name, value in labels:
+        if limits.label_name_bytes is not None and len(name) > limits.label_name_bytes:
+            return True
+        if limits.label_value_bytes is not None and len(value) > limits.label_value_bytes:
+            return True
+    return False
+
+
+def _legacy_label(name: bytes) -> bytes:
+    return legacy(name).replace(b":", b"_")
+
+
+def _with_label(labels: Labels, name: bytes, value: bytes) -> Labels:
+    names = {n for n, _ in labels}
+    renamed = name
+    while renamed in names:
+        renamed = b"exported_" + renamed
+    return ((name, value), *((renamed if n == name else n, v) for n, v in labels))
