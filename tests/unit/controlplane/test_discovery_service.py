@@ -1,0 +1,172 @@
+"""The ADS server, asked by a gRPC client of our own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from meshmeter.envoy.proxy import ProxyInfo
+from meshmeter.errors import StartupError
+from meshmeter.xds.messages import METHOD, SERVICE
+from meshmeter.xds.protos import message
+from meshmeter.xds.snapshot import build
+from meshmeter.xds.types import CLUSTER
+from support.ads import TOKEN, AdsServer, ads_server
+from support.conversation import cluster
+from support.envoy_process import until
+
+PROXY = ProxyInfo("default", "dp", "/a.sock", "/b.sock")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[AdsServer]:
+    async with ads_server() as running:
+        yield running
+
+
+@asynccontextmanager
+async def call(server: AdsServer, *, token: str | None = TOKEN, scheme: str = "Bearer") -> AsyncIterator[Any]:
+    """One call; the client sends and reads bytes."""
+    credentials = grpc.ssl_channel_credentials(server.authority.certificate_pem)
+    async with grpc.aio.secure_channel(f"127.0.0.1:{server.port}", credentials) as channel:
+        method = channel.stream_stream(f"/{SERVICE}/{METHOD}")
+        metadata = (("authorization", f"{scheme} {token}"),) if token is not None else ()
+        stream = method(metadata=metadata)
+        try:
+            yield stream
+        finally:
+            stream.cancel()
+
+
+def first(proxy: ProxyInfo = PROXY, *, node_id: str | None = None, type_url: str = CLUSTER) -> bytes:
+    request: Any = message("envoy.service.discovery.v3.DeltaDiscoveryRequest")(type_url=type_url)
+    request.node.id = proxy.node_id if node_id is None else node_id
+    request.node.metadata.update(proxy.to_metadata())
+    request.node.user_agent_build_version.version.major_number = 1
+    data: bytes = request.SerializeToString()
+    return data
+
+
+async def status(stream: Any) -> tuple[grpc.StatusCode, str]:
+    async with asyncio.timeout(10):
+        return await stream.code(), await stream.details()
+
+
+async def test_a_proxy_gets_its_snapshot_and_is_counted(server: AdsServer) -> None:
+    server.cache.set("default", "dp", build([cluster("a")]))
+    async with call(server) as stream:
+        await stream.write(first())
+        response: Any = message("envoy.service.discovery.v3.DeltaDiscoveryResponse").FromString(
+            await stream.read()
+        )
+        assert [r.name for r in response.resources] == ["a"]
+        (connected,) = server.hooks.connected
+        assert connected.node_id == "default.dp"
+        assert connected.envoy_version == "1.0.0"
+        assert server.hooks.disconnected == []
+    await until(lambda: server.hooks.disconnected == [("default", "dp")], "the end")
+
+
+async def test_two_streams_of_a_proxy_are_both_served_and_one_end_is_no_end(server: AdsServer) -> None:
+    async with call(server) as one:
+        await one.write(first())
+        async with call(server) as two:
+            await two.write(first())
+            await until(lambda: len(server.hooks.connected) == 2, "both")
+            server.cache.set("default", "dp", build([cluster("a")]))
+            assert await one.read()
+            assert await two.read()
+        await asyncio.sleep(0.1)
+        assert server.hooks.disconnected == []
+    await until(lambda: server.hooks.disconnected == [("default", "dp")], "the end of the last")
+
+
+@pytest.mark.parametrize(
+    ("options", "proxy", "code", "words"),
+    [
+        ({"token": None}, PROXY, grpc.StatusCode.UNAUTHENTICATED, "no valid token"),
+        ({"token": "wrong"}, PROXY, grpc.StatusCode.UNAUTHENTICATED, "no valid token"),
+        ({"scheme": "Basic"}, PROXY, grpc.StatusCode.UNAUTHENTICATED, "no valid token"),
+        ({}, ProxyInfo("other", "dp", "/a", "/b"), grpc.StatusCode.PERMISSION_DENIED, "another mesh"),
+    ],
+)
+async def test_without_a_token_for_it_a_proxy_is_turned_away(
+    server: AdsServer, options: dict[str, Any], proxy: ProxyInfo, code: grpc.StatusCode, words: str
+) -> None:
+    async with call(server, **options) as stream:
+        await stream.write(first(proxy))
+        found, details = await status(stream)
+    assert found is code
+    assert words in details
+    assert server.hooks.connected == []
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff\xff\xff", "not a DeltaDiscoveryRequest"),
+        (first(type_url=""), "no type_url"),
+        (first(node_id="default.another"), "node id"),
+        (
+            message("envoy.service.discovery.v3.DeltaDiscoveryRequest")(type_url=CLUSTER).SerializeToString(),
+            "no node",
+        ),
+        (first(ProxyInfo("", "dp", "/a", "/b"), node_id="x"), "mesh is missing"),
+    ],
+    ids=["garbage", "no type", "another node", "no node", "no mesh"],
+)
+async def test_who_does_not_say_who_it_is_is_turned_away(server: AdsServer, data: bytes, words: str) -> None:
+    async with call(server) as stream:
+        await stream.write(data)
+        found, details = await status(stream)
+    assert found is grpc.StatusCode.INVALID_ARGUMENT
+    assert words in details
+
+
+async def test_garbage_later_ends_the_call_only(server: AdsServer) -> None:
+    async with call(server) as one, call(server) as two:
+        await one.write(first())
+        await two.write(first(ProxyInfo("default", "dp-2", "/a", "/b")))
+        await until(lambda: len(server.hooks.connected) == 2, "both")
+        await one.write(b"\xff\xff\xff")
+        assert (await status(one))[0] is grpc.StatusCode.INVALID_ARGUMENT
+        server.cache.set("default", "dp-2", build(()))
+        assert await two.read()
+
+
+async def test_a_call_without_a_word_ends(server: AdsServer) -> None:
+    async with call(server) as stream:
+        await stream.done_writing()
+        assert (await status(stream))[0] is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_proxy_that_ends_its_side_is_let_go(server: AdsServer) -> None:
+    async with call(server) as stream:
+        await stream.write(first())
+        await until(lambda: server.hooks.connected, "the stream")
+        await stream.done_writing()
+        assert (await status(stream))[0] is grpc.StatusCode.OK
+
+
+async def test_a_port_in_use_is_a_startup_error(server: AdsServer, capfd: pytest.CaptureFixture[str]) -> None:
+    second = AdsServer(server.authority, server.server, port=server.port)
+    with pytest.raises(StartupError, match="--ads-port"):
+        await second.start()
+
+
+async def test_stop_ends_streams_and_may_be_repeated(server: AdsServer) -> None:
+    async with call(server) as stream:
+        await stream.write(first())
+        await until(lambda: server.hooks.connected, "the stream")
+        service = server.service
+        assert service is not None
+        async with asyncio.timeout(2):
+            await server.stop()
+            await service.stop()
+        assert server.hooks.disconnected == [("default", "dp")]
