@@ -59,6 +59,7 @@ class AdsStream:
         cache: SnapshotCache,
         hooks: StreamHooks,
         write: Callable[[bytes], Awaitable[None]],
+        identifier: str = "",
         retry_first: float = RETRY_FIRST,
         write_seconds: float = WRITE_SECONDS,
     ):
@@ -66,6 +67,7 @@ class AdsStream:
         self._cache = cache
         self._hooks = hooks
         self._write = write
+        self._identifier = identifier
         self._write_seconds = write_seconds
         self._stream = DeltaStream()
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue(INBOX)
@@ -100,7 +102,7 @@ class AdsStream:
             unwatch()
             self._cancel_retry()
             reader.cancel()
-            await asyncio.wait([reader])
+            await asyncio.gather(reader, return_exceptions=True)
 
     def stop(self) -> None:
         """End the stream; the proxy keeps what it has and comes back when it can."""
@@ -142,7 +144,7 @@ class AdsStream:
         for output in outputs:
             match output:
                 case Response():
-                    await self._send(encode_response(output))
+                    await self._send(encode_response(output, self._identifier))
                 case Acknowledged(type_url, version):
                     self._refused_types.discard(type_url)
                     if not self._refused_types:

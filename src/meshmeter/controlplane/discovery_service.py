@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import platform
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -72,9 +73,11 @@ class _TurnedAway(Exception):
 class DiscoveryService:
     """Serves the snapshots of a cache. `start` binds, `stop` ends all streams. One event loop only."""
 
-    def __init__(self, cache: SnapshotCache, hooks: Hooks):
+    def __init__(self, cache: SnapshotCache, hooks: Hooks, *, identifier: str = ""):
+        """`identifier` is what proxies show as their control plane; without one, the name of this host."""
         self._cache = cache
         self._hooks = hooks
+        self._identifier = identifier or platform.node()
         self._streams: defaultdict[tuple[str, str], set[AdsStream]] = defaultdict(set)
         self._server: grpc.aio.Server | None = None
 
@@ -150,7 +153,13 @@ class DiscoveryService:
     def _attend(self, proxy: ProxyInfo, context: Any) -> Iterator[AdsStream]:
         """The stream of a proxy, counted while it lasts. A proxy that reconnects may have two for a moment."""
         key = (proxy.mesh, proxy.dataplane)
-        stream = AdsStream(*key, cache=self._cache, hooks=self._hooks, write=context.write)
+        stream = AdsStream(
+            *key,
+            cache=self._cache,
+            hooks=self._hooks,
+            write=context.write,
+            identifier=self._identifier,
+        )
         self._streams[key].add(stream)
         log.info("%s/%s connected", *key)
         try:

@@ -90,12 +90,13 @@ def _node(wire: Any) -> Node:
     )
 
 
-def encode_response(response: Response) -> bytes:
-    """The response as a serialized DeltaDiscoveryResponse."""
+def encode_response(response: Response, identifier: str = "") -> bytes:
+    """The response as a serialized DeltaDiscoveryResponse. `identifier` says which control plane it is by."""
     wire: Any = message("envoy.service.discovery.v3.DeltaDiscoveryResponse")()
     wire.type_url = response.type_url
     wire.nonce = response.nonce
     wire.system_version_info = response.version
+    wire.control_plane.identifier = identifier
     for resource in response.resources:
         entry = wire.resources.add()
         entry.name = resource.name

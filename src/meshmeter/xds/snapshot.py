@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from meshmeter.xds.protos import to_any
-from meshmeter.xds.types import NAME_FIELD, ORDER
+from meshmeter.xds.types import NAME_FIELD, ORDER, SECRET
 
 PACKED = 8192
 """How many packed resources are kept: proxies of one mesh share most endpoints and clusters, and packing one
@@ -50,10 +50,11 @@ def pack(document: Mapping[str, Any]) -> Resource:
 
     Raises ValueError for an unknown type or field, or a resource without a name.
     """
-    return _pack(json.dumps(document, sort_keys=True, separators=(",", ":")))
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    # A private key is to be forgotten as soon as nobody uses it.
+    return _pack(canonical) if document.get("@type") == SECRET else _pack_once(canonical)
 
 
-@lru_cache(maxsize=PACKED)
 def _pack(canonical: str) -> Resource:
     document = json.loads(canonical)
     type_url = document.get("@type", "")
@@ -64,6 +65,9 @@ def _pack(canonical: str) -> Resource:
         raise ValueError(f"a resource of type {type_url} has no name")
     packed: Any = to_any(document)
     return Resource(type_url, name, _hash(canonical), packed.value)
+
+
+_pack_once = lru_cache(maxsize=PACKED)(_pack)
 
 
 class InconsistentSnapshot(ValueError):

@@ -16,6 +16,9 @@ from meshmeter.xds.snapshot import Resource
 ANY = "*"
 """The name that subscribes to all resources of a type."""
 
+UNKNOWN = ""
+"""Version of what a refused response contained: the proxy may have the old, the new, or nothing."""
+
 MAX_NAMES = 100_000
 """Names that one proxy may subscribe to, or report as had, per type."""
 
@@ -35,7 +38,7 @@ class Subscription:
     wildcard: bool = False
     names: set[str] = field(default_factory=set)
     had: dict[str, str] = field(default_factory=dict)
-    """Name to version, as acknowledged or as reported when the stream began."""
+    """Name to version, as acknowledged or as reported when the stream began; may be UNKNOWN."""
     refused: dict[str, str | None] = field(default_factory=dict)
     """Name to the version that the proxy refused, None for a removal; not sent again before `forgive`."""
     answered: bool = False
@@ -140,8 +143,8 @@ class Subscription:
     def answer(self, nonce: str, *, refused: bool) -> Response | None:
         """The proxy answers a response: that response, or None if the nonce is of no response under way.
 
-        A refused response may have been applied in part. None of it counts as had, and all of it is sent
-        again later: what the proxy did apply costs nothing then.
+        A refused response may have been applied in part. None of it counts as delivered, and all of it is sent
+        again later: what the proxy did apply costs nothing then. What is no longer wanted by then is taken away.
         """
         under_way = self._under_way
         if under_way is None or under_way.response.nonce != nonce:
@@ -155,6 +158,7 @@ class Subscription:
                 continue
             if refused:
                 self.refused[name] = version
+                self.had[name] = UNKNOWN
                 continue
             self.refused.pop(name, None)
             if version is None:

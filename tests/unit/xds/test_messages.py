@@ -70,10 +70,11 @@ def test_no_bytes_do_any_other_harm(data: bytes) -> None:
 
 def test_a_response() -> None:
     resource = cluster("a")
-    data = encode_response(Response(CLUSTER, "3", "v1", (resource,), ("gone",)))
+    data = encode_response(Response(CLUSTER, "3", "v1", (resource,), ("gone",)), "cp-1")
     sent: Any = message("envoy.service.discovery.v3.DeltaDiscoveryResponse").FromString(data)
     assert (sent.type_url, sent.nonce, sent.system_version_info) == (CLUSTER, "3", "v1")
     assert list(sent.removed_resources) == ["gone"]
+    assert sent.control_plane.identifier == "cp-1"
     (entry,) = sent.resources
     assert (entry.name, entry.version) == ("a", resource.version)
     unpacked: Any = message("envoy.config.cluster.v3.Cluster").FromString(entry.resource.value)

@@ -6,7 +6,7 @@ import pytest
 
 from meshmeter.xds.snapshot import InconsistentSnapshot, ResourceKey, build, pack
 from meshmeter.xds.types import CLUSTER, ENDPOINTS, LISTENER, ORDER
-from support.conversation import cluster, endpoints, listener
+from support.conversation import cluster, endpoints, listener, secret
 
 
 def test_a_version_is_a_hash_of_content() -> None:
@@ -62,3 +62,9 @@ def test_a_reference_to_nothing_is_a_fault() -> None:
     assert build([cluster("a"), listener("l")], [reference]).consistent_faults() == ()
     with pytest.raises(InconsistentSnapshot, match=r"l \(Listener\) refers to a \(Cluster\)"):
         build([listener("l")], [reference])
+
+
+def test_packed_resources_are_shared_and_secrets_are_not_kept() -> None:
+    assert cluster("shared") is cluster("shared")
+    assert secret("s") is not secret("s")
+    assert secret("s") == secret("s")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import dataclass, field
+from typing import Any
 
-from meshmeter.xds.messages import ProtocolError, Request
-from meshmeter.xds.stream import DeltaStream
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshmeter.xds.messages import ProtocolError, Request, Response
+from meshmeter.xds.snapshot import Snapshot, build
+from meshmeter.xds.stream import DeltaStream, Output
 from meshmeter.xds.subscription import MAX_NAMES
 from meshmeter.xds.types import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
 from support.conversation import Conversation, cluster, endpoints, listener, secret
@@ -198,8 +204,29 @@ def test_a_refused_removal_is_repeated() -> None:
     proxy.ack(LISTENER)
     assert proxy.update(listener("bad")) == ["Listener +bad -gone"]
     proxy.nack(LISTENER)
-    assert proxy.update() == []
+    assert proxy.update() == ["Listener -bad"]
+    proxy.ack(LISTENER)
     assert proxy.retry() == ["Listener -gone"]
+
+
+def test_what_was_refused_is_taken_away_when_it_is_not_wanted_any_more() -> None:
+    """Envoy may have applied the good part of a response that it refused."""
+    proxy = Conversation()
+    proxy.update(listener("good"), listener("bad"))
+    proxy.subscribe(LISTENER)
+    proxy.nack(LISTENER)
+    assert proxy.update() == ["Listener -bad -good"]
+
+
+def test_going_back_after_a_refusal_is_sent() -> None:
+    """Envoy may have applied the refused version, or the refused removal."""
+    proxy = Conversation()
+    proxy.update(listener("a", 1), listener("b"))
+    proxy.subscribe(LISTENER)
+    proxy.ack(LISTENER)
+    assert proxy.update(listener("a", 2)) == ["Listener +a -b"]
+    proxy.nack(LISTENER)
+    assert proxy.update(listener("a", 1), listener("b")) == ["Listener +a +b"]
 
 
 def test_on_reconnect_only_the_difference_is_sent() -> None:
@@ -252,3 +279,65 @@ def test_names_without_end_break_the_stream(first: bool) -> None:
         stream.receive(Request(SECRET, subscribe=("one",)))
     with pytest.raises(ProtocolError, match="more than"):
         stream.receive(Request(SECRET, subscribe=tuple(map(str, range(MAX_NAMES + 1)))))
+
+
+@dataclass
+class Proxy:
+    """A proxy that takes responses over, or refuses them after applying all or nothing of them."""
+
+    stream: DeltaStream
+    has: dict[tuple[str, str], str] = field(default_factory=dict)
+    waiting: list[Response] = field(default_factory=list)
+
+    def take(self, outputs: list[Output]) -> None:
+        self.waiting += [output for output in outputs if isinstance(output, Response)]
+
+    def answer(self, *, refuse: bool, apply: bool) -> None:
+        if not self.waiting:
+            return
+        response = self.waiting.pop(0)
+        if apply or not refuse:
+            self.has |= {(response.type_url, r.name): r.version for r in response.resources}
+            for name in response.removed:
+                self.has.pop((response.type_url, name), None)
+        error = "no" if refuse else None
+        self.take(self.stream.receive(Request(response.type_url, nonce=response.nonce, error=error)))
+
+    def wants(self, snapshot: Snapshot) -> dict[tuple[str, str], str]:
+        return {r.key: r.version for type_url in (CLUSTER, LISTENER) for r in snapshot.of(type_url).values()}
+
+
+step = st.one_of(
+    st.tuples(st.just("snapshot"), st.dictionaries(st.sampled_from("abc"), st.integers(1, 3))),
+    st.tuples(st.just("answer"), st.tuples(st.booleans(), st.booleans())),
+    st.tuples(st.just("retry"), st.none()),
+)
+
+
+@given(st.lists(step, max_size=30))
+def test_whatever_happens_a_willing_proxy_ends_up_with_the_snapshot(steps: list[tuple[str, Any]]) -> None:
+    stream = DeltaStream()
+    proxy = Proxy(stream)
+    snapshot, refused = build(()), False
+    proxy.take(stream.update(snapshot))
+    for type_url in (CLUSTER, LISTENER):
+        proxy.take(stream.receive(Request(type_url)))
+    for kind, given_with in steps:
+        match kind, given_with:
+            case "snapshot", dict(versions):
+                both = [make(n, v) for n, v in versions.items() for make in (cluster, listener)]
+                snapshot = build(both)
+                proxy.take(stream.update(snapshot))
+            case "answer", (bool(refuse), bool(apply)):
+                proxy.answer(refuse=refuse, apply=apply)
+            case _:
+                proxy.take(stream.retry())
+        listeners = {name for type_url, name in proxy.has if type_url == LISTENER}
+        refused = refused or (kind == "answer" and given_with[0])
+        assert refused or all((CLUSTER, name) in proxy.has for name in listeners), "make before break"
+        assert len(proxy.waiting) <= 2, "one response per type is under way"
+    proxy.take(stream.retry())
+    for _ in range(20):
+        proxy.answer(refuse=False, apply=True)
+    assert proxy.has == proxy.wants(snapshot)
+    assert not stream.refusing
