@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import platform
 import re
 import socket
 import stat
@@ -246,6 +247,8 @@ async def test_traffic_between_two_proxies_has_the_metrics_that_dashboards_ask_f
     for name in ("ads_cluster", "kuma_metrics_hijacker"):
         assert _value(called, "envoy_cluster_membership_total", envoy_cluster_name=name) == 1
     assert "kuma:" not in called
+    readouts = (await at_frontend.admin("/stats/prometheus?text_readouts"))[1]
+    assert f'envoy_control_plane_identifier{{text_value="{platform.node()}"}} 0' in readouts
 
 
 async def test_a_service_without_endpoints_fails_at_once_and_gets_them_live(world: World) -> None:
