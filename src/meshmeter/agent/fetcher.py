@@ -1,206 +1,172 @@
-"""Fetching sources: Envoy's admin over its unix socket, applications over TCP, each within its own limits.
+"""Fetcher: carries out the fetches of a plan, all at once, each within its deadline and limits.
 
-Nothing that a source does can cost more than that source: it has a deadline, a limit of bytes after decompression, no
-redirects, and never sees the scraper's headers.
+Nothing that a source does raises: it ends in a FetchResult that says what went wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
-import zlib
-from collections.abc import Awaitable
-from ipaddress import ip_address
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
-from meshmeter.exposition.formats import Format, response_format
-from meshmeter.scrape.config import SourceConfig
-from meshmeter.scrape.plan import ENVOY, ScrapePlan
-from meshmeter.scrape.result import FetchResult, Reason
+from meshmeter import __version__
+from meshmeter.agent.connect import AddressRefused, CheckedResolver, check_literal
+from meshmeter.agent.decoding import ACCEPT_ENCODING, Decoder, DecodingError, TooLarge
+from meshmeter.scrape.plan import ENVOY, ENVOY_ACCEPT, Application, ScrapePlan
+from meshmeter.scrape.results import FetchError, FetchResult
 
-MAX_BODY = 16 << 20
-"""Bytes of one application after decompression."""
+USER_AGENT = f"meshmeter/{__version__}"
+TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+LOOP_HEADER = "Meshmeter-Scrape-Of"
+"""Names the agent that fetches, so that it recognises a request that came back to it."""
 
-MAX_ENVOY_BODY = 256 << 20
-"""Bytes of Envoy's own answer, which grows with the number of its clusters."""
-
-ENVOY_ACCEPT = "text/plain"
-"""Envoy would answer protobuf to a scraper's usual Accept header."""
-
-APPLICATION_ACCEPT = (
-    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-)
-
-USER_AGENT = "meshmeter-agent"
-
-
-class Failure(Exception):
-    """A source cannot be used; becomes a FetchResult."""
-
-    def __init__(self, reason: Reason, detail: str):
-        self.reason = reason
-        self.detail = detail
-        super().__init__(detail)
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+"""Deadlines are ours: one for a whole fetch, whatever part of it is slow."""
 
 
 class Fetcher:
-    """Fetches all sources of a plan at once. An async context manager."""
+    """Owns the connections to Envoy's admin interface and to the applications. Use as a context manager."""
 
-    def __init__(self, admin_socket: Path):
+    def __init__(
+        self, admin_socket: Path, *, identity: str = "", clock: Callable[[], float] = time.monotonic
+    ):
         self._admin_socket = admin_socket
-        self._admin: aiohttp.ClientSession | None = None
-        self._applications: aiohttp.ClientSession | None = None
+        self._identity = identity
+        self._clock = clock
+        self._sessions: dict[tuple[str, ...], aiohttp.ClientSession] = {}
+        self._envoy: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Fetcher:
-        self._admin = _session(aiohttp.UnixConnector(str(self._admin_socket), limit=0))
-        self._applications = _session(
-            aiohttp.TCPConnector(limit=0, resolver=CheckedResolver(), use_dns_cache=False)
-        )
+        self._envoy = _session(aiohttp.UnixConnector(str(self._admin_socket), limit=0), encoding="identity")
         return self
 
-    async def __aexit__(self, *_exc: object) -> None:
-        for session in (self._admin, self._applications):
+    async def __aexit__(self, *_: object) -> None:
+        for session in (self._envoy, *self._sessions.values()):
             if session is not None:
                 await session.close()
+        self._envoy = None
+        self._sessions.clear()
 
     async def fetch_all(self, plan: ScrapePlan) -> list[FetchResult]:
-        """One result per source: Envoy, then the applications in declared order."""
-        fetches = [self._guarded(ENVOY, plan.timeout, self._fetch_envoy(plan))]
-        fetches += [
-            self._guarded(source.name, plan.timeout, self._fetch_application(source)) for source in plan.sources
-        ]
-        return await asyncio.gather(*fetches)
+        """One result per source, in the order of `plan.names`. Returns when the last one is there, which is not
+        later than the deadline."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._fetch_envoy(plan), name="scrape: Envoy"),
+                *(
+                    group.create_task(self._fetch_application(application, plan), name="scrape: application")
+                    for application in plan.applications
+                ),
+            ]
+        return [task.result() for task in tasks]
+
+    async def _fetch_envoy(self, plan: ScrapePlan) -> FetchResult:
+        assert self._envoy is not None, "the fetcher is not open"
+        session = self._envoy
+
+        async def get() -> FetchResult:
+            answers = []
+            for target in plan.envoy:
+                url = f"http://envoy{target}"
+                answers.append(await _get(session, url, {"Accept": ENVOY_ACCEPT}, plan.limits.envoy_bytes))
+            body, content_type = answers[0]
+            restrict_to = answers[1][0] if len(answers) > 1 else None
+            return FetchResult(ENVOY, 0.0, body, content_type, restrict_to)
+
+        return await self._guarded(ENVOY, plan.deadline, get)
+
+    async def _fetch_application(self, application: Application, plan: ScrapePlan) -> FetchResult:
+        session = self._session(plan.allowed_networks)
+        headers = {
+            "Accept": plan.application_accept,
+            TIMEOUT_HEADER: f"{plan.deadline:g}",
+            LOOP_HEADER: self._identity,
+        }
+
+        async def get() -> FetchResult:
+            check_literal(application.host)
+            body, content_type = await _get(session, application.url, headers, plan.limits.body_bytes)
+            return FetchResult(application.name, 0.0, body, content_type)
+
+        return await self._guarded(application.name, plan.deadline, get)
+
+    def _session(self, networks: tuple[str, ...]) -> aiohttp.ClientSession:
+        """The session whose resolver allows these networks; the configuration changes rarely."""
+        session = self._sessions.get(networks)
+        if session is None:
+            connector = aiohttp.TCPConnector(
+                resolver=CheckedResolver(networks), use_dns_cache=False, limit=0, keepalive_timeout=75
+            )
+            session = self._sessions[networks] = _session(connector, encoding=ACCEPT_ENCODING)
+        return session
 
     async def _guarded(
-        self, name: str, timeout: float, fetch: Awaitable[tuple[tuple[bytes, ...], Format]]
+        self, name: str, deadline: float, get: Callable[[], Awaitable[FetchResult]]
     ) -> FetchResult:
-        started = time.monotonic()
+        """The result, with its duration, or with what went wrong."""
+        started = self._clock()
         try:
-            async with asyncio.timeout(timeout):
-                bodies, format_ = await fetch
-            return FetchResult(name, time.monotonic() - started, bodies, format_)
-        except Failure as exc:
-            reason, detail = exc.reason, exc.detail
+            async with asyncio.timeout(deadline):
+                result = await get()
+            return FetchResult(
+                name, self._clock() - started, result.body, result.content_type, result.restrict_to
+            )
         except TimeoutError:
-            reason, detail = Reason.TIMEOUT, f"no complete answer within {timeout:.2f} s"
+            error, detail = FetchError.TIMEOUT, f"no complete answer within {deadline:g} s"
+        except _Refused as exc:
+            error, detail = exc.error, str(exc)
+        except AddressRefused as exc:
+            error, detail = FetchError.ADDRESS, str(exc)
+        except TooLarge as exc:
+            error, detail = FetchError.TOO_LARGE, str(exc)
+        except DecodingError as exc:
+            error, detail = FetchError.DECODE, str(exc)
         except aiohttp.ClientConnectorError as exc:
-            reason, detail = Reason.CONNECT, str(exc.os_error or exc)
-        except (aiohttp.ClientConnectionError, aiohttp.InvalidURL, OSError) as exc:
-            reason, detail = Reason.CONNECT, str(exc) or type(exc).__name__
-            if isinstance(exc, aiohttp.ServerDisconnectedError):
-                reason = Reason.PROTOCOL
-        except aiohttp.ClientError as exc:
-            reason, detail = Reason.PROTOCOL, str(exc) or type(exc).__name__
-        return FetchResult(name, time.monotonic() - started, error=reason, detail=detail)
-
-    async def _fetch_envoy(self, plan: ScrapePlan) -> tuple[tuple[bytes, ...], Format]:
-        assert self._admin is not None
-        bodies = []
-        for target in plan.admin_targets:
-            headers = {"Accept": ENVOY_ACCEPT, "Accept-Encoding": "identity"}
-            async with self._admin.get(f"http://envoy{target}", headers=headers) as response:
-                body = await _read(response, MAX_ENVOY_BODY)
-                if response.status != 200:
-                    raise Failure(Reason.STATUS, f"status {response.status}: {_excerpt(body)}")
-                bodies.append(body)
-        return tuple(bodies), Format.TEXT
-
-    async def _fetch_application(self, source: SourceConfig) -> tuple[tuple[bytes, ...], Format]:
-        assert self._applications is not None
-        check_address(source.address)
-        host = f"[{source.address}]" if ":" in source.address else source.address
-        url = f"http://{host}:{source.port}{source.path}"
-        headers = {"Accept": APPLICATION_ACCEPT, "Accept-Encoding": "gzip, deflate"}
-        async with self._applications.get(url, headers=headers, allow_redirects=False) as response:
-            if response.status != 200:
-                raise Failure(Reason.STATUS, f"{url}: status {response.status}")
-            format_ = _format(response)
-            return (await _read(response, MAX_BODY),), format_
+            refused = isinstance(exc.os_error, AddressRefused)
+            error = FetchError.ADDRESS if refused else FetchError.CONNECT
+            detail = exc.os_error.strerror or str(exc.os_error)
+        except (aiohttp.ClientError, ValueError, OSError) as exc:
+            error, detail = FetchError.PROTOCOL, str(exc) or type(exc).__name__
+        return FetchResult(name, self._clock() - started, error=error, detail=" ".join(detail.split())[:200])
 
 
-class CheckedResolver(AbstractResolver):
-    """Resolves names and refuses what must not be asked, at the moment of connecting (DNS rebinding, design 8)."""
+class _Refused(Exception):
+    """An answer that is no success."""
 
-    def __init__(self) -> None:
-        self._resolver = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        for result in found:
-            check_address(result["host"])
-        return found
-
-    async def close(self) -> None:
-        await self._resolver.close()
+    def __init__(self, error: FetchError, detail: str):
+        self.error = error
+        super().__init__(detail)
 
 
-def check_address(address: str) -> None:
-    """Raise Failure for a link-local address, where cloud metadata services are, and for one that is no host."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return  # a name; it is checked when it is resolved
-    mapped = getattr(ip, "ipv4_mapped", None)
-    ip = mapped or ip
-    if ip.is_link_local or ip.is_multicast or ip.is_unspecified:
-        raise Failure(Reason.FORBIDDEN_ADDRESS, f"{address} must not be scraped")
-
-
-def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+def _session(connector: aiohttp.BaseConnector, *, encoding: str) -> aiohttp.ClientSession:
+    """A session that trusts nothing of its environment and keeps no cookies. Bodies arrive as they were sent:
+    decompression has a limit of ours."""
     return aiohttp.ClientSession(
         connector=connector,
-        timeout=aiohttp.ClientTimeout(total=None),  # the plan's deadline is the only clock
-        auto_decompress=False,
-        trust_env=False,
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": encoding},
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": USER_AGENT},
-        read_bufsize=1 << 18,
+        trust_env=False,
+        auto_decompress=False,
+        timeout=_NO_TIMEOUT,
     )
 
 
-def _format(response: aiohttp.ClientResponse) -> Format:
-    declared = response.headers.get("Content-Type", "")
-    if not declared.strip():
-        return Format.TEXT
-    found = response_format(declared)
-    if found is None:
-        raise Failure(Reason.CONTENT_TYPE, f"Content-Type {declared[:100]!r} is no exposition format")
-    return found
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, decompressed, of at most `limit` bytes. Raises Failure."""
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding in ("", "identity"):
-        inflate = None
-    elif encoding in ("gzip", "x-gzip", "deflate"):
-        inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # finds gzip or zlib by itself
-    else:
-        raise Failure(Reason.DECODE, f"Content-Encoding {encoding[:40]!r} was not asked for")
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async for chunk in response.content.iter_any():
-            # Never inflate more than may be kept: a small body can stand for gigabytes.
-            piece = inflate.decompress(chunk, limit - size + 1) if inflate else chunk
-            size += len(piece)
-            if size > limit:
-                raise Failure(Reason.TOO_LARGE, f"more than {limit} bytes")
-            parts.append(piece)
-        if inflate is not None and not inflate.eof:
-            raise Failure(Reason.DECODE, f"the {encoding} data end too early")
-    except zlib.error as exc:
-        raise Failure(Reason.DECODE, f"damaged {encoding} data: {exc}") from exc
-    return b"".join(parts)
-
-
-def _excerpt(body: bytes) -> str:
-    return body[:200].decode(errors="replace").strip()
+async def _get(
+    session: aiohttp.ClientSession, url: str, headers: dict[str, str], limit: int
+) -> tuple[bytes, str | None]:
+    """Body and Content-Type of a successful answer."""
+    async with session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as response:
+        if response.status != 200:
+            raise _Refused(FetchError.STATUS, f"HTTP status {response.status}")
+        declared = response.content_length
+        encoding = response.headers.get("Content-Encoding", "")
+        if declared is not None and declared > limit:
+            raise TooLarge(f"the answer is announced with {declared} bytes, more than {limit}")
+        decoder = Decoder(encoding, limit)
+        async for piece in response.content.iter_any():
+            decoder.feed(piece)
+        return decoder.finish(), response.headers.get("Content-Type")

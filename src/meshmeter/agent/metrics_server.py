@@ -1,6 +1,6 @@
 """The metrics server: answers scrapes that Envoy's metrics listener forwards, on a unix socket.
 
-Concurrent scrapes with the same plan share one set of fetches.
+Concurrent scrapes with the same plan share one set of fetches and one answer.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ import asyncio
 import os
 import socket
 import stat
+import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from meshmeter.agent.fetcher import Fetcher
+from meshmeter.agent.coalescing import Coalescer
+from meshmeter.agent.fetcher import LOOP_HEADER, TIMEOUT_HEADER, Fetcher
 from meshmeter.errors import StartupError
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.scrape.gather import ScrapeResponse, gather
-from meshmeter.scrape.plan import ScrapePlan, plan
+from meshmeter.scrape.plan import Request, ScrapePlan, plan
+from meshmeter.scrape.report import ScrapeReport
 
 PATH = "/metrics"
 
@@ -36,7 +40,8 @@ BIG = 256 << 10
 class MetricsServer:
     """An async context manager: entered, it listens; left, the socket is gone.
 
-    `config` gives the configuration to scrape by, `on_report` takes each scrape's report and which sources were up.
+    `config` gives the configuration to scrape by, `on_report` takes each scrape's report (`ScrapeReport.to_json`) and
+    which sources were up. Scrapers that share an answer share its report.
     """
 
     def __init__(
@@ -47,55 +52,61 @@ class MetricsServer:
         on_report: Callable[[Mapping[str, Any], Mapping[str, bool]], None],
     ):
         self._path = agent_socket
-        self._fetcher = Fetcher(admin_socket)
+        self._identity = uuid.uuid4().hex
+        self._fetcher = Fetcher(admin_socket, identity=self._identity)
         self._config = config
         self._on_report = on_report
-        self._running: dict[ScrapePlan, asyncio.Task[ScrapeResponse]] = {}
+        self._shared: Coalescer[ScrapePlan, ScrapeResponse] = Coalescer()
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> MetricsServer:
+        """Raises StartupError if the socket cannot be listened on."""
         listener = listen(self._path)
         await self._fetcher.__aenter__()
         app = web.Application()
         app.router.add_get(PATH, self._handle)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE,
+            shutdown_timeout=1.0,
+            handler_cancellation=True,  # a scraper that goes away stops its fetches, unless others wait for them
+        )
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
         return self
 
-    async def __aexit__(self, *_exc: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-        for task in tuple(self._running.values()):
-            task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._shared.cancel()
         await self._fetcher.__aexit__()
         self._path.unlink(missing_ok=True)
 
     async def _handle(self, request: web.Request) -> web.Response:
-        response = await self._shared(plan(request.rel_url.raw_query_string, request.headers, self._config()))
-        return web.Response(
-            status=response.status, body=response.body, headers={"Content-Type": response.content_type}
-        )
-
-    async def _shared(self, wanted: ScrapePlan) -> ScrapeResponse:
-        """The response to a plan; who comes while it is being made gets the same."""
-        task = self._running.get(wanted)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._scrape(wanted), name="scrape")
-            self._running[wanted] = task
-            task.add_done_callback(lambda _task: self._running.pop(wanted, None))
-        # Shielded: one scraper that goes away does not cost the others their answer; the deadline bounds the work.
-        return await asyncio.shield(task)
+        if request.headers.get(LOOP_HEADER) == self._identity:
+            return web.Response(status=508, text="An aggregate entry leads back to this metrics endpoint.\n")
+        wanted = plan(_request(request), self._config())
+        response = await self._shared.run(wanted, lambda: self._scrape(wanted))
+        headers = {"Content-Type": response.content_type}
+        return web.Response(status=response.status, body=response.body, headers=headers)
 
     async def _scrape(self, wanted: ScrapePlan) -> ScrapeResponse:
+        version = self._config().version
         results = await self._fetcher.fetch_all(wanted)
-        if sum(result.size for result in results) > BIG:
-            response = await asyncio.to_thread(gather, wanted, results)
+        if sum(len(result.body) for result in results) > BIG:
+            response, sources = await asyncio.to_thread(gather, wanted, results)
         else:
-            response = gather(wanted, results)
-        self._on_report(response.report(), response.states())
+            response, sources = gather(wanted, results)
+        report = ScrapeReport(time.time(), response.status, version, sources)
+        self._on_report(report.to_json(), report.states())
         return response
+
+
+def _request(request: web.Request) -> Request:
+    return Request(
+        request.rel_url.raw_query_string, request.headers.get("Accept"), request.headers.get(TIMEOUT_HEADER)
+    )
 
 
 def listen(path: Path) -> socket.socket:
@@ -109,10 +120,7 @@ def listen(path: Path) -> socket.socket:
         )
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if path.exists():
-            if not stat.S_ISSOCK(path.lstat().st_mode):
-                raise StartupError(f"{path} exists and is no socket: remove it, or choose another --work-dir")
-            path.unlink()
+        _remove_stale(path)
         previous = os.umask(0o177)
         try:
             listener.bind(str(path))
@@ -127,3 +135,13 @@ def listen(path: Path) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise StartupError(f"{path} exists and is no socket: remove it, or choose another --work-dir")
+    path.unlink()

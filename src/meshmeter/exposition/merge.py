@@ -52,7 +52,7 @@ class Options:
     format: Format = Format.TEXT
     """One that `formats.negotiate` returns."""
     merge_clusters: bool = True
-    total_bytes: int | None = 64 * MIB
+    total_bytes: int | None = 320 * MIB
     """A family that would make the answer longer is dropped."""
 
 

@@ -31,6 +31,8 @@ class ScrapeConfig:
     used_only: bool = False
     application_label: str | None = None
     """Label that names the aggregate entry on every application series; None: no label."""
+    allowed_networks: tuple[str, ...] = ()
+    """In CIDR form: where host names of sources may lead to, beyond the agent's own host (design 8)."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -43,4 +45,5 @@ class ScrapeConfig:
         known["sources"] = tuple(
             SourceConfig(**{k: v for k, v in s.items() if k in fields}) for s in data.get("sources", ())
         )
+        known["allowed_networks"] = tuple(data.get("allowed_networks", ()))
         return cls(**known)

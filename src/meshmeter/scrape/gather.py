@@ -1,156 +1,153 @@
-"""`gather`: the answer to one scrape, from what the sources gave (design 6, deviations D19)."""
+"""gather: the results of all fetches into one answer (design 6).
+
+A source that failed costs only itself; only when every source failed is the answer 503 (deviations D19). Series of
+our own say what became of each source, and are always consistent with what was returned.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from meshmeter.exposition.formats import Format
-from meshmeter.exposition.merge import MergeOptions, MergeResult, SourceBody, merge
+from meshmeter.exposition import merge_python
+from meshmeter.exposition.formats import Format, charset, negotiate, response_format, sniff
+from meshmeter.exposition.intersect import intersect
+from meshmeter.exposition.lines import escape
+from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
+from meshmeter.exposition.numbers import shortest
 from meshmeter.scrape.plan import ENVOY, ScrapePlan
-from meshmeter.scrape.result import FetchResult
+from meshmeter.scrape.report import SourceReport
+from meshmeter.scrape.results import FetchError, FetchResult
 
-
-@dataclass(frozen=True, slots=True)
-class SourceReport:
-    """What one source contributed."""
-
-    name: str
-    up: bool
-    seconds: float
-    samples: int
-    size: int
-    dropped: Mapping[str, int]
-    error: str | None = None
-    detail: str = ""
+_UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 @dataclass(frozen=True, slots=True)
 class ScrapeResponse:
-    """What the scraper gets, and what is told about it."""
+    """What the scraper gets."""
 
     status: int
     content_type: str
-    body: bytes = field(repr=False)
-    sources: tuple[SourceReport, ...]
-
-    def report(self) -> dict[str, Any]:
-        """For the control plane: bounded, whatever the sources did."""
-        return {
-            "status": self.status,
-            "sources": [
-                {
-                    "name": source.name[:256],
-                    "up": source.up,
-                    "error": source.error,
-                    "detail": source.detail[:256],
-                    "durationSeconds": round(source.seconds, 4),
-                    "samples": source.samples,
-                    "bodyBytes": source.size,
-                    "dropped": dict(source.dropped),
-                }
-                for source in self.sources[:64]
-            ],
-        }
-
-    def states(self) -> dict[str, bool]:
-        """Which source was up."""
-        return {source.name: source.up for source in self.sources}
+    body: bytes
 
 
-def gather(plan: ScrapePlan, results: Sequence[FetchResult]) -> ScrapeResponse:
-    """One valid body of everything that came, with an account of each source; 503 only if nothing came."""
-    merged = merge(
-        [
-            SourceBody(
-                result.source,
-                intersect(result.bodies),
-                result.format,
-                is_envoy=result.source == ENVOY,
-            )
-            for result in results
-            if result.error is None
-        ],
-        MergeOptions(application_label=plan.application_label),
+def gather(
+    plan: ScrapePlan, results: Sequence[FetchResult]
+) -> tuple[ScrapeResponse, tuple[SourceReport, ...]]:
+    """The answer and what to tell of each source. `results` are in the order of `plan.names`."""
+    readable = [_readable(result) for result in results]
+    format = negotiate(
+        plan.accept,
+        [response_format(r.content_type) for r in readable if r.error is None and r.name != ENVOY],
     )
-    reports = tuple(_report(result, merged) for result in results)
+    sources = [_source(result, plan) for result in readable if result.error is None]
+    merged = merge_python.merge(sources, Options(format))
+    stats = {source.name: source for source in merged.sources}
+    reports = tuple(_report(result, stats.get(result.name)) for result in readable)
     if not any(report.up for report in reports):
-        lines = [f"{r.name}: {r.error}: {r.detail}" for r in reports]
-        text = "\n".join(["every source of this scrape failed", *lines, ""])
-        return ScrapeResponse(503, "text/plain; charset=utf-8", text.encode(), reports)
-    return ScrapeResponse(200, Format.TEXT.value, merged.body + self_description(reports), reports)
+        return _unavailable(reports), reports
+    own = Source("", b"".join(_self_description(reports)), envoy=True)
+    added = merge_python.merge([own], Options(format, merge_clusters=False, total_bytes=None))
+    body = merged.body.removesuffix(merge_python.EOF) if format.openmetrics else merged.body
+    return ScrapeResponse(200, format.value, body + added.body), reports
 
 
-def intersect(bodies: Sequence[bytes]) -> bytes:
-    """The lines of the first body whose series every other body has too; comments stay."""
-    first, *others = bodies
-    for other in others:
-        series = {line.rpartition(b" ")[0] for line in other.split(b"\n") if not line.startswith(b"#")}
-        first = b"\n".join(
-            line for line in first.split(b"\n") if line.startswith(b"#") or line.rpartition(b" ")[0] in series
+def _readable(result: FetchResult) -> FetchResult:
+    """The result with its body in UTF-8 and, where there are two answers, only what is in both."""
+    if result.error is not None:
+        return result
+    if response_format(result.content_type) is Format.PROTOBUF:
+        return _failed(result, FetchError.FORMAT, "the answer is protobuf, which was not asked for")
+    name = charset(result.content_type)
+    if name not in _UTF8:
+        try:
+            result = replace(result, body=result.body.decode(name).encode())
+        except (LookupError, ValueError):
+            return _failed(result, FetchError.DECODE, f"the body cannot be read in the charset {name[:40]!r}")
+    if result.restrict_to is not None:
+        result = replace(result, body=intersect(result.body, result.restrict_to), restrict_to=None)
+    return result
+
+
+def _failed(result: FetchResult, error: FetchError, detail: str) -> FetchResult:
+    return FetchResult(result.name, result.duration, error=error, detail=detail)
+
+
+def _source(result: FetchResult, plan: ScrapePlan) -> Source:
+    format = response_format(result.content_type)
+    envoy = result.name == ENVOY
+    return Source(
+        result.name,
+        result.body,
+        sniff(result.body) if format is Format.UNKNOWN else format,
+        envoy=envoy,
+        label=None if envoy else plan.application_label,
+    )
+
+
+def _report(result: FetchResult, stats: SourceStats | None) -> SourceReport:
+    if result.error is not None or stats is None:
+        error = result.error or FetchError.FORMAT
+        return SourceReport(result.name, False, result.duration, error=error.value, detail=result.detail)
+    report = SourceReport(
+        result.name,
+        True,
+        result.duration,
+        samples=stats.samples,
+        body_bytes=len(result.body),
+        dropped=stats.dropped,
+        problems=tuple(map(_problem, stats.problems)),
+    )
+    if not stats.samples and stats.dropped.keys() == {"malformed_line"}:
+        return replace(
+            report, up=False, error=FetchError.FORMAT.value, detail="no line of the answer is a sample"
         )
-    return first
+    return report
 
 
-def _report(result: FetchResult, merged: MergeResult) -> SourceReport:
-    return SourceReport(
-        name=result.source,
-        up=result.error is None,
-        seconds=result.seconds,
-        samples=merged.samples.get(result.source, 0),
-        size=result.size,
-        dropped=dict(sorted(merged.dropped.get(result.source, Counter()).items())),
-        error=result.error.value if result.error else None,
-        detail=result.detail,
+def _problem(problem: Problem) -> str:
+    where = f"line {problem.line}" if problem.line else problem.family[:200]
+    return f"{where}: {problem.reason}"
+
+
+def _unavailable(reports: Sequence[SourceReport]) -> ScrapeResponse:
+    lines = [f"{r.name}: {r.error}" + (f": {r.detail}" if r.detail else "") for r in reports]
+    text = "\n".join(["No source of metrics could be read.", *lines, ""])
+    return ScrapeResponse(503, "text/plain; charset=utf-8", text.encode(errors="replace"))
+
+
+def _self_description(reports: Sequence[SourceReport]) -> Iterator[bytes]:
+    """The series about the sources, in text 0.0.4."""
+    families: tuple[tuple[str, str, Callable[[SourceReport], bytes]], ...] = (
+        ("up", "Whether the source was read (1) or not (0) in this scrape.", lambda r: b"%d" % r.up),
+        (
+            "scrape_duration_seconds",
+            "How long fetching the source took.",
+            lambda r: shortest(round(r.duration, 6)),
+        ),
+        ("samples", "Samples of the source in this answer.", lambda r: b"%d" % r.samples),
+        ("body_bytes", "Size of the source's answer after decompression.", lambda r: b"%d" % r.body_bytes),
     )
+    for name, help, number in families:
+        yield from _head(name, help)
+        for report in reports:
+            yield _line(name, number(report), report.name)
+    yield from _head("dropped_samples", "Samples of the source that are not in this answer, by reason.")
+    for report in reports:
+        for reason, count in sorted(report.dropped.items()):
+            yield _line("dropped_samples", b"%d" % count, report.name, reason)
+    yield from _head("error", "Why the source was not read.")
+    for report in reports:
+        if report.error is not None:
+            yield _line("error", b"1", report.name, report.error)
 
 
-def self_description(reports: Sequence[SourceReport]) -> bytes:
-    """The `meshmeter_source_…` families: they say what is in the body and what is not."""
-    lines: list[str] = []
-
-    def family(name: str, help_: str, samples: list[tuple[str, str]]) -> None:
-        if samples:
-            lines.extend((f"# HELP {name} {help_}", f"# TYPE {name} gauge"))
-            lines.extend(f"{name}{{{labels}}} {value}" for labels, value in samples)
-
-    def label(report: SourceReport) -> str:
-        return f'source="{_escape(report.name)}"'
-
-    family(
-        "meshmeter_source_up",
-        "Whether the source answered and its metrics are in this body.",
-        [(label(r), "1" if r.up else "0") for r in reports],
-    )
-    family(
-        "meshmeter_source_scrape_duration_seconds",
-        "Time until the source had answered or was given up.",
-        [(label(r), f"{r.seconds:.6f}") for r in reports],
-    )
-    family(
-        "meshmeter_source_samples",
-        "Samples of the source in this body.",
-        [(label(r), str(r.samples)) for r in reports],
-    )
-    family(
-        "meshmeter_source_body_bytes",
-        "Bytes that the source sent, after decompression.",
-        [(label(r), str(r.size)) for r in reports],
-    )
-    family(
-        "meshmeter_source_dropped_samples",
-        "Samples or lines of the source that are not in this body, by reason.",
-        [(f'{label(r)},reason="{reason}"', str(n)) for r in reports for reason, n in r.dropped.items()],
-    )
-    family(
-        "meshmeter_source_error",
-        "Why a source that is down is down.",
-        [(f'{label(r)},reason="{r.error}"', "1") for r in reports if r.error],
-    )
-    return ("\n".join(lines) + "\n").encode() if lines else b""
+def _head(name: str, help: str) -> Iterator[bytes]:
+    yield f"# HELP meshmeter_source_{name} {help}\n# TYPE meshmeter_source_{name} gauge\n".encode()
 
 
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _line(name: str, value: bytes, source: str, reason: str | None = None) -> bytes:
+    labels = b'source="%b"' % escape(source.encode())
+    if reason is not None:
+        labels += b',reason="%b"' % reason.encode()
+    return b"meshmeter_source_%b{%b} %b\n" % (name.encode(), labels, value)

@@ -1,93 +1,176 @@
-"""`plan`: what one scrape request asks of every source, and until when.
+"""ScrapePlan: what one request of a scraper means, given the configuration in force.
 
-The agent owns Envoy's `filter` and `usedonly` (deviations D14, D15): the configured filter and the one of the request
-both hold. Envoy takes only one, and it acts on stat names that the agent never sees, so with two filters Envoy is asked
-twice and the series in both answers are kept. `usedonly` is on if either side asks for it.
+The scraper's query is Envoy's: `filter`, `usedonly`, `histogram_buckets` and so on go to Envoy's admin interface,
+nothing of it to applications. The configured filter and the scraper's both hold (deviations D14, D15). Envoy takes one
+filter per request, an RE2 expression on names that its answer no longer has, and RE2 cannot say "both of these"; so
+with two different filters Envoy is asked twice, and the series that are in both answers are what matches both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
 
 ENVOY = "envoy"
-"""Name of the source that is Envoy itself."""
-
-ADMIN_PATH = "/stats/prometheus"
-
-TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+STATS_PATH = "/stats/prometheus"
 DEFAULT_TIMEOUT = 10.0
-"""Seconds, for scrapers that do not say how long they wait."""
+"""Seconds, when the scraper does not say."""
+MAX_TIMEOUT = 80.0
+"""Seconds; the route through Envoy allows 90."""
 
-RESERVE_SHARE, RESERVE_LEAST = 0.1, 0.5
-"""Part of the scraper's timeout, and seconds, kept for merging and for the way back (design 6)."""
+ENVOY_ACCEPT = "text/plain"
+"""Envoy would answer protobuf to a scraper's own Accept."""
+TEXT_ACCEPT = "text/plain;version=0.0.4;q=1,*/*;q=0.1"
+OPENMETRICS_ACCEPT = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
 
-SHORTEST = 0.1
-"""Seconds that sources get at least, whatever the scraper says."""
+_OURS = frozenset({"format", "text_readouts", "filter", "usedonly", "invert_filter"})
+_OFF = frozenset({"false", "0", "no", "off"})
 
-LONGEST = 80.0
-"""Seconds that sources get at most: Envoy's route to the agent waits 90 s."""
 
-_OWNED = frozenset({"filter", "usedonly", "format", "text_readouts"})
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a scraper sent."""
+
+    query: str = ""
+    """The raw query string."""
+    accept: str | None = None
+    timeout: str | None = None
+    """`X-Prometheus-Scrape-Timeout-Seconds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """What one fetch may cost."""
+
+    body_bytes: int = 16 << 20
+    """Of an application, after decompression."""
+    envoy_bytes: int = 256 << 20
+    """Of Envoy, whose answer grows with its clusters: about 19 kB for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One application endpoint to fetch."""
+
+    name: str
+    host: str
+    """IP address or host name, without brackets."""
+    port: int
+    path: str
+
+    @property
+    def url(self) -> str:
+        """The whole URL; an IPv6 address in brackets, the path as it is configured with only what no URL may
+        contain encoded."""
+        host = f"[{self.host}]" if _is_ipv6(self.host) else self.host
+        return f"http://{host}:{self.port}{quote(self.path, safe=_PATH_SAFE)}"
+
+
+_PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 
 
 @dataclass(frozen=True, slots=True)
 class ScrapePlan:
-    """Everything about one scrape; equal plans may share their fetches."""
+    """What to fetch and how to answer. Two scrapes with equal plans may share everything."""
 
-    config_version: str
-    admin_targets: tuple[str, ...]
-    """Path and query of each request to Envoy's admin: one, or two whose answers are intersected."""
-    sources: tuple[SourceConfig, ...]
-    timeout: float
-    """Seconds that every source has."""
-    application_label: str | None
-    accept: str = ""
-    """The scraper's Accept header; it chooses the format and is never forwarded."""
+    envoy: tuple[str, ...]
+    """Request targets for the admin interface: one, or two whose answers are intersected."""
+    applications: tuple[Application, ...]
+    deadline: float
+    """Seconds that each source has."""
+    accept: str | None
+    """As the scraper sent it; sources are never shown it."""
+    application_accept: str
+    application_label: str | None = None
+    limits: FetchLimits = FetchLimits()
+    allowed_networks: tuple[str, ...] = ()
+    """Where host names may lead to, beyond this host."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sources in the order of their precedence."""
+        return (ENVOY, *(application.name for application in self.applications))
 
 
-def plan(query: str, headers: Mapping[str, str], config: ScrapeConfig) -> ScrapePlan:
-    """The plan for a request with this (still encoded) query and these headers."""
-    given = parse_qsl(query, keep_blank_values=True)
+def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = None) -> ScrapePlan:
+    """The plan of one scrape. Never raises: what a scraper sends badly is as if it had not sent it."""
+    wants_openmetrics = "openmetrics" in (request.accept or "").lower()
     return ScrapePlan(
-        config_version=config.version,
-        admin_targets=_admin_targets(given, config),
-        sources=config.sources,
-        timeout=source_timeout(headers.get(TIMEOUT_HEADER)),
+        envoy=envoy_targets(request.query, config),
+        applications=_applications(config.sources),
+        deadline=deadline(request.timeout),
+        accept=request.accept,
+        application_accept=OPENMETRICS_ACCEPT if wants_openmetrics else TEXT_ACCEPT,
         application_label=config.application_label,
-        accept=headers.get("Accept", ""),
+        limits=limits or FetchLimits(),
+        allowed_networks=config.allowed_networks,
     )
 
 
-def source_timeout(text: str | None) -> float:
-    """Seconds that sources have, from the scraper's timeout header: its value less the reserve."""
+def deadline(timeout: str | None) -> float:
+    """Seconds that each source has: the scraper's timeout less a reserve for merging and sending of a tenth, at
+    least half a second, but never more than half of the timeout."""
     try:
-        total = float(text) if text else DEFAULT_TIMEOUT
+        seconds = float(timeout) if timeout is not None else DEFAULT_TIMEOUT
     except ValueError:
-        total = DEFAULT_TIMEOUT
-    if not 0 < total < float("inf"):
-        total = DEFAULT_TIMEOUT
-    reserve = max(total * RESERVE_SHARE, RESERVE_LEAST)
-    return min(max(total - reserve, SHORTEST), LONGEST)
+        seconds = DEFAULT_TIMEOUT
+    if not math.isfinite(seconds) or seconds <= 0:
+        seconds = DEFAULT_TIMEOUT
+    seconds = min(seconds, MAX_TIMEOUT)
+    return seconds - min(max(seconds / 10, 0.5), seconds / 2)
 
 
-def _admin_targets(given: list[tuple[str, str]], config: ScrapeConfig) -> tuple[str, ...]:
-    passed = [(name, value) for name, value in given if name not in _OWNED]
-    if config.used_only or any(name == "usedonly" for name, _value in given):
-        passed.append(("usedonly", ""))
-    passed.append(("text_readouts", ""))
-    filters = dict.fromkeys(
-        regex
-        for regex in (config.filter_regex, *(value for name, value in given if name == "filter"))
-        if regex
-    )
-    if not filters:
-        return (_target(passed),)
-    return tuple(_target([*passed, ("filter", regex)]) for regex in filters)
+def envoy_targets(query: str, config: ScrapeConfig) -> tuple[str, ...]:
+    """The request targets for Envoy's admin interface.
+
+    `usedonly` holds if the configuration or the scraper asks for it. To Envoy any `usedonly` means yes; here
+    `usedonly=false` of a scraper means what it says: it does not ask.
+    """
+    asked = parse_qsl(query, keep_blank_values=True)
+    first = {key: value for key, value in reversed(asked)}
+    used_only = config.used_only or ("usedonly" in first and first["usedonly"].lower() not in _OFF)
+    others = [(key, value) for key, value in asked if key not in _OURS]
+    fixed = [("text_readouts", ""), *([("usedonly", "")] if used_only else [])]
+    filters: list[list[tuple[str, str]]] = []
+    if config.filter_regex:
+        filters.append([("filter", config.filter_regex)])
+    if scrapers := first.get("filter"):
+        inverted = [("invert_filter", "")] if "invert_filter" in first else []
+        if [("filter", scrapers), *inverted] not in filters:
+            filters.append([("filter", scrapers), *inverted])
+    return tuple(_target([*others, *fixed, *filter]) for filter in filters or [[]])
 
 
-def _target(parameters: list[tuple[str, str]]) -> str:
-    return f"{ADMIN_PATH}?{urlencode(sorted(parameters))}"
+def _target(parameters: Iterable[tuple[str, str]]) -> str:
+    return f"{STATS_PATH}?{urlencode(sorted(parameters), quote_via=quote_plus)}"
+
+
+def _applications(sources: Iterable[SourceConfig]) -> tuple[Application, ...]:
+    """The applications with names that are different from each other and from Envoy's; an entry without a name is
+    called by its address."""
+    taken = {ENVOY}
+    found = []
+    for source in sources:
+        wanted = source.name or f"{source.address}:{source.port}"
+        name, number = wanted, 2
+        while name in taken:
+            name, number = f"{wanted}-{number}", number + 1
+        taken.add(name)
+        path = source.path if source.path.startswith("/") else f"/{source.path}"
+        found.append(Application(name, source.address.strip("[]"), source.port, path))
+    return tuple(found)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return isinstance(ip_address(host), IPv6Address)
+    except ValueError:
+        return False

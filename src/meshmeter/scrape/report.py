@@ -1,0 +1,71 @@
+"""ScrapeReport: what one scrape was like, small enough to send to the control plane for `explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+MAX_DETAIL = 200
+"""Characters of foreign text that are kept."""
+MAX_SOURCES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """One source in one scrape."""
+
+    name: str
+    up: bool
+    duration: float
+    """Seconds."""
+    samples: int = 0
+    """In the answer."""
+    body_bytes: int = 0
+    error: str | None = None
+    """A word of `FetchError`; None if the source is up."""
+    detail: str = ""
+    dropped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    problems: tuple[str, ...] = ()
+    """Examples of what was dropped, e.g. `line 7: malformed_line`."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "up": self.up,
+            "error": self.error,
+            "detail": self.detail[:MAX_DETAIL],
+            "duration": round(self.duration, 6),
+            "samples": self.samples,
+            "bytes": self.body_bytes,
+            "dropped": dict(self.dropped),
+            "problems": list(self.problems),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeReport:
+    """All sources of one scrape."""
+
+    at: float
+    """Seconds since 1970."""
+    status: int
+    """Of the answer."""
+    config_version: str
+    sources: tuple[SourceReport, ...]
+
+    def states(self) -> dict[str, bool]:
+        """Whether each source was up."""
+        return {source.name: source.up for source in self.sources}
+
+    def to_json(self) -> dict[str, Any]:
+        """Bounded whatever the number of sources: at most `MAX_SOURCES`, the ones that are down first."""
+        chosen = sorted(self.sources, key=lambda source: source.up)[:MAX_SOURCES]
+        return {
+            "at": self.at,
+            "status": self.status,
+            "configVersion": self.config_version,
+            "sources": [source.to_json() for source in self.sources if source in chosen],
+            "omittedSources": len(self.sources) - len(chosen),
+        }

@@ -1,0 +1,42 @@
+"""FetchResult: what came back from one source, failure included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FetchError(StrEnum):
+    """Why a source gave nothing; the words of `meshmeter_source_error{reason=…}`."""
+
+    TIMEOUT = "timeout"
+    CONNECT = "connect"
+    """No connection: refused, unreachable, or a name that does not resolve."""
+    ADDRESS = "address"
+    """The address is none that may be scraped (design 8)."""
+    STATUS = "status"
+    """An answer other than 200, redirects included."""
+    TOO_LARGE = "too_large"
+    DECODE = "decode"
+    """The body is not what Content-Encoding or charset says."""
+    PROTOCOL = "protocol"
+    """Not HTTP, or an answer that breaks off."""
+    FORMAT = "format"
+    """An answer in which there is nothing that could be read as metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """One fetched source."""
+
+    name: str
+    duration: float
+    """Seconds."""
+    body: bytes = b""
+    """Decompressed."""
+    content_type: str | None = None
+    restrict_to: bytes | None = None
+    """The answer of a second request: only series that are also in it count (Envoy with two filters)."""
+    error: FetchError | None = None
+    detail: str = ""
+    """A sentence for people; names no secret."""
