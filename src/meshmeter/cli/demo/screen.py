@@ -60,14 +60,18 @@ def _interrupt(_signal: int, _frame: object) -> None:
 
 async def _drive(children: Children, mesh: RunningMesh, *, once: bool, duration: float | None) -> int:
     answers: Counter[str] = Counter()
-    async with ClientSession(timeout=ClientTimeout(total=5)) as session, asyncio.TaskGroup() as tasks:
-        traffic = tasks.create_task(_traffic(session, mesh, answers), name="demo traffic")
+    async with ClientSession(timeout=ClientTimeout(total=5)) as session:
         try:
-            if once:
-                return await _verify(children, session, mesh, answers)
-            return await _show(children, session, mesh, answers, duration)
-        finally:
-            traffic.cancel()
+            async with asyncio.TaskGroup() as tasks:
+                traffic = tasks.create_task(_traffic(session, mesh, answers), name="demo traffic")
+                try:
+                    if once:
+                        return await _verify(children, session, mesh, answers)
+                    return await _show(children, session, mesh, answers, duration)
+                finally:
+                    traffic.cancel()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
 
 
 async def _traffic(session: ClientSession, mesh: RunningMesh, answers: Counter[str]) -> None:
