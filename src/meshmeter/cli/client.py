@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,9 @@ PAGE = 1000
 """Items asked for at a time."""
 
 LONGEST_DETAIL = 500
+
+NO_MESH = "Failed to retrieve Mesh"
+"""Title of the answer when the Mesh of a path does not exist (kuma-facts 9.2)."""
 
 
 class ApiClient:
@@ -90,7 +94,7 @@ class ApiClient:
             raise ApiError(
                 0,
                 f"the control plane at {address} cannot be reached",
-                f"{exc or type(exc).__name__}; see that it runs, or name it with --api-address",
+                f"{_why(exc)}; see that it runs, or name it with --api-address",
             ) from exc
         if response.status >= 300:
             raise _refusal(response.status, text)
@@ -102,9 +106,28 @@ class ApiClient:
             raise ApiError(response.status, f"{address} does not answer like a control plane") from exc
 
 
+@contextmanager
+def naming(what: str, mesh: str = "") -> Iterator[None]:
+    """Say `what` is not there, in which mesh, where the control plane only says that something is not found."""
+    try:
+        yield
+    except ApiError as exc:
+        if exc.status != 404:
+            raise
+        if exc.title == NO_MESH:
+            raise ApiError(404, f'mesh "{mesh}" not found') from exc
+        raise ApiError(404, f"{what} not found" + (f' in mesh "{mesh}"' if mesh else "")) from exc
+
+
 def path_to(*segments: str) -> str:
     """A path whose segments may hold anything."""
     return "".join(f"/{quote(segment, safe='')}" for segment in segments)
+
+
+def _why(error: Exception) -> str:
+    """The system's words where there are some: `Connection refused`."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return (isinstance(cause, OSError) and cause.strerror) or str(cause) or type(cause).__name__
 
 
 def _refusal(status: int, text: str) -> ApiError:

@@ -30,12 +30,15 @@ def dataplane(
     data_dir: DataDir = None,
 ) -> None:
     """Everything about the metrics of one proxy."""
-    from meshmeter.cli.client import path_to
+    from meshmeter.cli.client import naming, path_to
     from meshmeter.cli.explain_tree import dataplane_tree
     from meshmeter.cli.resource_commands import connect
 
     path = path_to("meshes", mesh, "dataplanes", name, "_metrics")
-    _show(connect(api_address, token_file, data_dir).get(path), output, dataplane_tree)
+    client = connect(api_address, token_file, data_dir)
+    with naming(f'Dataplane "{name}"', mesh):
+        answer = client.get(path)
+    _show(answer, output, dataplane_tree)
 
 
 def mesh(
@@ -46,12 +49,15 @@ def mesh(
     data_dir: DataDir = None,
 ) -> None:
     """How the proxies of a mesh are, in numbers and by finding."""
-    from meshmeter.cli.client import path_to
+    from meshmeter.cli.client import naming, path_to
     from meshmeter.cli.explain_tree import mesh_tree
     from meshmeter.cli.resource_commands import connect
 
     path = path_to("meshes", name, "_metrics")
-    _show(connect(api_address, token_file, data_dir).get(path), output, mesh_tree)
+    client = connect(api_address, token_file, data_dir)
+    with naming(f'mesh "{name}"'):
+        answer = client.get(path)
+    _show(answer, output, mesh_tree)
 
 
 def _show(answer: dict[str, Any], form: TreeFormat, tree: Callable[[dict[str, Any]], str]) -> None:

@@ -37,7 +37,7 @@ def mesh_tree(answer: Json) -> str:
     """One mesh."""
     proxies, connections = answer["proxies"], answer["connections"]
     lines = [
-        f"Mesh {answer['mesh']}: {proxies['total']} proxies",
+        f"Mesh {answer['mesh']}: {proxies['total']} {'proxy' if proxies['total'] == 1 else 'proxies'}",
         f"  metrics: {proxies['serving']} serve, {proxies['refused']} refuse, {proxies['off']} are off; "
         f"{proxies['warned']} with warnings",
         f"  connections: {connections['online']} online, {connections['rejected']} rejected, "

@@ -113,6 +113,7 @@ def get(
     data_dir: DataDir = None,
 ) -> None:
     """Show resources. What `-o yaml` prints can be applied again."""
+    from meshmeter.cli.client import naming
     from meshmeter.cli.kinds import item_path, kind_of, list_path
     from meshmeter.errors import SettingsError
 
@@ -124,10 +125,12 @@ def get(
     suffix = "/_overview" if overview else ""
     query = {} if overview else {"format": form.value}
     if name is not None:
-        item = client.get(item_path(chosen, mesh, name) + suffix, query)
+        with naming(f'{chosen.name} "{name}"', mesh if chosen.mesh_scoped else ""):
+            item = client.get(item_path(chosen, mesh, name) + suffix, query)
         _show([item], chosen.name, output, single=True)
     else:
-        items = client.items(list_path(chosen, None if all_meshes else mesh) + suffix, query)
+        with naming(chosen.plural, mesh):
+            items = client.items(list_path(chosen, None if all_meshes else mesh) + suffix, query)
         _show(items, chosen.name, output, single=False)
 
 
@@ -158,10 +161,13 @@ def delete(
 ) -> None:
     """Delete one resource. A Mesh goes only when no Dataplane is left in it."""
     from meshmeter.cli import output
+    from meshmeter.cli.client import naming
     from meshmeter.cli.kinds import item_path, kind_of
 
     chosen = kind_of(kind)
-    connect(api_address, token_file, data_dir).delete(item_path(chosen, mesh, name))
+    client = connect(api_address, token_file, data_dir)
+    with naming(f'{chosen.name} "{name}"', mesh if chosen.mesh_scoped else ""):
+        client.delete(item_path(chosen, mesh, name))
     where = f' mesh="{mesh}"' if chosen.mesh_scoped else ""
     output.out(f'resource type="{chosen.name}"{where} name="{name}" Deleted')
 

@@ -91,38 +91,59 @@ class Batch:
         }
 
 
-def decode_documents(documents: Sequence[object]) -> list[tuple[AnyResource, bool]]:
-    """The resources of a batch, each with whether it came in the Kubernetes form.
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The documents of a batch, read one by one."""
 
-    Raises InvalidResource with the faults of all documents, fields prefixed `documents[i].`; a key that occurs twice
-    is a fault that names both places.
-    """
+    resources: tuple[tuple[int, AnyResource, bool], ...]
+    """Index of the document, the valid resource, and whether it came in the Kubernetes form."""
+    faults: tuple[Violation, ...]
+    """Of all the others, fields prefixed `documents[i].`."""
+    meshes: frozenset[str]
+    """Names of the Meshes in the batch, faulty ones included."""
+
+
+def decode_documents(documents: Sequence[object]) -> Decoded:
+    """Read every document; a key that occurs twice is a fault that names both places."""
     faults: list[Violation] = []
-    decoded: list[tuple[AnyResource, bool]] = []
+    resources: list[tuple[int, AnyResource, bool]] = []
+    meshes: set[str] = set()
     first: dict[Key, int] = {}
     for index, document in enumerate(documents):
         place = f"documents[{index}]"
         if not isinstance(document, Mapping):
             faults.append(Violation(place, "must be an object: a resource with type, name and so on"))
             continue
+        kubernetes = is_kubernetes(document)
         try:
             resource = codec.decode(document, where=f"{place}.")
         except InvalidResource as exc:
             faults += exc.violations
+            meshes |= _name_of_mesh(document, kubernetes=kubernetes)
             continue
+        if resource.kind == mesh.KIND:
+            meshes.add(resource.name)
         other = first.setdefault(resource.key, index)
         if other != index:
             faults.append(
                 Violation(f"{place}.name", f"{resource.key} is also in documents[{other}]: keep one")
             )
-        decoded.append((resource, is_kubernetes(document)))
-    _refuse(faults)
-    return decoded
+        resources.append((index, resource, kubernetes))
+    return Decoded(tuple(resources), tuple(faults), frozenset(meshes))
+
+
+def _name_of_mesh(document: Mapping[str, Any], *, kubernetes: bool) -> set[str]:
+    """The name of a faulty Mesh, so that its Dataplanes are not reported for its faults."""
+    if document.get("kind" if kubernetes else "type") != mesh.KIND:
+        return set()
+    holder = document.get("metadata") if kubernetes else document
+    name = holder.get("name") if isinstance(holder, Mapping) else None
+    return {name} if isinstance(name, str) else set()
 
 
 async def apply_resources(
     store: Store,
-    decoded: Sequence[tuple[AnyResource, bool]],
+    decoded: Decoded,
     *,
     zone: str,
     allowed_networks: Sequence[IPNetwork] = (),
@@ -130,7 +151,7 @@ async def apply_resources(
 ) -> Batch:
     """Write all resources in one transaction, or with `dry_run` only tell what would happen.
 
-    Raises InvalidResource with every resource that may not be written, VersionConflict if something keeps changing
+    Raises InvalidResource with every fault of every document, VersionConflict if something keeps changing
     underneath, StoreUnavailable.
     """
     for attempt in range(ATTEMPTS):
@@ -153,14 +174,11 @@ async def apply_resources(
 _ORDER = {kind: position for position, kind in enumerate(KINDS)}
 
 
-def _results(
-    decoded: Sequence[tuple[AnyResource, bool]], stored: Mapping[Key, AnyResource], zone: str
-) -> list[Result]:
-    meshes = {key.name for key in stored if key.kind == mesh.KIND}
-    meshes |= {resource.name for resource, _ in decoded if resource.kind == mesh.KIND}
-    faults: list[Violation] = []
+def _results(decoded: Decoded, stored: Mapping[Key, AnyResource], zone: str) -> list[Result]:
+    meshes = {key.name for key in stored if key.kind == mesh.KIND} | decoded.meshes
+    faults = list(decoded.faults)
     results = []
-    for index, (resource, kubernetes) in enumerate(decoded):
+    for index, resource, kubernetes in decoded.resources:
         before = stored.get(resource.key)
         found = change_violations(resource, before)
         if KINDS[resource.kind].mesh_scoped and resource.mesh not in meshes:
