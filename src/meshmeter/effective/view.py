@@ -18,6 +18,8 @@ class MeshView:
     dataplanes: Mapping[str, Resource[DataplaneSpec]] = field(default_factory=dict)
     """By name."""
     permissions: tuple[Resource[TrafficPermissionSpec], ...] = ()
+    memo: dict[object, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What follows from this view alone, kept by those who compute it; it lives as long as the view."""
 
     @cached_property
     def providers(self) -> Mapping[str, tuple[Resource[DataplaneSpec], ...]]:

@@ -16,10 +16,10 @@ from meshmeter.effective.transport import mtls_enabled
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy import clusters, listeners, names
 from meshmeter.envoy.addresses import ip_literal
-from meshmeter.envoy.endpoints import assignment, find_endpoints
 from meshmeter.envoy.metrics_listener import metrics_listener
-from meshmeter.envoy.protocols import common_protocol, protocol_of
+from meshmeter.envoy.protocols import protocol_of
 from meshmeter.envoy.proxy import ProxyInfo
+from meshmeter.envoy.services import service_of
 from meshmeter.resources.dataplane import (
     BUILTIN_GATEWAY,
     SERVICE_TAG,
@@ -31,6 +31,7 @@ from meshmeter.resources.dataplane import (
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
 from meshmeter.xds import types
+from meshmeter.xds.snapshot import Resource as XdsResource
 from meshmeter.xds.snapshot import ResourceKey, Snapshot, build, pack
 
 IGNORED = "Ignored"
@@ -41,7 +42,7 @@ IGNORED = "Ignored"
 class _Parts:
     """What has been built so far."""
 
-    documents: list[dict[str, Any]] = field(default_factory=list)
+    resources: list[XdsResource] = field(default_factory=list)
     references: list[tuple[ResourceKey, ResourceKey]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     applications: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -51,11 +52,10 @@ class _Parts:
     """Address and port to the listener that has it."""
 
     def listen(self, document: dict[str, Any], cluster: str) -> None:
-        self.documents.append(document)
-        self.refer((types.LISTENER, document["name"]), (types.CLUSTER, cluster))
-
-    def refer(self, source: tuple[str, str], target: tuple[str, str]) -> None:
-        self.references.append((ResourceKey(*source), ResourceKey(*target)))
+        """Add a listener that sends its traffic to a cluster."""
+        listener = pack(document)
+        self.resources.append(listener)
+        self.references.append((listener.key, ResourceKey(types.CLUSTER, cluster)))
 
     def is_taken(self, address: str, port: int, field_path: str) -> bool:
         """Whether an earlier part has the port; else it is this one's from now on."""
@@ -87,7 +87,7 @@ def build_snapshot(
             _add_outbound(parts, view, outbound, f"networking.outbound[{index}]")
     if effective is not None:
         _add_metrics(parts, effective, listen_address(dataplane.spec), proxy)
-    return build((pack(document) for document in parts.documents), parts.references, parts.problems)
+    return build(parts.resources, parts.references, parts.problems)
 
 
 def _carries_traffic(mesh: MeshSpec, networking: Networking) -> bool:
@@ -135,7 +135,7 @@ def _local_cluster(parts: _Parts, address: str, port: int, inbound: Inbound) -> 
         name = names.local_cluster_at(address, port)
     if name not in parts.applications:
         parts.applications[name] = (address, port)
-        parts.documents.append(clusters.local_cluster(name, address, port, protocol_of(inbound)))
+        parts.resources.append(pack(clusters.local_cluster(name, address, port, protocol_of(inbound))))
     return name
 
 
@@ -149,16 +149,18 @@ def _add_outbound(parts: _Parts, view: MeshView, outbound: Outbound, path: str) 
     address = _ip(parts, outbound.address or DEFAULT_OUTBOUND_ADDRESS, path, "address")
     if address is None or parts.is_taken(address, outbound.port, path):
         return
-    found = find_endpoints(view, tags)
-    protocol = common_protocol(found.protocols)
-    cluster = names.service_cluster(tags)
-    if cluster not in parts.services:
-        parts.services.add(cluster)
-        parts.problems.extend(found.problems)
-        parts.documents += [clusters.service_cluster(cluster, protocol), assignment(cluster, found)]
-        parts.refer((types.CLUSTER, cluster), (types.ENDPOINTS, cluster))
+    service = service_of(view, tags)
+    cluster = service.cluster
+    if cluster.name not in parts.services:
+        parts.services.add(cluster.name)
+        parts.problems.extend(service.problems)
+        parts.resources += [cluster, service.endpoints]
+        parts.references.append((cluster.key, service.endpoints.key))
     parts.listen(
-        listeners.outbound_listener(address, outbound.port, tags[SERVICE_TAG], cluster, protocol), cluster
+        listeners.outbound_listener(
+            address, outbound.port, tags[SERVICE_TAG], cluster.name, service.protocol
+        ),
+        cluster.name,
     )
 
 
@@ -170,7 +172,7 @@ def _add_metrics(parts: _Parts, effective: EffectiveMetrics, written: str, proxy
     document = metrics_listener(effective, address, proxy)
     if document is None or parts.is_taken(address, effective.port.value, "the metrics endpoint"):
         return
-    parts.documents.append(clusters.metrics_cluster(proxy.agent_socket))
+    parts.resources.append(pack(clusters.metrics_cluster(proxy.agent_socket)))
     parts.listen(document, names.METRICS_CLUSTER)
 
 

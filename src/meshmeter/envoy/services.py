@@ -1,0 +1,45 @@
+"""Services: what every proxy that calls the same tags has in common, built once for a view of the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from meshmeter.effective.view import MeshView
+from meshmeter.envoy import names
+from meshmeter.envoy.clusters import service_cluster
+from meshmeter.envoy.endpoints import assignment, find_endpoints
+from meshmeter.envoy.protocols import Protocol, common_protocol
+from meshmeter.xds.snapshot import Resource, pack
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A destination of outbounds."""
+
+    protocol: Protocol
+    cluster: Resource
+    endpoints: Resource
+    problems: tuple[str, ...]
+    """Why a peer that should serve it cannot be called."""
+
+
+def service_of(view: MeshView, tags: Mapping[str, str]) -> Service:
+    """The service that these tags name; `kuma.io/service` has to be among them."""
+    key = (Service, frozenset(tags.items()))
+    known = view.memo.get(key)
+    if not isinstance(known, Service):
+        known = view.memo[key] = _build(view, tags)
+    return known
+
+
+def _build(view: MeshView, tags: Mapping[str, str]) -> Service:
+    found = find_endpoints(view, tags)
+    protocol = common_protocol(found.protocols)
+    cluster = names.service_cluster(tags)
+    return Service(
+        protocol=protocol,
+        cluster=pack(service_cluster(cluster, protocol)),
+        endpoints=pack(assignment(cluster, found)),
+        problems=found.problems,
+    )
