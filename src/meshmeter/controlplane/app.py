@@ -18,7 +18,7 @@ from aiohttp import web
 from meshmeter.certs.tokens import check_dataplane, issue
 from meshmeter.controlplane import logs
 from meshmeter.controlplane.auth import Verifier, discovery_access, require_admin
-from meshmeter.controlplane.data_dir import DataDir, open_data_dir
+from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.dataplane_api import DataplaneApi
 from meshmeter.controlplane.diagnostics import diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService
@@ -67,19 +67,23 @@ async def _serve(settings: Settings, announce: Callable[[Mapping[str, str]], Non
 async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
     """A running control plane; the value says where its servers listen."""
     async with AsyncExitStack() as stack:
-        directory = open_data_dir(settings.data_dir, _names(settings), now=datetime.now(UTC))
-        sockets = _Sockets(settings.bind, stack)
-        api = sockets.listen("api_port", settings.api_port)
-        dataplane_api = sockets.listen("dataplane_api_port", settings.dataplane_api_port)
-        discovery = sockets.listen("discovery_port", settings.discovery_port)
-        diagnostics = sockets.listen("diagnostics_port", settings.diagnostics_port)
-
-        store = await SqliteStore.open(directory.database)
+        metrics = SelfMetrics()
+        # The store first: its lock keeps others out of the directory.
+        store = await SqliteStore.open(settings.data_dir / DATABASE, on_error=metrics.store_errors.inc)
         stack.push_async_callback(store.close)
+        directory = open_data_dir(settings.data_dir, _names(settings), now=datetime.now(UTC))
+        metrics.certificate_expiry.set(directory.server.certificate.not_valid_after_utc.timestamp())
+
+        sockets = _Sockets(stack)
+        api = sockets.listen(settings.bind, "api_port", settings.api_port)
+        dataplane_api = sockets.listen(
+            settings.bind_with_tls, "dataplane_api_port", settings.dataplane_api_port
+        )
+        discovery = sockets.listen(settings.bind, "discovery_port", settings.discovery_port)
+        diagnostics = sockets.listen(settings.bind, "diagnostics_port", settings.diagnostics_port)
         if settings.default_mesh and store.revision == 0:
             await store.commit([Put(default_mesh()), Put(allow_all_permission())])
 
-        metrics = SelfMetrics()
         registry = ProxyRegistry()
         cache = SnapshotCache()
         verifier = Verifier({directory.signing_key.id: directory.signing_key})
@@ -98,7 +102,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 
         ads = DiscoveryService(cache, _AdsHooks(verifier, registry, reconciler, metrics))
         ads_port = await ads.start(
-            settings.bind,
+            settings.bind_with_tls,
             settings.ads_port,
             directory.server.certificate_pem,
             directory.server.key_pem,
@@ -117,40 +121,37 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         )
         tasks.start(registrar.run(), "registrar")
 
+        resources = _resource_app(settings, directory, store, reconciler, registry, verifier)
+        proxies = DataplaneApi(registrar, reconciler, registry, verifier.dataplane).app()
+        targets = discovery_app(
+            reconciler.assignments,
+            default_fetch_timeout=settings.fetch_timeout,
+            authorize=discovery_access(verifier),
+        )
+        health = diagnostics_app(metrics.registry, lambda: _unready(reconciler))
+        for server, app in (
+            ("api", resources),
+            ("dataplane_api", proxies),
+            ("discovery", targets),
+            ("diagnostics", health),
+        ):
+            metrics.count_requests(app, server)
         apps: list[tuple[socket.socket, web.AppRunner, SSLContext | None]] = [
-            (api, _runner(_resource_app(settings, directory, store, reconciler, registry, verifier)), None),
-            (
-                dataplane_api,
-                _runner(DataplaneApi(registrar, reconciler, registry, verifier.dataplane).app()),
-                _tls(directory),
-            ),
-            (
-                discovery,
-                discovery_runner(
-                    discovery_app(
-                        reconciler.assignments,
-                        default_fetch_timeout=settings.fetch_timeout,
-                        authorize=discovery_access(verifier),
-                    )
-                ),
-                None,
-            ),
-            (
-                diagnostics,
-                _runner(diagnostics_app(metrics.registry, lambda: _unready(reconciler))),
-                None,
-            ),
+            (api, _runner(resources), None),
+            (dataplane_api, _runner(proxies), _tls(directory)),
+            (discovery, discovery_runner(targets), None),
+            (diagnostics, _runner(health), None),
         ]
         for listener, runner, tls in apps:
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await web.SockSite(runner, listener, ssl_context=tls).start()
 
-        host = _host_for_urls(settings.bind)
+        host, tls_host = _host_for_urls(settings.bind), _host_for_urls(settings.bind_with_tls)
         endpoints = {
             "api": f"http://{host}:{api.getsockname()[1]}",
-            "dataplane_api": f"https://{host}:{dataplane_api.getsockname()[1]}",
-            "ads": f"{host}:{ads_port}",
+            "dataplane_api": f"https://{tls_host}:{dataplane_api.getsockname()[1]}",
+            "ads": f"{tls_host}:{ads_port}",
             "discovery": f"http://{host}:{discovery.getsockname()[1]}",
             "diagnostics": f"http://{host}:{diagnostics.getsockname()[1]}",
         }
@@ -162,19 +163,18 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 class _Sockets:
     """Listening sockets, taken before anything else is done, so that a port in use is told at once."""
 
-    def __init__(self, bind: str, stack: AsyncExitStack):
-        self._bind = bind
+    def __init__(self, stack: AsyncExitStack):
         self._stack = stack
 
-    def listen(self, option: str, port: int) -> socket.socket:
+    def listen(self, bind: str, option: str, port: int) -> socket.socket:
         """Raises StartupError naming the option."""
-        family = socket.AF_INET6 if ":" in self._bind else socket.AF_INET
+        family = socket.AF_INET6 if ":" in bind else socket.AF_INET
         try:
-            listener = socket.create_server((self._bind, port), family=family, backlog=1024)
+            listener = socket.create_server((bind, port), family=family, backlog=1024)
         except OSError as exc:
             flag = "--" + option.replace("_", "-")
             raise StartupError(
-                f"cannot listen on {self._bind}:{port}: {exc.strerror}; free the port or choose another with {flag}"
+                f"cannot listen on {bind}:{port}: {exc.strerror}; free the port or choose another with {flag}"
             ) from exc
         self._stack.callback(listener.close)
         return listener
@@ -223,9 +223,7 @@ class _AdsHooks:
         check_dataplane(self._verifier.dataplane(token), mesh, name, tags)
 
     def on_connected(self, proxy: ProxyInfo) -> None:
-        self._registry.stream_opened(
-            proxy.mesh, proxy.dataplane, proxy.agent_version, proxy.envoy_version
-        )
+        self._registry.stream_opened(proxy.mesh, proxy.dataplane, proxy.agent_version, proxy.envoy_version)
         self._reconciler.proxy_connected(proxy)
 
     def on_disconnected(self, mesh: str, name: str) -> None:
@@ -289,8 +287,9 @@ def _unready(reconciler: Reconciler) -> dict[str, str]:
 
 
 def _names(settings: Settings) -> tuple[str, ...]:
-    bind = () if settings.bind in ("0.0.0.0", "::", "localhost") else (settings.bind,)
-    return (*bind, *settings.names)
+    everywhere = ("0.0.0.0", "::", "localhost")
+    bound = (bind for bind in (settings.bind, settings.bind_with_tls) if bind not in everywhere)
+    return (*bound, *settings.names)
 
 
 def _host_for_urls(bind: str) -> str:

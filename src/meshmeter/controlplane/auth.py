@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from ipaddress import ip_address
 
 from aiohttp import web
 
 from meshmeter.certs.tokens import ADMIN, DATAPLANE, DISCOVERY, Claims, SigningKey, verify
+from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import Unauthenticated
+
+FORWARDED_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+"""What proxies add to requests that they pass on."""
 
 
 class Verifier:
@@ -47,12 +50,13 @@ def bearer_token(request: web.Request) -> str:
     return token.strip()
 
 
-def is_loopback(request: web.Request) -> bool:
-    """Whether the request comes from this host. A unix socket has no address and counts as local."""
-    try:
-        return request.remote is None or ip_address(request.remote).is_loopback
-    except ValueError:
-        return False
+def is_local(request: web.Request) -> bool:
+    """Whether a client on this host asks, itself: what a proxy here passes on may come from anywhere.
+
+    A unix socket has no address and counts as local.
+    """
+    forwarded = any(header in request.headers for header in FORWARDED_HEADERS)
+    return not forwarded and (request.remote is None or is_loopback(request.remote))
 
 
 def require_admin(verifier: Verifier) -> Callable[[web.Request], Claims]:
@@ -63,13 +67,15 @@ def require_admin(verifier: Verifier) -> Callable[[web.Request], Claims]:
 def discovery_access(verifier: Verifier) -> Callable[[web.Request], frozenset[str] | None]:
     """The meshes a discovery client may see; None means all (design 7).
 
-    Loopback clients need no credential, but one that they send has to be valid.
+    Local clients need no credential, but one that they send has to be valid.
     """
 
     def allowed(request: web.Request) -> frozenset[str] | None:
-        if is_loopback(request) and "Authorization" not in request.headers:
-            return None
+        if "Authorization" not in request.headers:
+            if is_local(request):
+                return None
+            raise Unauthenticated("a client that is not on the control plane's host needs a discovery token")
         meshes = verifier.discovery(bearer_token(request)).meshes
-        return None if meshes is None else frozenset(meshes)
+        return frozenset(meshes) if meshes is not None else None
 
     return allowed

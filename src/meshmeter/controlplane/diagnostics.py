@@ -12,9 +12,7 @@ from meshmeter.controlplane.api_errors import error_middleware
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def diagnostics_app(
-    registry: CollectorRegistry, unready: Callable[[], Mapping[str, str]]
-) -> web.Application:
+def diagnostics_app(registry: CollectorRegistry, unready: Callable[[], Mapping[str, str]]) -> web.Application:
     """`unready` gives the parts that are not ready, each with its reason; empty means ready."""
 
     async def metrics(_request: web.Request) -> web.Response:

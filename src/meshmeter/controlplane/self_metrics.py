@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -49,6 +51,33 @@ class SelfMetrics:
             "Dataplanes removed because their proxy had gone.",
             registry=self.registry,
         )
+
+        self.store_errors = Counter(
+            "meshmeter_control_plane_store_errors",
+            "Times that the store could not be used.",
+            registry=self.registry,
+        )
+        self.certificate_expiry = Gauge(
+            "meshmeter_control_plane_certificate_expiry_timestamp_seconds",
+            "When the certificate of the dataplane API and ADS expires; a restart in its last third renews it.",
+            registry=self.registry,
+        )
+        self.http_requests = Counter(
+            "meshmeter_control_plane_http_requests",
+            "Requests answered, by server, method and status.",
+            ["server", "method", "code"],
+            registry=self.registry,
+        )
+
+    def count_requests(self, app: web.Application, server: str) -> None:
+        """Count what `app`, which is not started yet, will answer."""
+
+        async def count(request: web.Request, response: web.StreamResponse) -> None:
+            # A method is whatever the client sends; only known ones may become series.
+            method = request.method if request.method in METH_ALL else "other"
+            self.http_requests.labels(server, method, str(response.status)).inc()
+
+        app.on_response_prepare.append(count)
 
     def reconciled(self, seconds: float, proxies: int) -> None:
         """One round of the reconciler."""

@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
+from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import InvalidResource, SettingsError
 from meshmeter.mads.durations import parse_duration
 from meshmeter.resources.yaml_documents import parse_documents
@@ -197,16 +198,6 @@ def _value(option: Option, value: object, source: str) -> object:
         return _READERS[option.kind](value)
     except ValueError as exc:
         raise SettingsError(f"{source}: {value!r} {exc}") from exc
-
-
-def is_loopback(host: str) -> bool:
-    """Whether who listens on this address or name is reached from this host only."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_host(text: str) -> bool:

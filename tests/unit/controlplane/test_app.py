@@ -87,3 +87,29 @@ async def test_two_control_planes_never_share_a_data_directory(tmp_path: Path) -
         with pytest.raises(StartupError, match="--data-dir"):
             async with control_plane(settings(tmp_path)):
                 pass
+
+
+async def test_a_second_control_plane_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with control_plane(settings(tmp_path)):
+        before = {file.name: file.read_bytes() for file in data.iterdir() if file.suffix in (".crt", ".key")}
+        with pytest.raises(StartupError, match=f"another control plane is using {data}"):
+            async with control_plane(settings(tmp_path, names=("new.example",))):
+                pass
+        assert {name: (data / name).read_bytes() for name in before} == before
+
+
+async def test_only_the_servers_with_tls_leave_loopback_if_told_so(tmp_path: Path) -> None:
+    async with control_plane(settings(tmp_path, tls_bind="127.0.0.9")) as endpoints:
+        with_tls = {name for name, address in endpoints.items() if "127.0.0.9" in address}
+        assert with_tls == {"dataplane_api", "ads"}
+
+
+async def test_requests_and_the_certificate_are_measured(tmp_path: Path) -> None:
+    async with control_plane(settings(tmp_path)) as endpoints, aiohttp.ClientSession() as session:
+        async with session.get(endpoints["api"] + "/meshes"):
+            pass
+        async with session.get(endpoints["diagnostics"] + "/metrics") as answer:
+            text = await answer.text()
+    assert 'http_requests_total{code="401",method="GET",server="api"} 1.0' in text
+    assert "meshmeter_control_plane_certificate_expiry_timestamp_seconds 1" in text

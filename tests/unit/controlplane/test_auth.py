@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from meshmeter.certs.tokens import ADMIN, DATAPLANE, DISCOVERY, SigningKey, issue
+from meshmeter.controlplane.auth import (
+    Verifier,
+    bearer_token,
+    discovery_access,
+    is_local,
+    require_admin,
+)
+from meshmeter.errors import Unauthenticated
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+KEY = SigningKey.of(ec.generate_private_key(ec.SECP256R1()))
+VERIFIER = Verifier({KEY.id: KEY}, now=lambda: NOW)
+
+
+def token(audience: str, **more: Any) -> str:
+    return issue(KEY, audience, token_id="t", now=NOW, valid_for=timedelta(hours=1), **more)
+
+
+class Transport:
+    """What aiohttp asks for the peer's address."""
+
+    def __init__(self, peer: str | None):
+        self._peer = peer
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return (self._peer, 1234) if name == "peername" and self._peer else default
+
+
+def request(peer: str | None = "127.0.0.1", **headers: str) -> web.Request:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return make_mocked_request("GET", "/", names, transport=Transport(peer))
+
+
+def bearer(text: str, peer: str = "127.0.0.1") -> web.Request:
+    return request(peer, Authorization=f"Bearer {text}")
+
+
+@pytest.mark.parametrize("header", ["Bearer abc", "bearer abc", "BEARER   abc "])
+def test_a_bearer_token_is_taken_from_the_header(header: str) -> None:
+    assert bearer_token(request(Authorization=header)) == "abc"
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic abc", "abc"])
+def test_another_header_is_refused_and_not_repeated(header: str) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        bearer_token(request(Authorization=header))
+    assert str(caught.value) == "send the token as `Authorization: Bearer TOKEN`"
+    with pytest.raises(Unauthenticated):
+        bearer_token(request())
+
+
+def test_each_api_takes_its_own_kind_of_token() -> None:
+    accepting = {ADMIN: VERIFIER.admin, DATAPLANE: VERIFIER.dataplane, DISCOVERY: VERIFIER.discovery}
+    for audience in accepting:
+        for wanted, verify in accepting.items():
+            if wanted == audience:
+                assert verify(token(audience)).audience == audience
+            else:
+                with pytest.raises(Unauthenticated, match="this is a token for"):
+                    verify(token(audience))
+
+
+def test_the_clock_is_asked_for_every_request() -> None:
+    times = iter([NOW, NOW + timedelta(hours=2)])
+    check = require_admin(Verifier({KEY.id: KEY}, now=lambda: next(times)))
+    check(bearer(token(ADMIN)))
+    with pytest.raises(Unauthenticated, match="expired"):
+        check(bearer(token(ADMIN)))
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.5.6.7", "::1", "::ffff:127.0.0.1", None])
+def test_who_is_local(peer: str | None) -> None:
+    assert is_local(request(peer))
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.1", "::ffff:10.0.0.1", "fe80::1", "0.0.0.0"])
+def test_who_is_not_local(peer: str) -> None:
+    assert not is_local(request(peer))
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X_Forwarded_For", "X_Real_IP"])
+def test_what_a_proxy_on_this_host_passes_on_is_not_local(header: str) -> None:
+    assert not is_local(request(**{header: "127.0.0.1"}))
+
+
+def test_discovery_needs_a_token_unless_local() -> None:
+    allowed = discovery_access(VERIFIER)
+    assert allowed(request()) is None
+    with pytest.raises(Unauthenticated, match="needs a discovery token"):
+        allowed(request("10.0.0.1"))
+    assert allowed(bearer(token(DISCOVERY), "10.0.0.1")) is None
+    assert allowed(bearer(token(DISCOVERY, meshes=["a", "b"]), "10.0.0.1")) == {"a", "b"}
+    assert allowed(bearer(token(DISCOVERY, meshes=[]), "10.0.0.1")) == frozenset()
+
+
+def test_a_local_client_that_sends_a_token_is_held_to_it() -> None:
+    allowed = discovery_access(VERIFIER)
+    assert allowed(bearer(token(DISCOVERY, meshes=["a"]))) == {"a"}
+    with pytest.raises(Unauthenticated):
+        allowed(bearer(token(ADMIN)))
+    with pytest.raises(Unauthenticated):
+        allowed(request(Authorization=""))

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import asyncio
+
+from meshmeter.controlplane.published import Published
+
+
+async def test_the_value_is_there_at_once() -> None:
+    published = Published("first")
+    assert published.value == "first"
+    published.set("second")
+    assert published.value == "second"
+
+
+async def test_every_waiter_gets_the_next_value() -> None:
+    published = Published(0)
+    waiters = [asyncio.create_task(published.next()) for _ in range(3)]
+    await asyncio.sleep(0)
+    published.set(1)
+    assert await asyncio.gather(*waiters) == [1, 1, 1]
+
+
+async def test_a_waiter_sees_the_latest_of_several_values() -> None:
+    published = Published(0)
+    waiter = asyncio.create_task(published.next())
+    await asyncio.sleep(0)
+    published.set(1)
+    published.set(2)
+    assert await waiter == 2
+
+
+async def test_what_was_set_before_wakes_nobody() -> None:
+    published = Published(0)
+    published.set(1)
+    waiter = asyncio.create_task(published.next())
+    await asyncio.sleep(0)
+    assert not waiter.done()
+    published.set(1)
+    assert await waiter == 1
+
+
+async def test_a_waiter_that_gives_up_harms_nobody() -> None:
+    published = Published(0)
+    gone, stays = (asyncio.create_task(published.next()) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    published.set(1)
+    assert await stays == 1
+    assert gone.cancelled() or (await asyncio.gather(gone, return_exceptions=True))
