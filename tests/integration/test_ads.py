@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import socket
+import ssl
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -20,14 +21,18 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from meshmeter.certs.authority import KeyPair
 from meshmeter.effective.metrics import effective_metrics
 from meshmeter.effective.view import MeshView
+from meshmeter.envoy.http import connection_manager
+from meshmeter.envoy.listeners import listener
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.envoy.snapshot import build_snapshot
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
-from meshmeter.xds.snapshot import build
+from meshmeter.xds import types
+from meshmeter.xds.snapshot import Snapshot, build, pack
 from support.ads import AdsServer, ads_server
 from support.envoy_process import EnvoyProcess, running_envoy, until
 from support.processes import free_port
@@ -440,6 +445,46 @@ async def test_bad_configuration_of_one_kind_leaves_the_rest_in_place(world: Wor
 
 async def _without(envoy: EnvoyProcess, text: str) -> bool:
     return text not in await envoy.prometheus()
+
+
+def behind_tls(port: int, server: KeyPair) -> Snapshot:
+    """A listener whose certificate comes by SDS, under one name whatever the port."""
+    certificate = {
+        "@type": types.SECRET,
+        "name": "certificate",
+        "tlsCertificate": {
+            "certificateChain": {"inlineString": server.certificate_pem.decode()},
+            "privateKey": {"inlineString": server.key_pem.decode()},
+        },
+    }
+    by_sds = {"name": "certificate", "sdsConfig": {"ads": {}, "resourceApiVersion": "V3"}}
+    tls = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "commonTlsContext": {"tlsCertificateSdsSecretConfigs": [by_sds]},
+    }
+    chain = {
+        "filters": [connection_manager("tls", {"virtualHosts": []})],
+        "transportSocket": {"name": "envoy.transport_sockets.tls", "typedConfig": tls},
+    }
+    return build([pack(certificate), pack(listener("tls", "127.0.0.1", port, "INBOUND", [chain]))])
+
+
+async def test_a_secret_is_given_again_to_a_changed_listener(world: World) -> None:
+    """Envoy asks again for the secret it has, and does not open the listener until it is answered."""
+    trusting = ssl.create_default_context(cadata=world.ads.ca_pem)
+
+    async def handshake(port: int) -> bool:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    for port in (free_port(), free_port()):
+        world.ads.cache.set("default", "dp", behind_tls(port, world.ads.server))
+        if not world.ads.hooks.connected:
+            await world.envoy("dp")
+        await until(lambda: handshake(port), "a handshake", 5)  # noqa: B023  # it ends within the iteration
+    assert world.ads.hooks.nacks == []
 
 
 async def test_stop_is_quick_with_proxies_connected(world: World) -> None:
