@@ -46,12 +46,6 @@ class SelfMetrics:
             "Proxies compiled because something changed.",
             registry=self.registry,
         )
-        self.removed_proxies = Counter(
-            "meshmeter_control_plane_removed_proxies",
-            "Dataplanes removed because their proxy had gone.",
-            registry=self.registry,
-        )
-
         self.store_errors = Counter(
             "meshmeter_control_plane_store_errors",
             "Times that the store could not be used.",
