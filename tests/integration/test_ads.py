@@ -469,8 +469,8 @@ def behind_tls(port: int, server: KeyPair) -> Snapshot:
     return build([pack(certificate), pack(listener("tls", "127.0.0.1", port, "INBOUND", [chain]))])
 
 
-async def test_a_secret_is_given_again_to_a_changed_listener(world: World) -> None:
-    """Envoy asks again for the secret it has, and does not open the listener until it is answered."""
+async def test_a_listener_changes_at_once_though_its_secret_does_not(world: World) -> None:
+    """If Envoy asks again for the secret it has, it does not open the listener until it is answered."""
     trusting = ssl.create_default_context(cadata=world.ads.ca_pem)
 
     async def handshake(port: int) -> bool:
