@@ -95,3 +95,26 @@ def d14_d15_routes(manager: dict[str, Any]) -> dict[str, Any]:
     }
     routes = manager["routeConfig"] | {"virtualHosts": [host | {"routes": [scrape, others]}]}
     return manager | {"routeConfig": routes}
+
+
+# Exposition
+
+
+def d15_our_query(parameters: list[tuple[str, str]], modifier: str) -> list[tuple[str, str]] | None:
+    """D15: the agent writes Envoy's query itself. `/stats/prometheus` needs no `format`; queries of MeshMetric, which
+    is no kind of resource here, are out of scope (None)."""
+    if modifier == "meshmetric-sidecar":
+        return None
+    return sorted(pair for pair in parameters if pair[0] != "format")
+
+
+def d17_one_format(formats: list[str], bodies: list[str]) -> bool:
+    """D17: whether bodies of several formats meet. Then the answer is one format that all are converted to, and not
+    the concatenation under the highest Content-Type."""
+    closed = {body.rstrip().endswith("# EOF") for body in bodies}
+    return len(closed) > 1 or len({name for name in formats if name}) > 1
+
+
+def d18_without_quantiles(text: str) -> str:
+    """D18: quantiles of clusters that were merged are gone, their sums and counts are there."""
+    return "".join(line + "\n" for line in text.splitlines() if 'quantile="' not in line)
