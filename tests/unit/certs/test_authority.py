@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from cryptography.x509 import BasicConstraints, ExtendedKeyUsage, KeyUsage, Name
+from cryptography.x509 import BasicConstraints, DNSName, ExtendedKeyUsage, IPAddress, KeyUsage, Name
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
@@ -48,10 +49,6 @@ def test_an_authority_signs_certificates_and_nothing_else(authority: KeyPair) ->
 
 def test_a_server_certificate_verifies_as_strict_clients_do(authority: KeyPair, server: KeyPair) -> None:
     def verify(name: str, now: datetime) -> None:
-        from ipaddress import ip_address
-
-        from cryptography.x509 import DNSName, IPAddress
-
         subject = DNSName(name) if "example" in name else IPAddress(ip_address(name))
         builder = PolicyBuilder().store(Store([authority.certificate])).time(now)
         builder.build_server_verifier(subject).verify(server.certificate, [])
