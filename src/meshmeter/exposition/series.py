@@ -73,12 +73,13 @@ class SourceLabels:
         return made
 
     def read(self, labels: Labels) -> LabelSet | None:
-        """The label set, or None if it breaks a limit or has a label twice."""
+        """The label set, or None if it breaks a limit, has a label twice, or names the metric."""
         if exceeds(labels, self._source.limits):
             return None
         if not self._utf8_names:
             labels = tuple([(_legacy_label(name), value) for name, value in labels])
-        if len({name for name, _ in labels}) != len(labels):
+        names = {name for name, _ in labels}
+        if len(names) != len(labels) or b"__name__" in names:
             return None
         if self._source.label is not None:
             labels = _with_label(labels, self._source.label.encode(), escape(self._source.name.encode()))
