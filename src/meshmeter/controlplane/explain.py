@@ -125,15 +125,8 @@ class Explainer:
             ],
         }
 
-    def overview(self, dataplane: Resource[DataplaneSpec]) -> dict[str, Any]:
-        """The state of one proxy, short: what a list shows beside its resource."""
-        status = self._statuses.status(dataplane.mesh, dataplane.name)
-        view = self._views.view(dataplane.mesh)
-        effective = self._effective(view, dataplane) if view else None
-        return {"metrics": metrics_word(effective), **status_json(status)}
-
     def overviews(self, dataplanes: Sequence[Resource[DataplaneSpec]]) -> Iterator[dict[str, Any]]:
-        """`overview` of many, each mesh looked at once."""
+        """The state of each proxy, short: what a list shows beside its resource."""
         views: dict[str, MeshView | None] = {}
         for dataplane in dataplanes:
             if dataplane.mesh not in views:

@@ -21,7 +21,7 @@ import asyncio
 import re
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -73,7 +73,7 @@ class ExplainProvider(Protocol):
 
     def mesh(self, name: str) -> dict[str, Any] | None: ...
 
-    def overviews(self, dataplanes: Sequence[Resource[Any]]) -> Any: ...
+    def overviews(self, dataplanes: Sequence[Resource[Any]]) -> Iterable[dict[str, Any]]: ...
 
 
 def resource_app(
