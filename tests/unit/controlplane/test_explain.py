@@ -163,3 +163,15 @@ def test_overviews_are_short_and_know_proxies_of_meshes_that_have_gone() -> None
 def test_times_are_in_utc() -> None:
     assert time_text(None) is None
     assert time_text(NOW) == "2026-01-01T12:00:00.000Z"
+
+
+def test_what_envoy_could_not_be_given_is_a_finding() -> None:
+    view = MeshView(metered(), {"backend-1": dataplane()})
+    known = Known(view)
+    explainer = Explainer(
+        known, known, problems=lambda _mesh, _name: ["port 81 is used twice"], now=lambda: NOW
+    )
+    answer = explainer.dataplane("default", "backend-1")
+    assert answer is not None
+    found = {finding["code"]: finding["message"] for finding in answer["findings"]}
+    assert found["proxy-config-incomplete"] == "port 81 is used twice"
