@@ -2,8 +2,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from meshmeter.controlplane.writing import change_violations, completed, is_kubernetes, same_content
-from meshmeter.resources.resource import AnyResource
+import pytest
+
+from meshmeter.controlplane.writing import (
+    change_violations,
+    completed,
+    decode_for,
+    is_kubernetes,
+    same_content,
+)
+from meshmeter.errors import InvalidResource
+from meshmeter.resources.resource import AnyResource, Key
 from support.resources import dataplane, mesh
 
 
@@ -65,3 +74,27 @@ def test_same_content_does_not_look_at_versions() -> None:
     assert same_content(one, replace(one, meta=replace(one.meta, version=7)))
     assert not same_content(one, replace(one, meta=replace(one.meta, labels={"a": "b"})))
     assert not same_content(one, dataplane(address="10.0.0.9"))
+
+
+KEY = Key("Mesh", "", "shop")
+
+
+def refused(document: dict[str, object], key: Key = KEY) -> dict[str, str]:
+    with pytest.raises(InvalidResource) as caught:
+        decode_for(document, key)
+    return {violation.field: violation.reason for violation in caught.value.violations}
+
+
+def test_a_body_has_to_be_the_resource_of_the_path() -> None:
+    assert decode_for({"type": "Mesh", "name": "shop"}, KEY).key == KEY
+    assert refused({"type": "Mesh", "name": "other"}) == {
+        "name": "name from the URL has to be the same as in body"
+    }
+    kubernetes = {"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh", "metadata": {"name": "other"}}
+    assert set(refused(kubernetes)) == {"metadata.name"}
+
+
+def test_a_faulty_body_is_compared_with_the_path_as_well() -> None:
+    found = refused({"type": "Mesh", "name": "Other", "x": 1, "mesh": "m"}, Key("Dataplane", "default", "dp"))
+    assert {"x", "type", "name", "mesh"} == set(found)
+    assert found["name"].startswith("invalid characters")  # one fault per field
