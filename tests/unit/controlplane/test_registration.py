@@ -29,7 +29,12 @@ DOCUMENT: dict[str, Any] = {
         "inbound": [{"port": 8080, "tags": {"kuma.io/service": "backend"}}],
     },
 }
-PROXY = {"instance": "i", "agentSocket": "/run/a.sock", "adminSocket": "/run/e.sock", "envoyVersion": "1.40.0"}
+PROXY = {
+    "instance": "i",
+    "agentSocket": "/run/a.sock",
+    "adminSocket": "/run/e.sock",
+    "envoyVersion": "1.40.0",
+}
 KEY = Key("Dataplane", "default", "backend-1")
 
 
