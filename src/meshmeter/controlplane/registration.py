@@ -34,7 +34,7 @@ from meshmeter.errors import (
     Violation,
 )
 from meshmeter.resources import codec
-from meshmeter.resources.dataplane import KIND, DataplaneSpec
+from meshmeter.resources.dataplane import KIND, DataplaneSpec, tag_values
 from meshmeter.resources.defaults import with_defaults
 from meshmeter.resources.resource import AnyResource, Key, Resource
 from meshmeter.store.base import Delete, Put, Store
@@ -86,7 +86,7 @@ class Registrar:
             raise InvalidResource(
                 [Violation("type", f"{sent.kind} cannot be registered, only a Dataplane can")]
             )
-        check_dataplane(claims, sent.mesh, sent.name, service_tags(sent.spec))
+        check_dataplane(claims, sent.mesh, sent.name, tag_values(sent.spec))
         stored = await self._store_unless_known(sent)
         info = proxy_info(stored, proxy)
         self._registry.registered(stored.mesh, stored.name)
@@ -160,20 +160,6 @@ class Registrar:
         self._reconciler.proxy_gone(*key)
         log.info("removed %s: %s", stored.key, reason)
         return True
-
-
-def service_tags(spec: DataplaneSpec) -> dict[str, set[str]]:
-    """All values of every tag of the Dataplane, as a token's tags are checked against."""
-    found: dict[str, set[str]] = {}
-    networking = spec.networking
-    if networking is not None:
-        tag_sets = [inbound.tags for inbound in networking.inbound or ()]
-        if networking.gateway is not None:
-            tag_sets.append(networking.gateway.tags)
-        for tags in tag_sets:
-            for tag, value in (tags or {}).items():
-                found.setdefault(tag, set()).add(value)
-    return found
 
 
 def document_hash(resource: AnyResource) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from meshmeter.controlplane import registration
-from meshmeter.controlplane.registration import REGISTERED, proxy_info, service_tags
+from meshmeter.controlplane.registration import REGISTERED, proxy_info
 from meshmeter.errors import InvalidResource, MeshNotFound, NotFound, PermissionDenied
 from meshmeter.resources.codec import decode, to_universal
 from meshmeter.resources.resource import AnyResource, Key
@@ -143,9 +143,3 @@ def test_what_the_agent_says_of_itself_is_checked() -> None:
     with pytest.raises(InvalidResource) as refused:
         proxy_info(decode(DOCUMENT), {"agentSocket": "", "adminSocket": 5})
     assert [v.field for v in refused.value.violations] == ["proxy.agentSocket", "proxy.adminSocket"]
-
-
-def test_all_values_of_a_tag_count() -> None:
-    document = deepcopy(DOCUMENT)
-    document["networking"]["inbound"].append({"port": 81, "tags": {"kuma.io/service": "admin", "a": "b"}})
-    assert service_tags(decode(document).spec) == {"kuma.io/service": {"backend", "admin"}, "a": {"b"}}
