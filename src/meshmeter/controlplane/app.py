@@ -25,14 +25,15 @@ from meshmeter.controlplane.discovery_service import DiscoveryService
 from meshmeter.controlplane.explain import Explainer
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
-from meshmeter.controlplane.registration import Registrar, Surroundings, service_tags
+from meshmeter.controlplane.registration import Registrar, Surroundings
 from meshmeter.controlplane.resource_api import resource_app
 from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import StartupError
-from meshmeter.resources.defaults import allow_all_permission, default_mesh
+from meshmeter.resources.dataplane import tag_values
+from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
 from meshmeter.store.sqlite import SqliteStore
 from meshmeter.xds.cache import SnapshotCache
@@ -82,7 +83,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         discovery = sockets.listen(settings.bind, "discovery_port", settings.discovery_port)
         diagnostics = sockets.listen(settings.bind, "diagnostics_port", settings.diagnostics_port)
         if settings.default_mesh and store.revision == 0:
-            await store.commit([Put(default_mesh()), Put(allow_all_permission())])
+            await store.commit([Put(with_defaults(default_mesh())), Put(allow_all_permission())])
 
         registry = ProxyRegistry()
         cache = SnapshotCache()
@@ -219,7 +220,7 @@ class _AdsHooks:
 
     def authenticate(self, token: str, mesh: str, name: str) -> None:
         compiled = self._reconciler.compiled(mesh, name)
-        tags = service_tags(compiled.dataplane.spec) if compiled else None
+        tags = tag_values(compiled.dataplane.spec) if compiled else None
         check_dataplane(self._verifier.dataplane(token), mesh, name, tags)
 
     def on_connected(self, proxy: ProxyInfo) -> None:
