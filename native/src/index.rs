@@ -153,13 +153,12 @@ impl<'b> Indexer<'b> {
         let openmetrics = self.openmetrics;
         let declaration = self.declared.of(name);
         match keyword {
-            Keyword::Help => declaration.help.get_or_insert_with(|| unescape(text)),
-            Keyword::Unit => declaration.unit.get_or_insert_with(|| unescape(text)),
+            Keyword::Help => _ = declaration.help.get_or_insert_with(|| unescape(text)),
+            Keyword::Unit => _ = declaration.unit.get_or_insert_with(|| unescape(text)),
             Keyword::Type => {
                 declaration.kind = declaration.kind.or_else(|| Type::parse(text, openmetrics));
-                return;
             }
-        };
+        }
     }
 
     fn declare(&mut self) {

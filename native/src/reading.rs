@@ -370,6 +370,7 @@ fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> 
     let text = text.strip_suffix(b"\"")?;
     let quote = memrchr(b'"', text)?;
     let front = text[..quote].strip_suffix(b"=")?.strip_suffix(label)?;
-    let front = if front.is_empty() { front } else { front.strip_suffix(b",")? };
+    let front =
+        if front.is_empty() { front } else { front.strip_suffix(b",").filter(|rest| !rest.is_empty())? };
     Some((front, &text[quote + 1..]))
 }

@@ -56,7 +56,7 @@ pub fn parse(line: &[u8], openmetrics: bool) -> Option<Sample<'_>> {
                 return None;
             }
         }
-        labels = read_labels(&mut at)?;
+        labels = read_labels(&mut at).filter(|labels| acceptable(labels))?;
     } else if !separated {
         return None;
     }
@@ -136,12 +136,11 @@ fn read_labels<'a>(at: &mut Cursor<'a>) -> Option<Vec<Label<'a>>> {
         }
     }
     at.blanks();
-    acceptable(&labels).then_some(labels)
+    Some(labels)
 }
 
 /// Whether no label is there twice, has no name, or names the metric.
-#[must_use]
-pub fn acceptable(labels: &[Label<'_>]) -> bool {
+fn acceptable(labels: &[Label<'_>]) -> bool {
     distinct(labels) && labels.iter().all(|(name, _)| !name.is_empty())
 }
 
@@ -174,7 +173,7 @@ fn read_exemplar(at: &mut Cursor<'_>) -> Option<Vec<u8>> {
         return None;
     }
     at.blanks();
-    let labels = read_labels(at)?;
+    let labels = read_labels(at).filter(|labels| acceptable(labels))?;
     let (value, timestamp) = at.numbers()?;
     if at.peek().is_some() {
         return None;

@@ -16,7 +16,9 @@ CONTRACT = 1
 """The version of the compiled module's interface that is known here."""
 
 if meshmeter_native.CONTRACT != CONTRACT:
-    raise ImportError(f"meshmeter-native has interface {meshmeter_native.CONTRACT}, not {CONTRACT}: make native")
+    raise ImportError(
+        f"meshmeter-native has interface {meshmeter_native.CONTRACT}, not {CONTRACT}: make native"
+    )
 
 
 def merge(sources: Sequence[Source], options: Options) -> MergeResult:
