@@ -16,7 +16,6 @@ from typing import Any
 from meshmeter.controlplane.proxy_status import Nack, ProxyStatus
 from meshmeter.controlplane.world import ProxyKey
 
-
 RETURN_SECONDS = 60.0
 """How long proxies may take to come back after a start of the control plane; they try every 30 s at the least."""
 
