@@ -27,6 +27,7 @@ from meshmeter.agent.signals import StopSignals
 from meshmeter.agent.state import SavedState
 from meshmeter.agent.work_dir import WorkDir, default_path, locked
 from meshmeter.errors import ApiError, MeshmeterError, SettingsError, TokenError
+from meshmeter.exposition.kernel import Kernel
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     mesh, name = document.identity(dataplane)
     program = envoy_binary.find(settings.envoy, environ)
     envoy_version = await envoy_binary.version(program)
+    log.debug("merge kernel: %s", settings.kernel)
     with StopSignals() as signals, locked(settings.work_dir or default_path(mesh, name, environ)) as work_dir:
         log.info("data plane %s in mesh %s, Envoy %s, in %s", name, mesh, envoy_version, work_dir.path)
         async with ControlPlane(
@@ -68,6 +70,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
                 SavedState(work_dir.state, settings.control_plane),
                 EnvoyProcess(options, work_dir, redact=control_plane.redact),
                 work_dir,
+                settings.kernel,
             )
             saved = agent.state.load(mesh, name)
             await agent.run(signals, saved, settings.connect_timeout)
@@ -95,12 +98,14 @@ class Agent:
         state: SavedState,
         envoy: EnvoyProcess,
         work_dir: WorkDir,
+        kernel: Kernel,
     ):
         self._control_plane = control_plane
         self._registrar = registrar
         self.state = state
         self._envoy = envoy
         self._work_dir = work_dir
+        self._kernel = kernel
         self._watch: ConfigWatch | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -141,7 +146,11 @@ class Agent:
         )
         async with (
             MetricsServer(
-                self._work_dir.agent_socket, self._work_dir.admin_socket, watch.config, reports.offer
+                self._work_dir.agent_socket,
+                self._work_dir.admin_socket,
+                watch.config,
+                reports.offer,
+                self._kernel,
             ),
             asyncio.TaskGroup() as tasks,
         ):

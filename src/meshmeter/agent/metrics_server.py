@@ -20,6 +20,7 @@ from aiohttp import web
 from meshmeter.agent.coalescing import Coalescer
 from meshmeter.agent.fetcher import LOOP_HEADER, TIMEOUT_HEADER, Fetcher
 from meshmeter.errors import StartupError
+from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.scrape.gather import ScrapeResponse, gather
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
@@ -50,12 +51,14 @@ class MetricsServer:
         admin_socket: Path,
         config: Callable[[], ScrapeConfig],
         on_report: Callable[[Mapping[str, Any], Mapping[str, bool]], None],
+        kernel: Kernel = PYTHON,
     ):
         self._path = agent_socket
         self._identity = uuid.uuid4().hex
         self._fetcher = Fetcher(admin_socket, identity=self._identity)
         self._config = config
         self._on_report = on_report
+        self._kernel = kernel
         self._shared: Coalescer[ScrapePlan, ScrapeResponse] = Coalescer()
         self._runner: web.AppRunner | None = None
 
@@ -95,9 +98,9 @@ class MetricsServer:
         version = self._config().version
         results = await self._fetcher.fetch_all(wanted)
         if sum(len(result.body) for result in results) > BIG:
-            response, sources = await asyncio.to_thread(gather, wanted, results)
+            response, sources = await asyncio.to_thread(gather, wanted, results, self._kernel)
         else:
-            response, sources = gather(wanted, results)
+            response, sources = gather(wanted, results, self._kernel)
         report = ScrapeReport(time.time(), response.status, version, sources)
         self._on_report(report.to_json(), report.states())
         return response

@@ -26,6 +26,9 @@ class Kernel:
     why: str = ""
     """Why it is not the compiled one, where that was not asked for."""
 
+    def __str__(self) -> str:
+        return f"{self.name}, {self.why}" if self.why else self.name
+
 
 PYTHON = Kernel("python", merge_python.merge)
 

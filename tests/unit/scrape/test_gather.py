@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from meshmeter.exposition.kernel import PYTHON
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
 from meshmeter.scrape.gather import gather
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
 from meshmeter.scrape.results import FetchError, FetchResult
+from support import require
 from support.exposition import accepted_by_promtool, samples
 
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
@@ -37,6 +39,12 @@ def test_everything_is_there() -> None:
         ("meshmeter_source_body_bytes", (("source", "app"),), float(len(APP.body))): 1,
     }
     assert [report.up for report in reports] == [True, True]
+
+
+def test_every_kernel_gives_the_same_answer() -> None:
+    for accept in (None, ACCEPT):
+        native = require.native_kernel()
+        assert gather(scrape(accept), [ENVOY, APP], native) == gather(scrape(accept), [ENVOY, APP], PYTHON)
 
 
 def test_openmetrics_only_if_an_application_speaks_it() -> None:
