@@ -7,6 +7,7 @@
     admin.token             admin token of the CLI on this host, 0600
     endpoints.json          where the running control plane listens
     meshmeter.db            the store
+    secrets.key             encrypts the store's secrets, 0600 (`secret_vault`)
 
 The directory is 0700. Files are written whole or not at all.
 """
@@ -14,10 +15,8 @@ The directory is 0700. Files are written whole or not at all.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import socket
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from meshmeter.certs.authority import KeyPair, covers, issue_server, make_authority, renew_at
 from meshmeter.certs.tokens import ADMIN, SigningKey, issue, verify
 from meshmeter.controlplane.settings import is_host
+from meshmeter.controlplane.whole_files import close_to_others, write_whole
 from meshmeter.errors import StartupError, Unauthenticated
 
 CA_VALIDITY = timedelta(days=3650)
@@ -102,7 +102,7 @@ def _authority(path: Path, now: datetime) -> KeyPair:
     for file in (certificate, key):
         if not file.exists():
             raise StartupError(f"{file} is missing: {remedy}")
-    _close_to_others(key)
+    close_to_others(key)
     try:
         return KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
     except ValueError as exc:
@@ -113,7 +113,7 @@ def _server(path: Path, authority: KeyPair, names: tuple[str, ...], now: datetim
     certificate, key = path / "server.crt", path / "server.key"
     wanted = tuple(dict.fromkeys(names))
     if certificate.exists() and key.exists():
-        _close_to_others(key)
+        close_to_others(key)
         try:
             there = KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
             there.certificate.verify_directly_issued_by(authority.certificate)
@@ -143,7 +143,7 @@ def _signing_key(path: Path) -> SigningKey:
     file = path / "signing.key"
     if not file.exists():
         write_whole(file, SigningKey.of(ec.generate_private_key(ec.SECP256R1())).to_pem(), 0o600)
-    _close_to_others(file)
+    close_to_others(file)
     try:
         return SigningKey.from_pem(file.read_bytes())
     except ValueError as exc:
@@ -155,7 +155,7 @@ def _signing_key(path: Path) -> SigningKey:
 def _admin_token(path: Path, key: SigningKey, now: datetime) -> None:
     file = path / "admin.token"
     if file.exists():
-        _close_to_others(file)
+        close_to_others(file)
         try:
             text = file.read_text(errors="replace").strip()
             if verify(text, {key.id: key}, audience=ADMIN, now=now).expires_at - now > ADMIN_RENEWAL:
@@ -166,33 +166,7 @@ def _admin_token(path: Path, key: SigningKey, now: datetime) -> None:
     write_whole(file, token.encode() + b"\n", 0o600)
 
 
-def _close_to_others(file: Path) -> None:
-    """Take away what others may do with a secret file, as a copy or a restored backup may have it."""
-    if file.stat().st_mode & 0o077:
-        file.chmod(0o600)
-
-
 def _host_names() -> tuple[str, ...]:
     """What this host calls itself, if that can be a host name."""
     name = socket.gethostname()
     return (name,) if is_host(name) else ()
-
-
-def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Replace the file by one with this content and mode, which is on disk when this returns. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
