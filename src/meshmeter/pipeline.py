@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from meshmeter import agent_config
 from meshmeter.effective.addresses import IPNetwork
+from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
@@ -44,17 +46,27 @@ def compile_proxy(
     proxy: ProxyInfo | None,
     *,
     allowed_networks: Sequence[IPNetwork] = (),
+    credentials: Credentials = NO_CREDENTIALS,
 ) -> CompiledProxy:
-    """The projections of one Dataplane. `proxy` is what its agent told of itself, None if it never connected."""
+    """The projections of one Dataplane. `proxy` is what its agent told of itself, None if it never connected.
+
+    Without an identity in `credentials` nothing opens that needs one.
+    """
     effective = effective_metrics(
-        view.mesh, dataplane, allowed_networks=allowed_networks, permissions=view.permissions
+        view.mesh,
+        dataplane,
+        allowed_networks=allowed_networks,
+        permissions=view.permissions,
+        credentials=credentials,
     )
     return CompiledProxy(
         dataplane=dataplane,
         effective=effective,
         assignment=build_assignment(dataplane, effective),
         agent_config=agent_config.build(dataplane, effective, allowed_networks=allowed_networks),
-        snapshot=build_snapshot(view, dataplane, effective, proxy) if proxy else None,
+        snapshot=build_snapshot(view, dataplane, effective, proxy, credentials=credentials)
+        if proxy
+        else None,
     )
 
 
@@ -63,9 +75,16 @@ def compile_mesh(
     proxies: Mapping[str, ProxyInfo],
     *,
     allowed_networks: Sequence[IPNetwork] = (),
+    credentials: Mapping[str, Credentials] = MappingProxyType({}),
 ) -> dict[str, CompiledProxy]:
     """The projections of every Dataplane of a mesh, by name. `proxies` holds those that have connected."""
     return {
-        name: compile_proxy(view, dataplane, proxies.get(name), allowed_networks=allowed_networks)
+        name: compile_proxy(
+            view,
+            dataplane,
+            proxies.get(name),
+            allowed_networks=allowed_networks,
+            credentials=credentials.get(name, NO_CREDENTIALS),
+        )
         for name, dataplane in view.dataplanes.items()
     }
