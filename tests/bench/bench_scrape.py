@@ -43,7 +43,8 @@ def application(body: bytes) -> Iterator[int]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body in one segment, or the kernel's delayed acknowledgements are measured
+        disable_nagle_algorithm = True  # as real servers do; else delayed acknowledgements are measured
+        wbufsize = -1
 
         def do_GET(self) -> None:
             self.send_response(200)
