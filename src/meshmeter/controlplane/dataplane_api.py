@@ -113,7 +113,7 @@ class DataplaneApi:
 
     async def _deregister(self, request: web.Request) -> web.Response:
         mesh, name = self._allowed(request)
-        removed = await self._registrar.deregister(mesh, name)
+        removed = await self._registrar.deregister(mesh, name, request.query.get("instance", ""))
         return web.json_response({"removed": removed})
 
     def _allowed(self, request: web.Request) -> tuple[str, str]:

@@ -115,15 +115,23 @@ async def test_only_dataplanes_of_a_mesh_that_exists_can_be_registered(parts: Pa
 
 async def test_a_good_bye_removes_the_dataplane_at_once(parts: Parts) -> None:
     await register(parts)
-    assert await parts.registrar.deregister("default", "backend-1")
+    assert await parts.registrar.deregister("default", "backend-1", "i")
     with pytest.raises(NotFound):
         await stored(parts)
-    assert not await parts.registrar.deregister("default", "backend-1")
+    assert not await parts.registrar.deregister("default", "backend-1", "i")
 
 
 async def test_what_a_user_applied_is_never_removed(parts: Parts) -> None:
     await parts.store.commit([Put(decode(DOCUMENT))])
-    assert not await parts.registrar.deregister("default", "backend-1")
+    assert not await parts.registrar.deregister("default", "backend-1", "i")
+    await register(parts)
+    assert not await parts.registrar.deregister("default", "backend-1", "i")
+    assert (await stored(parts)).name == "backend-1"
+
+
+async def test_a_late_good_bye_of_an_earlier_run_is_not_its_successors(parts: Parts) -> None:
+    await register(parts)
+    assert not await parts.registrar.deregister("default", "backend-1", "an-earlier-run")
     assert (await stored(parts)).name == "backend-1"
 
 
