@@ -1,6 +1,6 @@
 """Who asks: bearer tokens of HTTP requests, checked.
 
-`Verifier` knows the keys and the clock; the functions below say what each kind of API demands.
+`Verifier` knows the keys, the clock and what has been revoked; the functions below say what each kind of API demands.
 """
 
 from __future__ import annotations
@@ -10,7 +10,17 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from meshmeter.certs.tokens import ADMIN, DATAPLANE, DISCOVERY, Claims, SigningKey, verify
+from meshmeter.certs.tokens import (
+    ADMIN,
+    DATAPLANE,
+    DISCOVERY,
+    IDENTITY,
+    Claims,
+    SigningKey,
+    check_time,
+    read,
+    verify,
+)
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import Unauthenticated
 
@@ -19,27 +29,49 @@ FORWARDED_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 
 
 class Verifier:
-    """Verifies tokens against the signing keys of this control plane."""
+    """Verifies tokens against the signing keys of this control plane and what has been revoked."""
 
     def __init__(
         self,
         keys: Mapping[str, SigningKey],
+        is_revoked: Callable[[str], bool] = lambda _token_id: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
+        """`keys` may change while the verifier is in use."""
         self._keys = keys
+        self._is_revoked = is_revoked
         self._now = now
 
     def admin(self, token: str) -> Claims:
         """Raises Unauthenticated."""
-        return verify(token, self._keys, audience=ADMIN, now=self._now())
+        return self._verify(token, ADMIN)
 
     def dataplane(self, token: str) -> Claims:
         """Raises Unauthenticated."""
-        return verify(token, self._keys, audience=DATAPLANE, now=self._now())
+        return self._verify(token, DATAPLANE)
 
     def discovery(self, token: str) -> Claims:
         """Raises Unauthenticated."""
-        return verify(token, self._keys, audience=DISCOVERY, now=self._now())
+        return self._verify(token, DISCOVERY)
+
+    def identity(self, token: str) -> Claims:
+        """An identity token, or an admin token, which covers every identity. Raises Unauthenticated."""
+        claims = read(token, self._keys)
+        return self._verify(token, ADMIN if claims.audience == ADMIN else IDENTITY)
+
+    def check_again(self, claims: Claims) -> None:
+        """Raise Unauthenticated unless a token that was good is good still: much cheaper than to verify it."""
+        if claims.key_id not in self._keys:
+            raise Unauthenticated("the token is signed by a key that is no longer known here; issue a new one")
+        if self._is_revoked(claims.id):
+            raise Unauthenticated("the token is revoked; issue a new one")
+        check_time(claims, self._now())
+
+    def _verify(self, token: str, audience: str) -> Claims:
+        claims = verify(token, self._keys, audience=audience, now=self._now())
+        if self._is_revoked(claims.id):
+            raise Unauthenticated("the token is revoked; issue a new one")
+        return claims
 
 
 def bearer_token(request: web.Request) -> str:
