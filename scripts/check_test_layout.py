@@ -21,7 +21,9 @@ SHARED = {
 def main() -> int:
     """Print what is missing on either side; the number of faults, capped to an exit code."""
     modules = {
-        path.relative_to(SOURCE) for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")
+        path.relative_to(SOURCE)
+        for path in SOURCE.rglob("*.py")
+        if path.name not in ("__init__.py", "__main__.py")
     }
     wanted = {m: SHARED.get(m, m.with_name(f"test_{m.name}")) for m in modules}
     there = {path.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}

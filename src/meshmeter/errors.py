@@ -130,9 +130,7 @@ class PermissionDenied(TokenError):
 class ApiError(MeshmeterError):
     """The control plane answered with an error, or could not be reached (`status` 0)."""
 
-    def __init__(
-        self, status: int, title: str, detail: str = "", violations: Iterable[Violation] = ()
-    ):
+    def __init__(self, status: int, title: str, detail: str = "", violations: Iterable[Violation] = ()):
         self.status, self.title, self.detail = status, title, detail
         self.violations = tuple(violations)
         super().__init__(": ".join(part for part in (title, detail) if part))

@@ -18,8 +18,7 @@ import yaml
 from support.require import missing
 
 TREE = Path(
-    os.environ.get("MESHMETER_CONFORMANCE")
-    or Path(__file__).resolve().parents[3] / "shared" / "conformance"
+    os.environ.get("MESHMETER_CONFORMANCE") or Path(__file__).resolve().parents[3] / "shared" / "conformance"
 )
 
 

@@ -225,7 +225,12 @@ def test_one_bad_document_of_two_stores_nothing_and_shows_every_fault(
     file.write_text(yaml.safe_dump_all([good, bad]))
     refused = control_plane.run("apply", "-f", str(file))
     assert refused.returncode == 1
-    for word in ("name", "conf.prot", 'did you mean "port"', "conf.port: port must be in the range [1, 65535]"):
+    for word in (
+        "name",
+        "conf.prot",
+        'did you mean "port"',
+        "conf.port: port must be in the range [1, 65535]",
+    ):
         assert word in refused.stderr + refused.stdout, word
     assert "Traceback" not in refused.stderr
     assert control_plane.run("get", "mesh", "shop").returncode == 1

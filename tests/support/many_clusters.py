@@ -74,10 +74,11 @@ class AdminConnection(HTTPConnection):
 def get(admin_socket: Path, target: str) -> bytes:
     """The body of an admin answer."""
     connection = AdminConnection(admin_socket)
-    connection.request("GET", target, headers={"Accept": "text/plain"})
-    body = connection.getresponse().read()
-    connection.close()
-    return body
+    try:
+        connection.request("GET", target, headers={"Accept": "text/plain"})
+        return connection.getresponse().read()
+    finally:
+        connection.close()
 
 
 @contextmanager

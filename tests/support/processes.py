@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -42,9 +43,18 @@ def eventually(check: Callable[[], T], what: str, seconds: float = 20.0) -> T:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on, below the range that the kernel hands out to outgoing connections.
+
+    It is used only some time later, and one of the kernel's choice might be taken by then.
+    """
+    while True:
+        port = random.randrange(12000, 30000)
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return port
 
 
 @dataclass

@@ -26,6 +26,7 @@ class Decoder:
             raise DecodingError(f"unknown Content-Encoding {encoding[:40]!r}")
         self._limit = limit
         self._inflate: zlib._Decompress | None = None
+        self._members = 0
         self._body = bytearray()
 
     def feed(self, data: bytes) -> None:
@@ -35,19 +36,24 @@ class Decoder:
             return
         while data:
             if self._inflate is None:
+                if self._members:  # padding may follow a member, and another member (RFC 1952, 2.2)
+                    data = data.lstrip(b"\0")
+                    if not data:
+                        return
                 self._inflate = zlib.decompressobj(self._window(data))
             try:
                 self._add(self._inflate.decompress(data, self._limit - len(self._body) + 1))
             except zlib.error as exc:
                 raise DecodingError(f"the body is not {self._encoding}") from exc
             data = self._inflate.unconsumed_tail
-            if self._inflate.eof:  # another member may follow (RFC 1952, 2.2)
-                data = self._inflate.unused_data.lstrip(b"\0")
+            if self._inflate.eof:
+                data = self._inflate.unused_data
+                self._members += 1
                 self._inflate = None
 
     def finish(self) -> bytes:
         """The decoded body. Raises DecodingError if it is cut short."""
-        if self._inflate is not None and not self._inflate.eof:
+        if self._inflate is not None:
             raise DecodingError(f"the {self._encoding} body is cut short")
         return bytes(self._body)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -127,7 +128,9 @@ def path_to(*segments: str) -> str:
 def _why(error: Exception) -> str:
     """The system's words where there are some: `Connection refused`."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    return (isinstance(cause, OSError) and cause.strerror) or str(cause) or type(cause).__name__
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)
+    return str(cause) or type(cause).__name__
 
 
 def _refusal(status: int, text: str) -> ApiError:

@@ -110,7 +110,7 @@ def _scrape(report: Json | None) -> Iterator[str]:
         if not isinstance(source, Mapping):
             continue
         if source.get("up"):
-            told = f"{source.get('samples', 0)} samples, {source.get('bodyBytes', 0)} bytes"
+            told = f"{source.get('samples', 0)} samples, {source.get('bytes', 0)} bytes"
         else:
             told = f"DOWN: {source.get('error')}: {source.get('detail', '')}".rstrip(": ")
         dropped = source.get("dropped")

@@ -259,7 +259,9 @@ def _resource_app(
     return resource_app(
         store,
         authenticate=require_admin(verifier),
-        explainer=Explainer(reconciler, registry, allowed_networks=settings.allowed_networks),
+        explainer=Explainer(
+            reconciler, registry, problems=reconciler.problems, allowed_networks=settings.allowed_networks
+        ),
         sign=sign,
         zone=settings.zone,
         allowed_networks=settings.allowed_networks,

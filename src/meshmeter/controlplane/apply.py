@@ -224,4 +224,5 @@ def _lines(resource: AnyResource) -> list[str]:
     document = codec.to_universal(resource)
     for written_by_us in ("creationTime", "modificationTime"):
         document.pop(written_by_us, None)
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000).splitlines()
+    # Sorted: the order of keys means nothing, so a document that only orders them otherwise shows no difference.
+    return yaml.safe_dump(document, sort_keys=True, allow_unicode=True, width=1000).splitlines()

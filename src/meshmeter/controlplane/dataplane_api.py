@@ -21,10 +21,12 @@ from meshmeter.certs.tokens import Claims, check_dataplane
 from meshmeter.controlplane.api_errors import error_middleware
 from meshmeter.controlplane.auth import bearer_token
 from meshmeter.controlplane.proxies import ProxyRegistry
+from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.registration import Registrar, service_tags
 from meshmeter.errors import InvalidResource, NotFound, Violation
 from meshmeter.resources.dataplane import KIND
+from meshmeter.scrape.config import ScrapeConfig
 
 MAX_DOCUMENT = 1 << 20
 """Bytes of a registration."""
@@ -73,7 +75,9 @@ class DataplaneApi:
         document, proxy = body.get("dataplane"), body.get("proxy")
         if not isinstance(document, dict) or not isinstance(proxy, dict):
             parts = (("dataplane", document), ("proxy", proxy))
-            faults = [Violation(name, "must be an object") for name, part in parts if not isinstance(part, dict)]
+            faults = [
+                Violation(name, "must be an object") for name, part in parts if not isinstance(part, dict)
+            ]
             raise InvalidResource(faults, "The registration is not valid")
         host = request.url.host or "127.0.0.1"
         return web.json_response(await self._registrar.register(document, proxy, claims, token, host))
@@ -85,7 +89,7 @@ class DataplaneApi:
         published = self._reconciler.agent_config(mesh, name)
         with self._registry.poll(mesh, name):
             if published.value is not None and published.value.version == version and wait > 0:
-                await self._wait(published.next(), wait)
+                await self._next(published, wait)
                 self._allowed(request)  # a token may have been revoked meanwhile
         config = published.value
         if config is None:
@@ -94,14 +98,14 @@ class DataplaneApi:
             return web.Response(status=304)
         return web.json_response(config.to_json())
 
-    async def _wait(self, change: Any, seconds: float) -> None:
-        """Until `change` is there, the time is over, or the server stops."""
-        waiting = {asyncio.ensure_future(change), asyncio.ensure_future(self._stopping.wait())}
-        try:
-            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
+    async def _next(self, published: Published[ScrapeConfig | None], seconds: float) -> None:
+        """Until something else is published, the time is over, or the server stops."""
+        async with asyncio.TaskGroup() as tasks:
+            change = tasks.create_task(published.next(), name="agent poll: change")
+            stop = tasks.create_task(self._stopping.wait(), name="agent poll: stop")
+            await asyncio.wait({change, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            change.cancel()
+            stop.cancel()
 
     async def _scrape_report(self, request: web.Request) -> web.Response:
         mesh, name = self._allowed(request)

@@ -56,11 +56,14 @@ class Explainer:
         views: Views,
         statuses: Statuses,
         *,
+        problems: Callable[[str, str], Sequence[str]] = lambda _mesh, _name: (),
         allowed_networks: Sequence[IPNetwork] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
+        """`problems` tells what could not be built of the Envoy configuration of a proxy, by mesh and name."""
         self._views = views
         self._statuses = statuses
+        self._problems = problems
         self._allowed_networks = tuple(allowed_networks)
         self._now = now
 
@@ -125,15 +128,8 @@ class Explainer:
             ],
         }
 
-    def overview(self, dataplane: Resource[DataplaneSpec]) -> dict[str, Any]:
-        """The state of one proxy, short: what a list shows beside its resource."""
-        status = self._statuses.status(dataplane.mesh, dataplane.name)
-        view = self._views.view(dataplane.mesh)
-        effective = self._effective(view, dataplane) if view else None
-        return {"metrics": metrics_word(effective), **status_json(status)}
-
     def overviews(self, dataplanes: Sequence[Resource[DataplaneSpec]]) -> Iterator[dict[str, Any]]:
-        """`overview` of many, each mesh looked at once."""
+        """The state of each proxy, short: what a list shows beside its resource."""
         views: dict[str, MeshView | None] = {}
         for dataplane in dataplanes:
             if dataplane.mesh not in views:
@@ -152,11 +148,15 @@ class Explainer:
         self, view: MeshView, dataplane: Resource[DataplaneSpec], status: ProxyStatus
     ) -> tuple[EffectiveMetrics | None, list[Finding]]:
         effective = self._effective(view, dataplane)
+        left_out = [
+            finding("proxy-config-incomplete", problem)
+            for problem in self._problems(dataplane.mesh, dataplane.name)
+        ]
         if effective is None:
             off = finding("metrics-off", f"Mesh {view.mesh.name} enables no metrics for this proxy")
-            return None, [off, *runtime_findings(status, self._now(), has_endpoint=False)]
+            return None, [off, *left_out, *runtime_findings(status, self._now(), has_endpoint=False)]
         found = runtime_findings(status, self._now(), has_endpoint=effective.serves)
-        return effective, [*effective.findings, *found]
+        return effective, [*effective.findings, *left_out, *found]
 
 
 @dataclass(slots=True)

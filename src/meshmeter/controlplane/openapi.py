@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
 
 from meshmeter import __version__
-from meshmeter.controlplane.apply import MOST_DOCUMENTS, Outcome
+from meshmeter.controlplane.openapi_schemas import Json, component_schemas, object_schema, ref
 from meshmeter.controlplane.paging import DEFAULT_SIZE, LARGEST_SIZE
-from meshmeter.controlplane.proxy_status import State
-from meshmeter.effective.impact import Aspect
 from meshmeter.resources import dataplane
 from meshmeter.resources.kinds import KINDS, Kind
-from meshmeter.resources.schema import json_schema
-
-Json = dict[str, Any]
 
 
 @cache
@@ -38,7 +32,7 @@ def description() -> Json:
             "securitySchemes": {
                 "admin": {"type": "http", "scheme": "bearer", "description": "An admin token."}
             },
-            "schemas": _schemas(),
+            "schemas": component_schemas(),
         },
     }
 
@@ -54,7 +48,7 @@ def _kind_paths(kind: Kind) -> Json:
                 f"get{kind.name}",
                 f"A {kind.name}",
                 [*name, _format_parameter(), _header("If-None-Match", "Version that is known already.")],
-                {200: _json(f"The {kind.name}", _ref(f"{kind.name}Document")), 304: _bare("Not changed")},
+                {200: _json(f"The {kind.name}", ref(f"{kind.name}Document")), 304: _bare("Not changed")},
                 errors=(400, 404),
             ),
             "put": _operation(
@@ -62,12 +56,12 @@ def _kind_paths(kind: Kind) -> Json:
                 f"Create or replace a {kind.name}",
                 [*name, *_conditions()],
                 {
-                    200: _json("Replaced", _ref("Written")),
-                    201: _json("Created", _ref("Written")),
+                    200: _json("Replaced", ref("Written")),
+                    201: _json("Created", ref("Written")),
                 },
                 errors=(400, 404, 409, 413, 415),
                 body=_body(
-                    _ref(f"{kind.name}Document"), ("application/json", "application/yaml"), "The resource."
+                    ref(f"{kind.name}Document"), ("application/json", "application/yaml"), "The resource."
                 ),
             ),
             "delete": _operation(
@@ -91,7 +85,7 @@ def _list_operation(kind: Kind) -> Json:
         "",
         "",
         [*_page_parameters(kind), _format_parameter()],
-        {200: _json("One page", _page_of(_ref(f"{kind.name}Document")))},
+        {200: _json("One page", _page_of(ref(f"{kind.name}Document")))},
         errors=(400, 404),
     )
 
@@ -111,13 +105,13 @@ def _other_paths() -> Json:
         "",
         "",
         _page_parameters(KINDS[dataplane.KIND]),
-        {200: _json("One page", _page_of(_ref("Overview")))},
+        {200: _json("One page", _page_of(ref("Overview")))},
         errors=(400, 404),
     )
     kinds = [word for kind in KINDS.values() for word in (kind.name, kind.singular, kind.plural)]
     public: Json = {"security": []}
     return {
-        "/": {"get": _operation("index", "What answers here", [], {200: _json("Product", _ref("Index"))})},
+        "/": {"get": _operation("index", "What answers here", [], {200: _json("Product", ref("Index"))})},
         "/_apply": {
             "post": _operation(
                 "apply",
@@ -130,9 +124,9 @@ def _other_paths() -> Json:
                         "schema": {"type": "boolean", "default": False},
                     }
                 ],
-                {200: _json("What happened to each", _ref("Applied"))},
+                {200: _json("What happened to each", ref("Applied"))},
                 errors=(400, 409, 413, 415),
-                body=_body(_ref("Batch"), ("application/json",), "The resources, in either form."),
+                body=_body(ref("Batch"), ("application/json",), "The resources, in either form."),
             )
         },
         "/meshes/{name}/_metrics": {
@@ -158,7 +152,7 @@ def _other_paths() -> Json:
                 "overview",
                 "A Dataplane and the state of its proxy",
                 proxy,
-                {200: _json("The overview", _ref("Overview"))},
+                {200: _json("The overview", ref("Overview"))},
                 errors=(404,),
             )
         },
@@ -196,120 +190,8 @@ def _token_operation(audience: str, request: str) -> Json:
         [],
         {200: {"description": "The token", "content": {"text/plain": {"schema": {"type": "string"}}}}},
         errors=(400, 413, 415),
-        body=_body(_ref(request), ("application/json",), "What the token covers."),
+        body=_body(ref(request), ("application/json",), "What the token covers."),
     )
-
-
-def _schemas() -> Json:
-    text: Json = {"type": "string"}
-    texts: Json = {"type": "array", "items": text}
-    time: Json = {"type": ["string", "null"], "format": "date-time"}
-    count: Json = {"type": "integer", "minimum": 0}
-    violation = _object({"field": text, "reason": text}, ("field", "reason"))
-    schemas: Json = {
-        "Error": _object(
-            {
-                "type": {"const": "/std-errors"},
-                "status": {"type": "integer"},
-                "title": text,
-                "detail": text,
-                "details": text,
-                "invalid_parameters": {"type": "array", "items": violation},
-                "causes": {"type": "array", "items": _object({"field": text, "message": text})},
-            },
-            ("type", "status", "title", "detail"),
-        ),
-        "Index": _object(
-            {name: text for name in ("hostname", "product", "version", "instanceId", "clusterId")},
-            ("product", "version"),
-        ),
-        "Written": _object({"warnings": texts}),
-        "Batch": _object(
-            {
-                "documents": {
-                    "type": "array",
-                    "maxItems": MOST_DOCUMENTS,
-                    "items": {"anyOf": [_ref(f"{kind}Document") for kind in KINDS]},
-                }
-            },
-            ("documents",),
-        ),
-        "Applied": _object(
-            {
-                "results": {
-                    "type": "array",
-                    "items": _object(
-                        {
-                            "kind": text,
-                            "mesh": text,
-                            "name": text,
-                            "result": {"enum": [str(outcome) for outcome in Outcome]},
-                            "diff": {"type": "string", "description": "Unified diff, with dry-run."},
-                            "warnings": texts,
-                        },
-                        ("kind", "mesh", "name", "result", "diff", "warnings"),
-                    ),
-                },
-                "affected": _object(
-                    {"proxies": count, **{str(aspect): count for aspect in Aspect}}, ("proxies",)
-                ),
-            },
-            ("results", "affected"),
-        ),
-        "Overview": _object(
-            {
-                "mesh": text,
-                "name": text,
-                "dataplane": _ref("DataplaneDocument"),
-                "metrics": {"enum": ["serving", "refused", "off"]},
-                "status": {"enum": [str(state) for state in State]},
-                "connectedSince": time,
-                "agentVersion": text,
-                "envoyVersion": text,
-                "acknowledged": {"type": "object", "additionalProperties": text},
-                "nack": {"anyOf": [{"type": "null"}, _object({"type": text, "message": text, "at": time})]},
-            },
-            ("mesh", "name", "dataplane", "metrics", "status"),
-        ),
-        "DataplaneTokenRequest": _object(
-            {
-                "mesh": {"type": "string", "minLength": 1},
-                "name": text,
-                "tags": {"type": "object", "additionalProperties": texts},
-                "validFor": _duration(),
-            },
-            ("mesh",),
-            closed=True,
-        ),
-        "DiscoveryTokenRequest": _object({"meshes": texts, "validFor": _duration()}, closed=True),
-    }
-    for kind in KINDS.values():
-        schemas |= _kind_schemas(kind)
-    return schemas
-
-
-def _kind_schemas(kind: Kind) -> Json:
-    """The schema of a kind's documents, its definitions moved among the components under names of their own."""
-    schema = {key: value for key, value in json_schema(kind).items() if key != "$schema"}
-    definitions = schema.pop("$defs")
-    prefix = f"{kind.name}Document"
-    moved = {f"{prefix}.{name}": _moved(definition, prefix) for name, definition in definitions.items()}
-    return {prefix: _moved(schema, prefix), **moved}
-
-
-def _moved(value: Any, prefix: str) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: f"#/components/schemas/{prefix}.{item.rpartition('/')[2]}"
-            if key == "$ref" and isinstance(item, str)
-            else _moved(item, prefix)
-            for key, item in value.items()
-        }
-    return [_moved(item, prefix) for item in value] if isinstance(value, list) else value
-
-
-def _duration() -> Json:
-    return {"type": "string", "examples": ["24h", "30d"], "description": "Lifetime; without one, 30 days."}
 
 
 def _page_parameters(kind: Kind) -> list[Json]:
@@ -366,7 +248,7 @@ def _path_parameter(name: str, text: str, schema: Json | None = None) -> Json:
 
 
 def _page_of(item: Json) -> Json:
-    return _object(
+    return object_schema(
         {
             "total": {"type": "integer", "minimum": 0},
             "items": {"type": "array", "items": item},
@@ -387,7 +269,7 @@ def _operation(
 ) -> Json:
     answers = {str(status): response for status, response in responses.items()}
     for status in (*errors, 401, 503):
-        answers[str(status)] = _json(_ERRORS[status], _ref("Error"))
+        answers[str(status)] = _json(_ERRORS[status], ref("Error"))
     operation: Json = {
         "operationId": operation_id,
         "summary": summary,
@@ -419,14 +301,3 @@ def _json(text: str, schema: Json) -> Json:
 
 def _bare(text: str) -> Json:
     return {"description": text}
-
-
-def _object(properties: Json, required: Iterable[str] = (), *, closed: bool = False) -> Json:
-    schema: Json = {"type": "object", "properties": properties}
-    if names := list(required):
-        schema["required"] = names
-    return schema | ({"additionalProperties": False} if closed else {})
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}

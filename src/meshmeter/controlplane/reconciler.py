@@ -74,6 +74,11 @@ class Reconciler:
         """The latest results for one Dataplane, or None if there is none (yet)."""
         return self._compiled.get((mesh, name))
 
+    def problems(self, mesh: str, name: str) -> tuple[str, ...]:
+        """What could not be built of the proxy's Envoy configuration; empty also while it has none."""
+        compiled = self._compiled.get((mesh, name))
+        return compiled.snapshot.problems if compiled and compiled.snapshot else ()
+
     def dataplanes(self) -> list[Resource[DataplaneSpec]]:
         """Every Dataplane there is."""
         found = (self._world.dataplane(key) for key in self._world.proxies())

@@ -34,7 +34,7 @@ from meshmeter.errors import (
     Violation,
 )
 from meshmeter.resources import codec
-from meshmeter.resources.dataplane import KIND, SERVICE_TAG, DataplaneSpec
+from meshmeter.resources.dataplane import KIND, DataplaneSpec
 from meshmeter.resources.defaults import with_defaults
 from meshmeter.resources.resource import AnyResource, Key, Resource
 from meshmeter.store.base import Delete, Put, Store

@@ -21,7 +21,7 @@ import asyncio
 import re
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -36,9 +36,10 @@ from meshmeter.controlplane.apply import (
 from meshmeter.controlplane.list_filters import matcher
 from meshmeter.controlplane.openapi import description
 from meshmeter.controlplane.paging import page, page_size
+from meshmeter.controlplane.preconditions import etag, expected_version
 from meshmeter.controlplane.request_body import LARGEST_BATCH, read_document, read_json
 from meshmeter.controlplane.token_api import Sign, TokenApi
-from meshmeter.controlplane.writing import change_violations, completed, is_kubernetes
+from meshmeter.controlplane.writing import change_violations, completed, decode_for, is_kubernetes
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.errors import (
     InvalidResource,
@@ -73,7 +74,7 @@ class ExplainProvider(Protocol):
 
     def mesh(self, name: str) -> dict[str, Any] | None: ...
 
-    def overviews(self, dataplanes: Sequence[Resource[Any]]) -> Any: ...
+    def overviews(self, dataplanes: Sequence[Resource[Any]]) -> Iterable[dict[str, Any]]: ...
 
 
 def resource_app(
@@ -172,16 +173,16 @@ class _ResourceApi:
 
     async def _get(self, kind: Kind, request: web.Request) -> web.Response:
         resource = await self._store.get(await self._key(kind, request))
-        etag = _etag(resource)
-        if request.headers.get("If-None-Match") == etag:
-            return web.Response(status=304, headers={"ETag": etag})
-        return web.json_response(_rendering(request)(resource), headers={"ETag": etag})
+        tag = etag(resource)
+        if request.headers.get("If-None-Match") == tag:
+            return web.Response(status=304, headers={"ETag": tag})
+        return web.json_response(_rendering(request)(resource), headers={"ETag": tag})
 
     async def _put(self, kind: Kind, request: web.Request) -> web.Response:
         key = await self._key(kind, request, writes=True)
-        expected = _expected_version(request)
+        expected = expected_version(request)
         document = await read_document(request, kind.name)
-        new = _decoded(document, key)
+        new = decode_for(document, key)
         for attempt in range(ATTEMPTS):
             stored = await self._stored(key)
             current = stored.meta.version if stored else 0
@@ -205,14 +206,14 @@ class _ResourceApi:
             return web.json_response(
                 {"warnings": found} if found else {},
                 status=200 if stored else 201,
-                headers={"ETag": _etag(written)},
+                headers={"ETag": etag(written)},
             )
         raise AssertionError("unreachable")
 
     async def _delete(self, kind: Kind, request: web.Request) -> web.Response:
         title = "Could not delete a resource"
         key = await self._key(kind, request, title=title)
-        expected = _expected_version(request)
+        expected = expected_version(request)
         stored = await self._stored(key)
         if stored is None:
             raise Refusal(404, title, "Not found")
@@ -335,27 +336,6 @@ def _no_mesh() -> Refusal:
     return Refusal(404, "Failed to retrieve Mesh", "Not found")
 
 
-def _etag(resource: AnyResource) -> str:
-    return f'"{resource.meta.version}"'
-
-
-def _expected_version(request: web.Request) -> Callable[[int], bool] | None:
-    """What the conditional headers demand of the stored version (0: nothing is stored); None if there are none."""
-    match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-    if match is None and none_match is None:
-        return None
-    if none_match is not None and none_match.strip() != "*":
-        raise Refusal(400, "Bad Request", "If-None-Match of a write can only be *: create, do not replace")
-    wanted = {tag.strip() for tag in match.split(",")} if match is not None else None
-
-    def holds(version: int) -> bool:
-        if none_match is not None and version:
-            return False
-        return wanted is None or (version > 0 and ("*" in wanted or f'"{version}"' in wanted))
-
-    return holds
-
-
 def _rendering(request: web.Request) -> Callable[[AnyResource], dict[str, Any]]:
     form = request.query.get("format", "universal")
     if form == "universal":
@@ -371,39 +351,3 @@ def _flag(request: web.Request, name: str) -> bool:
     if value not in ("true", "false"):
         raise Refusal(400, "Bad Request", "Invalid parameter", [Violation(name, "must be true or false")])
     return value == "true"
-
-
-def _decoded(document: Mapping[str, Any], key: Key) -> AnyResource:
-    """The resource of a body that has to be the one of the path. Raises InvalidResource with every fault."""
-    faults: list[Violation] = []
-    resource: AnyResource | None = None
-    try:
-        resource = codec.decode(document)
-    except InvalidResource as exc:
-        faults += exc.violations
-    named = {violation.field for violation in faults}
-    for field, written, wanted in _identity(document, resource, key):
-        if written != wanted and field not in named:
-            word = {"kind": "type"}.get(field, field.rpartition(".")[2])
-            faults.append(Violation(field, f"{word} from the URL has to be the same as in body"))
-    if faults or resource is None:
-        raise InvalidResource(faults)
-    return resource
-
-
-def _identity(
-    document: Mapping[str, Any], resource: AnyResource | None, key: Key
-) -> list[tuple[str, object, str]]:
-    """Field, what the body says there, and what the path says, for everything that identifies the resource."""
-    kubernetes = is_kubernetes(document)
-    kind_field, name_field = ("kind", "metadata.name") if kubernetes else ("type", "name")
-    scoped = KINDS[key.kind].mesh_scoped
-    if resource is not None:
-        found = [(kind_field, resource.kind, key.kind), (name_field, resource.name, key.name)]
-        return [*found, ("mesh", resource.mesh, key.mesh)] if scoped else list(found)
-    identity: list[tuple[str, object, str]] = [(kind_field, document.get(kind_field), key.kind)]
-    if not kubernetes:
-        identity.append((name_field, document.get("name"), key.name))
-    if scoped:
-        identity.append(("mesh", document.get("mesh"), key.mesh))
-    return identity

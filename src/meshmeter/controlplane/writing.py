@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from meshmeter.controlplane.zone import with_zone
-from meshmeter.errors import Violation
-from meshmeter.resources import mesh
+from meshmeter.errors import InvalidResource, Violation
+from meshmeter.resources import codec, mesh
 from meshmeter.resources.defaults import with_defaults
+from meshmeter.resources.kinds import KINDS
 from meshmeter.resources.mesh import MeshSpec
-from meshmeter.resources.resource import EPOCH, AnyResource
+from meshmeter.resources.resource import EPOCH, AnyResource, Key
 from meshmeter.resources.syntax import LONGEST_MESH_NAME
 from meshmeter.resources.validation import mesh_change_violations
-
 
 OWN_ANNOTATIONS = "meshmeter.io/"
 """Prefix of annotations that only the control plane writes."""
@@ -67,3 +67,39 @@ def same_content(one: AnyResource, other: AnyResource) -> bool:
 
 def _content(resource: AnyResource) -> object:
     return replace(resource.meta, version=0, creation_time=EPOCH, modification_time=EPOCH)
+
+
+def decode_for(document: Mapping[str, Any], key: Key) -> AnyResource:
+    """The resource of a body that has to be the one of the path. Raises InvalidResource with every fault."""
+    faults: list[Violation] = []
+    resource: AnyResource | None = None
+    try:
+        resource = codec.decode(document)
+    except InvalidResource as exc:
+        faults += exc.violations
+    named = {violation.field for violation in faults}
+    for field, written, wanted in _identity(document, resource, key):
+        if written != wanted and field not in named:
+            word = {"kind": "type"}.get(field, field.rpartition(".")[2])
+            faults.append(Violation(field, f"{word} from the URL has to be the same as in body"))
+    if faults or resource is None:
+        raise InvalidResource(faults)
+    return resource
+
+
+def _identity(
+    document: Mapping[str, Any], resource: AnyResource | None, key: Key
+) -> list[tuple[str, object, str]]:
+    """Field, what the body says there, and what the path says, for everything that identifies the resource."""
+    kubernetes = is_kubernetes(document)
+    kind_field, name_field = ("kind", "metadata.name") if kubernetes else ("type", "name")
+    scoped = KINDS[key.kind].mesh_scoped
+    if resource is not None:
+        found = [(kind_field, resource.kind, key.kind), (name_field, resource.name, key.name)]
+        return [*found, ("mesh", resource.mesh, key.mesh)] if scoped else list(found)
+    identity: list[tuple[str, object, str]] = [(kind_field, document.get(kind_field), key.kind)]
+    if not kubernetes:
+        identity.append((name_field, document.get("name"), key.name))
+    if scoped:
+        identity.append(("mesh", document.get("mesh"), key.mesh))
+    return identity

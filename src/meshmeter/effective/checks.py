@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from meshmeter.effective import addresses
 from meshmeter.effective.access import select_permission
-from meshmeter.effective.addresses import IPNetwork
+from meshmeter.effective.addresses import IPNetwork, parse_ip
 from meshmeter.effective.aggregates import EffectiveAggregate
 from meshmeter.effective.findings import Finding, finding
 from meshmeter.effective.interfaces import (
@@ -38,6 +38,12 @@ def listener_findings(
 ) -> Iterator[Finding]:
     """What forbids the listener: a port in use (deviations D16) or a protection that cannot be served."""
     address = listen_address(spec)
+    if address and parse_ip(address) is None:
+        yield finding(
+            "metrics-address-is-a-name",
+            f"networking.address {address!r} is a host name, and Envoy binds IP addresses only",
+            field="networking.address",
+        )
     if taken := taken_by(spec, address, port.value):
         yield finding(
             "metrics-port-conflict",

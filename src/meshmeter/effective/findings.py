@@ -58,6 +58,13 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "The metrics port equals networking.admin.port of the same Dataplane.",
             "Set another metrics.conf.port or another networking.admin.port on this Dataplane.",
         ),
+        "metrics-address-is-a-name": FindingKind(
+            "refused",
+            "listener",
+            "networking.address is a host name. Envoy binds IP addresses only, so nothing of this proxy can listen.",
+            "Write the IP address of the host; a name for peers and Prometheus goes into "
+            "networking.advertisedAddress.",
+        ),
         "mtls-unavailable": FindingKind(
             "refused",
             "listener",
@@ -141,6 +148,13 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "No Envoy of this Dataplane is connected to the control plane; if one runs, it serves its last "
             "configuration.",
             "Start `meshmeter dataplane run` for it, or look for the reason in its log.",
+        ),
+        "proxy-config-incomplete": FindingKind(
+            "warning",
+            "proxy",
+            "A part of this proxy's Envoy configuration could not be built from the Dataplane and was left out; "
+            "everything else is in force.",
+            "Correct the field that the message names.",
         ),
         "agent-not-reporting": FindingKind(
             "warning",

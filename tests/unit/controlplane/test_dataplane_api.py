@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from support.control_plane_parts import Parts, running_parts
-from support.resources import metered
 
 from meshmeter.controlplane.dataplane_api import MAX_REPORT, DataplaneApi
 from meshmeter.store.base import Put
+from support.control_plane_parts import Parts, running_parts
+from support.resources import metered
 
 PROXY = {"instance": "i", "agentSocket": "/run/a.sock", "adminSocket": "/run/e.sock"}
 DOCUMENT = {

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.resources import dataplane, metered
 
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.envoy.proxy import ProxyInfo
@@ -18,6 +17,7 @@ from meshmeter.resources.resource import Key
 from meshmeter.store.base import Contents, Delete, Put
 from meshmeter.store.sqlite import SqliteStore
 from meshmeter.xds.cache import SnapshotCache
+from support.resources import dataplane, metered
 
 PROXY = ProxyInfo("default", "backend-1", "/run/a.sock", "/run/e.sock")
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.control_plane_parts import Parts, running_parts
-from support.resources import metered
 
 from meshmeter.controlplane import registration
 from meshmeter.controlplane.registration import REGISTERED, proxy_info, service_tags
@@ -19,6 +17,8 @@ from meshmeter.errors import InvalidResource, MeshNotFound, NotFound, Permission
 from meshmeter.resources.codec import decode, to_universal
 from meshmeter.resources.resource import AnyResource, Key
 from meshmeter.store.base import Put
+from support.control_plane_parts import Parts, running_parts
+from support.resources import metered
 
 DOCUMENT: dict[str, Any] = {
     "type": "Dataplane",

@@ -1,39 +1,41 @@
-"""The zone tag: on every set of tags of a Dataplane, and nowhere else."""
-
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from meshmeter.controlplane.zone import with_zone
-from meshmeter.resources.codec import decode
-
-DATAPLANE = {
-    "type": "Dataplane",
-    "mesh": "default",
-    "name": "web-1",
-    "networking": {
-        "address": "127.0.0.1",
-        "inbound": [
-            {"port": 80, "tags": {"kuma.io/service": "web", "kuma.io/zone": "elsewhere"}},
-            {"port": 81, "tags": {"kuma.io/service": "web-admin"}},
-        ],
-    },
-}
+from meshmeter.resources.resource import Resource
+from support.resources import dataplane, mesh, permission
 
 
-def test_every_inbound_gets_the_zone_unless_it_names_one() -> None:
-    tagged = with_zone(decode(DATAPLANE), "east")
-    assert [inbound.tags["kuma.io/zone"] for inbound in tagged.spec.networking.inbound] == ["elsewhere", "east"]
-    assert with_zone(tagged, "east") == tagged
+def tags_of(resource: Resource[Any]) -> list[dict[str, str] | None]:
+    networking = resource.spec.networking
+    found = [inbound.tags for inbound in networking.inbound or ()]
+    return [*found, networking.gateway.tags] if networking.gateway else found
+
+
+def test_every_inbound_with_tags_gets_the_zone() -> None:
+    inbound = [{"port": 1, "tags": {"kuma.io/service": "a"}}, {"port": 2}]
+    assert tags_of(with_zone(dataplane(inbound=inbound), "east")) == [
+        {"kuma.io/service": "a", "kuma.io/zone": "east"},
+        None,
+    ]
 
 
 def test_a_gateway_gets_it_too() -> None:
-    networking = {"address": "127.0.0.1", "gateway": {"tags": {"kuma.io/service": "edge"}}}
-    gateway = {**DATAPLANE, "networking": networking}
-    assert with_zone(decode(gateway), "east").spec.networking.gateway.tags == {
-        "kuma.io/service": "edge",
-        "kuma.io/zone": "east",
-    }
+    gateway = {"tags": {"kuma.io/service": "gw"}}
+    assert tags_of(with_zone(dataplane(inbound=[], gateway=gateway), "east")) == [
+        {"kuma.io/service": "gw", "kuma.io/zone": "east"}
+    ]
 
 
-def test_other_kinds_stay_as_they_are() -> None:
-    mesh = decode({"type": "Mesh", "name": "default"})
-    assert with_zone(mesh, "east") is mesh
+def test_a_zone_that_is_written_stays() -> None:
+    inbound = [{"port": 1, "tags": {"kuma.io/service": "a", "kuma.io/zone": "west"}}]
+    subject = dataplane(inbound=inbound)
+    assert with_zone(subject, "east") is subject
+
+
+@pytest.mark.parametrize("resource", [mesh(), permission("p", sources=[], destinations=[])])
+def test_other_kinds_are_unchanged(resource: Resource[Any]) -> None:
+    assert with_zone(resource, "east") is resource

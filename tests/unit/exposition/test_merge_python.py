@@ -405,21 +405,27 @@ def test_merging_with_itself_changes_nothing(body: str) -> None:
     assert sum(twice.sources[1].dropped.values()) == once.sources[0].samples
 
 
+LINES = [
+    line + b"\n"
+    for line in (
+        b"# TYPE a counter", b"# TYPE a_total counter", b"# TYPE a histogram", b"a_total 1", b"a 1 # {} 2",
+        b'a_bucket{le="1"} 2', b"# HELP a x", b"# EOF", b'{"a.b"} 1', b"a_created 5", b"# TYPE a info",
+    )
+]  # fmt: skip
+
+
 @settings(deadline=None, max_examples=300)
 @given(
     st.lists(
         st.one_of(
             st.binary(max_size=30),
             st.text(st.sampled_from('ab_{}",=\\ #\n1eE+-.NaInf\t\r'), max_size=40).map(str.encode),
-            st.sampled_from(
-                [b"# TYPE a counter\n", b"# TYPE a_total counter\n", b"# TYPE a histogram\n", b"a_total 1\n", b"a 1 # {} 2\n",
-                 b'a_bucket{le="1"} 2\n', b"# HELP a x\n", b"# EOF\n", b'{"a.b"} 1\n', b"a_created 5\n", b"# TYPE a info\n"]
-            ),
+            st.sampled_from(LINES),
         ),
         max_size=8,
     ),
     st.sampled_from([TEXT, OPENMETRICS]),
-)  # fmt: skip
+)
 def test_whatever_comes_the_answer_is_valid(parts: list[bytes], source: Format) -> None:
     body = b"".join(parts)
     sources = [Source("one", body, source), Source("two", body[::-1]), Source("envoy", body, envoy=True)]

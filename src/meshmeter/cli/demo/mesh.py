@@ -1,4 +1,4 @@
-"""The scenario of the demo: a control plane, `frontend` → `backend` behind real Envoys, and Prometheus if it is here."""
+"""The scenario of the demo: a control plane, `frontend` → `backend` behind real Envoys, and a Prometheus."""
 
 from __future__ import annotations
 

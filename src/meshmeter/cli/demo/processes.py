@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -84,12 +85,18 @@ class Children:
 
 
 def free_port(address: str = "127.0.0.1", wanted: int = 0) -> int:
-    """`wanted` if it is free on the address, else any free port."""
-    for port in (wanted, 0):
+    """`wanted` if it is free on the address, else another free port.
+
+    The others are taken from below the range that the kernel hands out to outgoing connections: what is chosen here is
+    bound by a child some time later.
+    """
+    candidates = [wanted] if wanted else []
+    candidates += random.sample(range(12000, 30000), 100)
+    for port in candidates:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             try:
                 probe.bind((address, port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return port
     raise StartupError(f"no free TCP port on {address}")

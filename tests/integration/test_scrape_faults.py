@@ -1,0 +1,363 @@
+"""What goes wrong with sources in life, over real sockets and with a real Envoy: each costs only itself."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import stat
+import time
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from meshmeter.agent.metrics_server import MetricsServer
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig
+from support.exposition import accepted_by_promtool, samples
+from support.many_clusters import running_envoy
+
+pytestmark = pytest.mark.integration
+
+Respond = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+GOOD = b"# TYPE good_total counter\ngood_total 1\n"
+SHORT = {"X-Prometheus-Scrape-Timeout-Seconds": "1"}
+
+
+@pytest.fixture(scope="module")
+def envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The admin socket of an Envoy with eight clusters of two services."""
+    with running_envoy(tmp_path_factory.mktemp("envoy"), 8) as admin_socket:
+        yield admin_socket
+
+
+def answer(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> Respond:
+    """A server that always gives this answer and closes."""
+    head = [f"HTTP/1.1 {status}", "Connection: close", *headers]
+    head.append(f"Content-Length: {len(body) if length is None else length}")
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write("\r\n".join([*head, "", ""]).encode() + body)
+
+    return respond
+
+
+@asynccontextmanager
+async def serving(respond: Respond, host: str = "127.0.0.1") -> AsyncIterator[int]:
+    """A TCP server that reads a request's head and then does what `respond` does; gives its port."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await respond(reader, writer)
+            await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(connected, host, 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+class Agent:
+    """A metrics server and a scraper before it."""
+
+    def __init__(self, socket: Path, reports: list[dict[str, Any]]):
+        self._socket = socket
+        self.reports = reports
+
+    async def scrape(self, query: str = "", **headers: str) -> tuple[int, bytes, dict[str, str]]:
+        connector = aiohttp.UnixConnector(str(self._socket))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(f"http://agent/metrics{query}", headers=headers) as response,
+        ):
+            return response.status, await response.read(), dict(response.headers)
+
+    def source(self, name: str) -> dict[str, Any]:
+        return next(source for source in self.reports[-1]["sources"] if source["name"] == name)
+
+
+@asynccontextmanager
+async def agent(tmp_path: Path, admin: Path, *sources: SourceConfig, **more: Any) -> AsyncIterator[Agent]:
+    config = ScrapeConfig("1", "default", "web-1", True, sources, **more)
+    reports: list[dict[str, Any]] = []
+    socket = tmp_path / "agent.sock"
+    async with MetricsServer(socket, admin, lambda: config, lambda report, _: reports.append(dict(report))):
+        yield Agent(socket, reports)
+
+
+def at(port: int, name: str = "app", address: str = "127.0.0.1", path: str = "/metrics") -> SourceConfig:
+    return SourceConfig(name, address, port, path)
+
+
+def values(body: bytes, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    return {labels: value for found, labels, value in samples(body.decode()) if found == name}
+
+
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        writer.write(b"a")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def endless_headers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        writer.write(b"X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n")
+        await writer.drain()
+
+
+async def endless_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    while True:
+        writer.write(b'a{x="1"} 1\n' * 1000)
+        await writer.drain()
+
+
+async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"\x00\x01\x02 this is not HTTP\r\n\r\n")
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    return
+
+
+BOMB = gzip.compress(b"a 1\n" * (8 << 20))
+
+FAULTS = {
+    "never answers": (silence, "timeout"),
+    "one byte at a time": (drip, "timeout"),
+    "endless headers": (endless_headers, "protocol"),
+    "endless body": (endless_body, "too_large"),
+    "not HTTP": (garbage, "protocol"),
+    "hangs up": (hang_up, "protocol"),
+    "cut short": (answer(GOOD, length=1000), "protocol"),
+    "gzip bomb": (answer(BOMB, "Content-Encoding: gzip"), "too_large"),
+    "damaged gzip": (answer(b"\x1f\x8bnonsense", "Content-Encoding: gzip"), "decode"),
+    "gzip cut short": (answer(gzip.compress(GOOD)[:-6], "Content-Encoding: gzip"), "decode"),
+    "unknown encoding": (answer(GOOD, "Content-Encoding: br"), "decode"),
+    "announced too large": (answer(b"", length=1 << 40), "too_large"),
+    "error": (answer(b"secret detail", status="500 Oops"), "status"),
+    "redirect": (answer(b"", "Location: http://169.254.169.254/", status="302 Found"), "status"),
+    "web page": (answer(b"<html>\n<p>hello\n", "Content-Type: text/html"), "format"),
+    "protobuf": (
+        answer(
+            b"\x05abcde",
+            "Content-Type: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily;"
+            " encoding=delimited",
+        ),
+        "format",
+    ),
+    "unknown charset": (answer(GOOD, "Content-Type: text/plain; charset=zlib"), "decode"),
+}
+
+
+@pytest.mark.parametrize(("respond", "reason"), FAULTS.values(), ids=FAULTS)
+async def test_a_fault_costs_only_its_source(
+    tmp_path: Path, envoy: Path, respond: Respond, reason: str
+) -> None:
+    async with (
+        serving(respond) as bad,
+        serving(answer(GOOD)) as good,
+        agent(tmp_path, envoy, at(bad, "bad"), at(good, "good")) as scraped,
+    ):
+        started = time.monotonic()
+        status, body, _ = await scraped.scrape(**SHORT)
+        assert time.monotonic() - started < 5
+
+    assert status == 200
+    assert accepted_by_promtool(body) == ""
+    assert values(body, "good_total") == {(): 1}
+    assert values(body, "envoy_server_live") == {(): 1}
+    assert values(body, "meshmeter_source_up") == {
+        (("source", "envoy"),): 1,
+        (("source", "bad"),): 0,
+        (("source", "good"),): 1,
+    }
+    assert values(body, "meshmeter_source_error") == {(("reason", reason), ("source", "bad")): 1}
+    assert b"secret" not in body and "secret" not in str(scraped.reports)
+
+
+GZIPPED, ZLIB = gzip.compress(GOOD), zlib.compress(GOOD)
+RAW = zlib.compressobj(wbits=-15)
+FORMS = {
+    "gzip": answer(GZIPPED, "Content-Encoding: gzip"),
+    "gzip in two members": answer(
+        gzip.compress(GOOD[:10]) + gzip.compress(GOOD[10:]), "Content-Encoding: gzip"
+    ),
+    "deflate": answer(ZLIB, "Content-Encoding: deflate"),
+    "bare deflate": answer(RAW.compress(GOOD) + RAW.flush(), "Content-Encoding: deflate"),
+    "latin-1": answer(GOOD, "Content-Type: text/plain; charset=latin-1"),
+    "utf-16": answer(GOOD.decode().encode("utf-16"), "Content-Type: text/plain; charset=utf-16"),
+    "no type": answer(GOOD),
+    "odd type": answer(GOOD, "Content-Type: application/octet-stream"),
+}
+
+
+@pytest.mark.parametrize("respond", FORMS.values(), ids=FORMS)
+async def test_forms_of_a_body(tmp_path: Path, envoy: Path, respond: Respond) -> None:
+    async with serving(respond) as port, agent(tmp_path, envoy, at(port)) as scraped:
+        _, body, _ = await scraped.scrape()
+    assert values(body, "good_total") == {(): 1}
+
+
+async def test_ipv6_and_host_names(tmp_path: Path, envoy: Path) -> None:
+    async with (
+        serving(answer(GOOD), "::1") as six,
+        serving(answer(GOOD.replace(b"good", b"also")), "127.0.0.1") as four,
+        agent(tmp_path, envoy, at(six, "six", "::1"), at(four, "named", "localhost")) as scraped,
+    ):
+        _, body, _ = await scraped.scrape()
+    assert values(body, "good_total") == values(body, "also_total") == {(): 1}
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "0.0.0.0", "224.0.0.1"]
+)
+async def test_addresses_that_are_never_used(tmp_path: Path, envoy: Path, address: str) -> None:
+    async with agent(tmp_path, envoy, at(80, address=address)) as scraped:
+        await scraped.scrape()
+        assert scraped.source("app")["error"] == "address"
+
+
+async def test_nobody_listens_anywhere(tmp_path: Path) -> None:
+    async with agent(tmp_path, tmp_path / "no.sock", at(1)) as scraped:
+        status, body, _ = await scraped.scrape()
+    assert status == 503
+    assert b"envoy: connect" in body and b"app: connect" in body
+
+
+async def test_envoy_down_costs_only_envoy(tmp_path: Path) -> None:
+    async with serving(answer(GOOD)) as port, agent(tmp_path, tmp_path / "no.sock", at(port)) as scraped:
+        status, body, _ = await scraped.scrape()
+    assert status == 200
+    assert values(body, "good_total") == {(): 1}
+
+
+async def test_filters_of_both_sides_hold(tmp_path: Path, envoy: Path) -> None:
+    async with agent(tmp_path, envoy, filter_regex=r"membership_(total|healthy)") as scraped:
+        _, both, _ = await scraped.scrape("?filter=backend-1_.*healthy")
+        _, one, _ = await scraped.scrape()
+    clusters = {
+        dict(labels)["envoy_cluster_name"] for labels in values(one, "envoy_cluster_membership_total")
+    }
+    assert clusters == {
+        "backend-0_demo_svc_8080",
+        "backend-1_demo_svc_8080",
+        "ads_cluster",
+        "kuma_envoy_admin",
+    }
+    (labels,) = values(both, "envoy_cluster_membership_healthy")
+    assert dict(labels)["envoy_cluster_name"] == "backend-1_demo_svc_8080"
+    assert not values(both, "envoy_cluster_membership_total")
+
+
+async def test_used_only_and_a_bad_filter(tmp_path: Path, envoy: Path) -> None:
+    async with agent(tmp_path, envoy) as scraped:
+        _, everything, _ = await scraped.scrape()
+        _, used, _ = await scraped.scrape("?usedonly")
+        _, unused, _ = await scraped.scrape("?usedonly=false")
+        status, _, _ = await scraped.scrape("?filter=(")
+        assert scraped.source("envoy")["error"] == "status"
+    assert (
+        0 < len(samples(used.decode())) < len(samples(everything.decode())) == len(samples(unused.decode()))
+    )
+    assert status == 503
+
+
+async def test_openmetrics_if_an_application_speaks_it(tmp_path: Path, envoy: Path) -> None:
+    speaks = answer(
+        b'# TYPE good counter\ngood_total 1 # {id="x"} 1\n# EOF\n',
+        "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8",
+    )
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+    async with serving(speaks) as port, agent(tmp_path, envoy, at(port)) as scraped:
+        _, openmetrics, headers = await scraped.scrape(Accept=accept)
+        _, text, _ = await scraped.scrape(Accept="text/plain")
+    assert headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert b'good_total 1 # {id="x"} 1\n' in openmetrics
+    assert samples(openmetrics.decode(), openmetrics=True).keys() >= {("good_total", (), 1.0)}
+    assert accepted_by_promtool(text) == ""
+
+
+async def test_scrapers_at_the_same_time_share_one_fetch(tmp_path: Path, envoy: Path) -> None:
+    asked, release = [], asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(1)
+        await release.wait()
+        await answer(GOOD)(reader, writer)
+
+    async with serving(slow) as port, agent(tmp_path, envoy, at(port)) as scraped:
+        async with asyncio.TaskGroup() as group:
+            scrapes = [group.create_task(scraped.scrape()) for _ in range(5)]
+            other = group.create_task(scraped.scrape("?filter=membership"))
+            while len(asked) < 2:
+                await asyncio.sleep(0.01)
+            release.set()
+        assert len(asked) == 2
+        assert len({scrape.result()[1] for scrape in scrapes}) == 1
+        assert other.result()[1] not in {scrape.result()[1] for scrape in scrapes}
+        assert len(scraped.reports) == 2
+
+
+async def test_a_scraper_that_leaves_stops_its_fetches(tmp_path: Path, envoy: Path) -> None:
+    left, asked = asyncio.Event(), asyncio.Event()
+
+    async def watching(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        left.set()
+
+    async with serving(watching) as port, agent(tmp_path, envoy, at(port)) as scraped:
+        scrape = asyncio.get_running_loop().create_task(scraped.scrape())
+        await asked.wait()
+        scrape.cancel()
+        async with asyncio.timeout(5):
+            await left.wait()
+
+
+async def test_an_entry_that_leads_back_to_the_agent(tmp_path: Path, envoy: Path) -> None:
+    """Through a forwarder, as Envoy's metrics listener is one."""
+    socket = tmp_path / "agent.sock"
+
+    relays: list[asyncio.Task[None]] = []
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_unix_connection(str(socket))
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                sink.write(data)
+            sink.close()
+
+        relays.append(asyncio.get_running_loop().create_task(pump(reader, inner_writer)))
+        await pump(inner_reader, writer)
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0)
+    async with server, agent(tmp_path, envoy, at(server.sockets[0].getsockname()[1])) as scraped:
+        status, _, _ = await scraped.scrape(**SHORT)
+        assert status == 200
+        assert scraped.source("app")["detail"] == "HTTP status 508"
+    for task in relays:
+        task.cancel()
+
+
+async def test_the_socket_is_for_our_user_only(tmp_path: Path, envoy: Path) -> None:
+    async with agent(tmp_path, envoy):
+        assert stat.S_IMODE((tmp_path / "agent.sock").stat().st_mode) == 0o600
+    assert not (tmp_path / "agent.sock").exists()

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from meshmeter.cli.connection import DEFAULT_ADDRESS, Connection, find_connection
+from meshmeter.errors import SettingsError
+
+LOCAL = "http://127.0.0.1:4711"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """Of a control plane that runs."""
+    (tmp_path / "endpoints.json").write_text(json.dumps({"api": f"{LOCAL}/"}))
+    (tmp_path / "admin.token").write_text("local-token\n")
+    return tmp_path
+
+
+def test_the_data_directory_is_enough(data_dir: Path) -> None:
+    assert find_connection(None, None, data_dir, {}) == Connection(LOCAL, "local-token")
+    assert find_connection(None, None, None, {"MESHMETER_DATA_DIR": str(data_dir)}) == Connection(
+        LOCAL, "local-token"
+    )
+
+
+def test_the_default_data_directory_is_found(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data_dir.rename(data_dir.parent / "meshmeter-data")
+    monkeypatch.chdir(data_dir.parent)
+    assert find_connection(None, None, None, {}).address == LOCAL
+
+
+def test_flags_win_over_variables_over_the_directory(data_dir: Path, tmp_path: Path) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text("  file-token \n")
+    environ = {"MESHMETER_API_ADDRESS": "http://env:1", "MESHMETER_TOKEN": "env-token"}
+    assert find_connection(None, None, data_dir, environ) == Connection("http://env:1", "env-token")
+    assert find_connection("https://flag:2/", token_file, data_dir, environ) == Connection(
+        "https://flag:2", "file-token"
+    )
+    named = {"MESHMETER_TOKEN_FILE": str(token_file)}
+    assert find_connection(None, None, data_dir, named).token == "file-token"
+
+
+def test_the_local_token_is_not_sent_elsewhere(data_dir: Path) -> None:
+    with pytest.raises(SettingsError, match="only sent to this host"):
+        find_connection("http://elsewhere:5681", None, data_dir, {})
+    for loopback in ("http://localhost:1", "http://127.0.0.2:1", "http://[::1]:1"):
+        assert find_connection(loopback, None, data_dir, {}).token == "local-token"
+
+
+@pytest.mark.parametrize("address", ["", "host:1", "ftp://x", "http://", "http://x:99999", "http://[x"])
+def test_an_address_that_is_none_is_named(data_dir: Path, address: str) -> None:
+    if not address:
+        assert find_connection(address, None, data_dir, {}).address == LOCAL
+        return
+    with pytest.raises(SettingsError, match="--api-address"):
+        find_connection(address, None, data_dir, {})
+
+
+def test_a_control_plane_that_does_not_run(data_dir: Path) -> None:
+    (data_dir / "endpoints.json").unlink()
+    with pytest.raises(SettingsError, match="no control plane runs on"):
+        find_connection(None, None, data_dir, {})
+
+
+def test_without_anything_the_usual_address_is_tried_with_a_token(tmp_path: Path) -> None:
+    nowhere = tmp_path / "none"
+    assert find_connection(None, None, nowhere, {"MESHMETER_TOKEN": "t"}) == Connection(DEFAULT_ADDRESS, "t")
+    with pytest.raises(SettingsError, match="--token-file"):
+        find_connection(None, None, nowhere, {})
+
+
+def test_unusable_files_are_named_and_tokens_never_shown(data_dir: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad"
+    bad.write_text("two secret words")
+    with pytest.raises(SettingsError) as caught:
+        find_connection(None, bad, data_dir, {})
+    assert "secret" not in str(caught.value) and str(bad) in str(caught.value)
+    with pytest.raises(SettingsError) as caught:
+        find_connection(None, None, data_dir, {"MESHMETER_TOKEN": "secret\x00"})
+    assert "secret" not in str(caught.value)
+    with pytest.raises(SettingsError, match="No such file"):
+        find_connection(None, tmp_path / "missing", data_dir, {})
+    bad.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="is not a token"):
+        find_connection(None, bad, data_dir, {})
+    (data_dir / "endpoints.json").write_text("[]")
+    with pytest.raises(SettingsError, match=r"endpoints\.json"):
+        find_connection(None, None, data_dir, {})
+
+
+def test_a_connection_does_not_show_its_token() -> None:
+    assert "hidden" not in repr(Connection("http://x", "hidden"))

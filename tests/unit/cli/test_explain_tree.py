@@ -1,0 +1,113 @@
+"""The trees are made from what the Explainer answers, so these tests make them from real answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from meshmeter.cli.explain_tree import dataplane_tree, mesh_tree
+from meshmeter.controlplane.explain import Explainer
+from meshmeter.controlplane.proxy_status import Nack, ProxyStatus
+from meshmeter.effective.view import MeshView
+from support.resources import dataplane, mesh, metered, permission
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+
+
+class Known:
+    def __init__(self, view: MeshView, status: ProxyStatus):
+        self._view, self._status = view, status
+
+    def view(self, mesh: str) -> MeshView | None:
+        return self._view
+
+    def status(self, mesh: str, name: str) -> ProxyStatus:
+        return self._status
+
+
+def explainer(view: MeshView, status: ProxyStatus | None = None) -> Explainer:
+    known = Known(view, status or ProxyStatus())
+    return Explainer(known, known, now=lambda: NOW)
+
+
+def tree(the_mesh: Any, subject: Any, *permissions: Any, status: ProxyStatus | None = None) -> str:
+    answer = explainer(MeshView(the_mesh, {subject.name: subject}, permissions), status).dataplane(
+        "default", subject.name
+    )
+    assert answer is not None
+    return dataplane_tree(answer)
+
+
+def test_a_proxy_that_serves() -> None:
+    aggregate = [{"name": "app", "port": 80, "path": "/m"}, {"name": "odd"}]
+    shown = tree(
+        metered(port=1000, aggregate=aggregate),
+        dataplane(conf={"port": 2000, "envoy": {"usedOnly": True}}),
+        status=ProxyStatus(
+            connected_since=NOW - timedelta(minutes=5),
+            agent_version="1.0",
+            envoy_version="1.36",
+            acknowledged={LISTENER: "abc"},
+            last_report={
+                "status": 200,
+                "received_at": NOW.isoformat(),
+                "sources": [
+                    {"name": "envoy", "up": True, "samples": 5, "bytes": 70, "dropped": {"syntax": 1}},
+                    {"name": "app", "up": False, "error": "timeout", "detail": "after 9 s"},
+                    "odd",
+                ],
+            },
+        ),
+    )
+    assert shown.startswith("Dataplane backend-1 in mesh default: serves metrics\n")
+    for text in (
+        "scraped at http://192.168.0.1:2000/metrics",
+        "Dataplane default/backend-1 metrics.conf.port",
+        "1000 (Mesh default metrics.backends[0].conf.port); 5670 (default)",
+        "envoy.usedOnly      true",
+        "app: scraped, http://192.168.0.1:80/m",
+        "port 80 from Mesh default metrics.backends[0].conf.aggregate[0].port",
+        "odd: refused, no port",
+        "aggregate-port-missing",
+        "agent 1.0, Envoy 1.36",
+        "acknowledged Listener abc",
+        "envoy: 5 samples, 70 bytes, dropped syntax=1",
+        "app: DOWN: timeout: after 9 s",
+    ):
+        assert text in shown, text
+
+
+def test_a_refused_configuration_is_shown_in_full() -> None:
+    message = "cannot bind '10.0.0.1:5670': Address already in use " + "x" * 300
+    nack = Nack(LISTENER, message, NOW)
+    shown = tree(metered(), dataplane(), status=ProxyStatus(connected_since=NOW, nack=nack))
+    assert message in shown and "listener-rejected" in shown
+
+
+def test_who_may_scrape() -> None:
+    allowed = permission(
+        "p",
+        sources=[{"kuma.io/service": "prometheus"}],
+        destinations=[{"kuma.io/service": "dataplane-metrics"}],
+    )
+    shown = tree(metered(mtls=True), dataplane(), allowed)
+    assert "source kuma.io/service=prometheus" in shown
+
+
+def test_metrics_that_are_off() -> None:
+    shown = tree(mesh(), dataplane())
+    assert "metrics are off" in shown and "metrics-off" in shown and "none was reported" in shown
+    assert "settings" not in shown
+
+
+def test_a_mesh_in_numbers() -> None:
+    proxies = {name: dataplane(name, conf={"port": 8080}) for name in "abcdefg"}
+    answer = explainer(MeshView(metered(), proxies)).mesh("default")
+    assert answer is not None
+    shown = mesh_tree(answer)
+    assert shown.startswith("Mesh default: 7 proxies\n")
+    assert "0 serve, 7 refuse, 0 are off; 7 with warnings" in shown
+    assert "metrics-port-conflict (refused): 7 of 7 proxies: a, b, c, d, e, …" in shown
+    one = explainer(MeshView(metered(), {"a": dataplane("a")})).mesh("default")
+    assert one is not None and mesh_tree(one).startswith("Mesh default: 1 proxy\n")

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from meshmeter.cli.main import LONG_RUNNING, run
+from support.cli import Cli
+
+COMMANDS = (
+    "apply",
+    "get",
+    "delete",
+    "validate",
+    "explain",
+    "token",
+    "schema",
+    "version",
+    "demo",
+    *LONG_RUNNING,
+)
+
+
+def meshmeter(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "meshmeter", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_help_lists_every_command(offline: Cli) -> None:
+    shown = offline.ok("--help")
+    for command in COMMANDS:
+        assert f"\n  {command} " in shown, command
+
+
+@pytest.mark.parametrize("arguments", [(), ("nosuch",), ("get", "--nosuch"), ("token",), ("get",)])
+def test_wrong_usage_is_2(offline: Cli, arguments: tuple[str, ...]) -> None:
+    assert offline(*arguments).code == 2
+
+
+def test_without_a_control_plane_the_way_out_is_told(offline: Cli, tmp_path: Path) -> None:
+    done = offline("get", "meshes", "--data-dir", str(tmp_path))
+    assert done.code == 2 and "control-plane run" in done.err and "--api-address" in done.err
+
+
+def test_an_unreachable_control_plane_is_told(offline: Cli, tmp_path: Path) -> None:
+    (tmp_path / "admin.token").write_text("t")
+    done = offline("get", "meshes", "--data-dir", str(tmp_path), "--api-address", "http://127.0.0.1:1")
+    assert done.code == 1 and "http://127.0.0.1:1 cannot be reached" in done.err
+
+
+def test_a_wrong_token_is_told_with_the_way_out(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("wrong")
+    done = cli("get", "meshes", "--token-file", str(tmp_path / "t"))
+    assert done.code == 1 and "--token-file" in done.err and "wrong" not in done.err
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**_flags: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("meshmeter.cli.demo.main", interrupted)
+    assert run(["demo"]) == 130
+
+
+def test_long_running_commands_get_their_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    for name, (module, _) in LONG_RUNNING.items():
+        monkeypatch.setattr(f"{module}.run", lambda arguments: seen.append(arguments) or 5)
+        assert run([name, "run", "--help"]) == 5
+    assert seen == [["run", "--help"]] * 2
+
+
+def test_real_processes_exit_with_these_codes(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text("type: Mesh\nname: good\n")
+    (tmp_path / "bad.yaml").write_text("type: Mesh\nname: Bad\n")
+    assert meshmeter("validate", "-f", "good.yaml", cwd=tmp_path).returncode == 0
+    refused = meshmeter("validate", "-f", "bad.yaml", cwd=tmp_path)
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    assert meshmeter("validate", cwd=tmp_path).returncode == 2
+    assert meshmeter("get", "meshes", cwd=tmp_path).returncode == 2
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from meshmeter.cli.main import run; run(['get', '--help']);"
+        "print([m for m in ('meshmeter.resources', 'aiohttp', 'grpc', 'yaml') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_data_plane_loads_no_command_framework(tmp_path: Path) -> None:
+    code = (
+        "import sys; from meshmeter.cli.main import run; run(['dataplane', 'run', '--help']);"
+        "print([m for m in ('typer', 'rich', 'pydantic', 'grpc') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

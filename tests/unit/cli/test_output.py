@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from meshmeter.cli import output
+from meshmeter.errors import Violation
+
+NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "since, shown",
+    [
+        ("2026-01-10T12:00:00Z", "0s"),
+        ("2026-01-10T11:59:18.5Z", "41s"),
+        ("2026-01-10T11:54:50Z", "5m10s"),
+        ("2026-01-10T11:00:00+00:00", "1h"),
+        ("2026-01-07T08:00:01Z", "3d3h"),
+        ("2026-01-10T13:00:00Z", "0s"),
+        ("0001-01-01T00:00:00Z", "-"),
+        ("yesterday", "-"),
+        ("2026-01-10T12:00:00", "-"),
+        (None, "-"),
+    ],
+)
+def test_age(since: str | None, shown: str) -> None:
+    assert output.age(since, NOW) == shown
+
+
+def test_a_table_has_columns_as_wide_as_their_widest_cell() -> None:
+    shown = output.table(("A", "LONG"), [("wide cell", "x"), ("y", "two\nlines")])
+    assert shown.splitlines() == ["A           LONG", "wide cell   x", "y           two lines"]
+    assert output.table(("A", "B"), []) == "A   B"
+
+
+def test_nothing_that_is_printed_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    output.out("a\x1b[31mb\tc\nd")
+    output.warn("x\x07")
+    output.fail("y\x9b", "z")
+    output.faults([Violation("f", "r\r"), Violation("", "whole")])
+    captured = capsys.readouterr()
+    assert captured.out == "a\\x1b[31mb\tc\nd\n"
+    assert captured.err.splitlines() == [
+        "Warning: x\\x07",
+        "Error: y\\x9b",
+        "Error: z",
+        "f: r\\x0d",
+        "whole",
+    ]
+
+
+def test_yaml_is_one_document_per_value() -> None:
+    values = [{"b": 1, "a": "é"}, {"c": None}]
+    text = output.as_yaml(values)
+    assert list(yaml.safe_load_all(text)) == values
+    assert text.startswith("b: 1\na: é\n")

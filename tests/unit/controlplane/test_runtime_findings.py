@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from meshmeter.controlplane.proxy_status import Nack, ProxyStatus
+from meshmeter.controlplane.runtime_findings import SILENCE, runtime_findings
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+
+
+def codes(status: ProxyStatus, *, has_endpoint: bool = True) -> list[str]:
+    return [found.code for found in runtime_findings(status, NOW, has_endpoint=has_endpoint)]
+
+
+def report(*sources: Any, ago: timedelta = timedelta()) -> dict[str, Any]:
+    return {"status": 200, "sources": list(sources), "received_at": (NOW - ago).isoformat()}
+
+
+def connected(**fields: Any) -> ProxyStatus:
+    return ProxyStatus(connected_since=NOW - timedelta(hours=1), **fields)
+
+
+def test_a_proxy_that_is_away_has_one_finding() -> None:
+    assert codes(ProxyStatus(last_report=report({"name": "app", "up": False}))) == ["proxy-not-connected"]
+
+
+def test_a_proxy_whose_scrapes_are_fine_has_none() -> None:
+    assert codes(connected(last_report=report({"name": "envoy", "up": True}))) == []
+
+
+def test_a_refused_configuration_is_told_in_envoys_words() -> None:
+    status = connected(nack=Nack(LISTENER, "cannot bind: Address already in use", NOW), last_report=report())
+    (found,) = runtime_findings(status, NOW, has_endpoint=True)
+    assert found.code == "listener-rejected"
+    assert "Listener" in found.message and "Address already in use" in found.message
+
+
+def test_silence_is_a_finding_after_a_while() -> None:
+    assert codes(connected()) == ["agent-not-reporting"]
+    assert codes(ProxyStatus(connected_since=NOW - SILENCE)) == []
+    assert codes(connected(last_report=report(ago=SILENCE))) == []
+    assert codes(connected(last_report=report(ago=SILENCE * 2))) == ["agent-not-reporting"]
+    assert codes(connected(), has_endpoint=False) == []
+
+
+def test_a_dead_source_is_named_with_its_error() -> None:
+    down = {"name": "app", "up": False, "error": "refused", "detail": "127.0.0.1:80"}
+    (found,) = runtime_findings(connected(last_report=report(down)), NOW, has_endpoint=True)
+    assert found.code == "source-down"
+    assert "'app'" in found.message and found.message.endswith(": refused: 127.0.0.1:80")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"sources": "x"},
+        {"sources": [1, None, {}]},
+        {"sources": None},
+        {"sources": [{"up": False, "name": 7, "error": "x" * 9999}]},
+    ],
+)
+def test_a_report_that_is_odd_is_survived(odd: dict[str, Any]) -> None:
+    for received in (NOW.isoformat(), "yesterday", 7, NOW.replace(tzinfo=None).isoformat()):
+        for found in runtime_findings(
+            connected(last_report={**odd, "received_at": received}), NOW, has_endpoint=True
+        ):
+            assert len(found.message) < 1000

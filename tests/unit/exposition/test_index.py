@@ -1,0 +1,47 @@
+"""Where families are in a body."""
+
+from __future__ import annotations
+
+from meshmeter.exposition.families import Type
+from meshmeter.exposition.index import index, normalise
+
+
+def found(body: bytes, **how: bool) -> dict[bytes, list[bytes]]:
+    made = index(body, **{"openmetrics": False, "utf8_names": False, **how})
+    return {
+        name: [made.body[start:end] for start, end in family.spans] for name, family in made.families.items()
+    }
+
+
+def test_a_stretch_of_one_family_is_one_span() -> None:
+    body = b"# TYPE h histogram\nh_bucket 1\nh_sum 2\n\n\n# TYPE a gauge\na 1\na 2\n"
+    assert found(body) == {b"h": [b"h_bucket 1\nh_sum 2\n"], b"a": [b"a 1\na 2\n"]}
+
+
+def test_scattered_families() -> None:
+    assert found(b"a 1\nb 1\nb 2\na 2\n# comment\na 3\n") == {
+        b"a": [b"a 1\n", b"a 2\n", b"a 3\n"],
+        b"b": [b"b 1\nb 2\n"],
+    }
+
+
+def test_metadata_may_come_late_and_the_first_holds() -> None:
+    made = index(
+        b"# HELP a One.\na 1\n# TYPE a gauge\n# TYPE a counter\n# HELP a Two.\n# TYPE unused gauge\n",
+        openmetrics=False,
+        utf8_names=False,
+    )
+    (family,) = made.families.values()
+    assert (family.type, family.help) == (Type.GAUGE, b"One.")
+
+
+def test_lines_that_belong_nowhere() -> None:
+    made = index(b"?\na 1\n{x}\n", openmetrics=False, utf8_names=False)
+    assert made.malformed == (0, 6)
+
+
+def test_normalise() -> None:
+    untouched = b"a 1\n"
+    assert normalise(untouched) is untouched
+    assert normalise(b"\xef\xbb\xbf  a 1\r\n\tb 2") == b"a 1\nb 2\n"
+    assert normalise(b"") == b""

@@ -1,0 +1,33 @@
+"""Reading one source (what becomes of lines is in test_merge_python)."""
+
+from __future__ import annotations
+
+from meshmeter.exposition.merge import Options, Source
+from meshmeter.exposition.reading import Reader
+from meshmeter.exposition.series import LabelTable
+
+
+def test_both_ways_read_the_same() -> None:
+    body = b'# TYPE h histogram\nh_bucket{a="1",le="1"} 2\nh_sum{a="1"} 3\n# TYPE c counter\nc{x="y"} 1\n'
+    seen = []
+    for shortcuts in (True, False):
+        reader = Reader(Source("app", body), Options(), LabelTable(), shortcuts=shortcuts)
+        read = {name: reader.read(family) for name, family in reader.index.families.items()}
+        seen.append(
+            {
+                name: (
+                    {labels.inner: tail for labels, tail in samples.plain.items()},
+                    {labels.inner: (m.edges, m.parts) for labels, m in samples.metrics.items()},
+                )
+                for name, samples in read.items()
+            }
+        )
+    assert seen[0] == seen[1]
+    assert seen[0][b"c"] == ({b'x="y"': b"1"}, {})
+
+
+def test_line_numbers() -> None:
+    reader = Reader(Source("app", b"a 1\n\nb 2\na x\n??\n"), Options(), LabelTable())
+    for family in reader.index.families.values():
+        reader.read(family)
+    assert sorted(problem.line for problem in reader.stats().problems) == [4, 5]

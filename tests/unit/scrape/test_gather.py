@@ -1,0 +1,105 @@
+"""Results to one answer."""
+
+from __future__ import annotations
+
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig
+from meshmeter.scrape.gather import gather
+from meshmeter.scrape.plan import Request, ScrapePlan, plan
+from meshmeter.scrape.results import FetchError, FetchResult
+from support.exposition import accepted_by_promtool, samples
+
+ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+ENVOY = FetchResult("envoy", 0.5, b"# TYPE envoy_a counter\nenvoy_a{} 1\n", "text/plain; charset=UTF-8")
+APP = FetchResult("app", 0.25, b"# TYPE b counter\nb_total 2\n# EOF\n", OPENMETRICS)
+
+
+def scrape(accept: str | None = None, **more: object) -> ScrapePlan:
+    sources = (SourceConfig("app", "127.0.0.1", 80, "/metrics"),)
+    config = ScrapeConfig("1", "default", "web-1", True, sources, **more)  # type: ignore[arg-type]  # test fields
+    return plan(Request(accept=accept), config)
+
+
+def test_everything_is_there() -> None:
+    response, reports = gather(scrape(), [ENVOY, APP])
+    assert (response.status, response.content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert accepted_by_promtool(response.body) == ""
+    assert samples(response.body.decode()) == {
+        ("envoy_a", (), 1.0): 1,
+        ("b_total", (), 2.0): 1,
+        ("meshmeter_source_up", (("source", "envoy"),), 1.0): 1,
+        ("meshmeter_source_up", (("source", "app"),), 1.0): 1,
+        ("meshmeter_source_scrape_duration_seconds", (("source", "envoy"),), 0.5): 1,
+        ("meshmeter_source_scrape_duration_seconds", (("source", "app"),), 0.25): 1,
+        ("meshmeter_source_samples", (("source", "envoy"),), 1.0): 1,
+        ("meshmeter_source_samples", (("source", "app"),), 1.0): 1,
+        ("meshmeter_source_body_bytes", (("source", "envoy"),), float(len(ENVOY.body))): 1,
+        ("meshmeter_source_body_bytes", (("source", "app"),), float(len(APP.body))): 1,
+    }
+    assert [report.up for report in reports] == [True, True]
+
+
+def test_openmetrics_only_if_an_application_speaks_it() -> None:
+    spoken, _ = gather(scrape(ACCEPT), [ENVOY, APP])
+    assert spoken.content_type == OPENMETRICS
+    assert samples(spoken.body.decode(), openmetrics=True)[("b_total", (), 2.0)] == 1
+    text, _ = gather(scrape(ACCEPT), [ENVOY, FetchResult("app", 1.0, b"b 1\n", "text/plain")])
+    assert text.content_type.startswith("text/plain")
+
+
+def test_a_failure_is_told_and_counted() -> None:
+    failed = FetchResult("app", 9.0, error=FetchError.TIMEOUT, detail="no complete answer within 9 s")
+    response, (_, report) = gather(scrape(), [ENVOY, failed])
+    text = response.body.decode()
+    assert response.status == 200
+    assert 'meshmeter_source_up{source="app"} 0\n' in text
+    assert 'meshmeter_source_error{source="app",reason="timeout"} 1\n' in text
+    assert (report.up, report.error) == (False, "timeout")
+
+
+def test_503_only_if_nothing_is_left() -> None:
+    response, _ = gather(
+        scrape(),
+        [
+            FetchResult("envoy", 1.0, error=FetchError.CONNECT, detail="refused"),
+            FetchResult("app", 1.0, error=FetchError.STATUS, detail="HTTP status 500"),
+        ],
+    )
+    assert response.status == 503
+    assert response.body.decode().splitlines()[1:] == [
+        "envoy: connect: refused",
+        "app: status: HTTP status 500",
+    ]
+
+
+def test_what_is_dropped_is_counted() -> None:
+    bad = FetchResult("app", 1.0, b"b 1\nbad\nenvoy_x 1\n", "text/plain")
+    response, (_, report) = gather(scrape(), [ENVOY, bad])
+    text = response.body.decode()
+    assert 'meshmeter_source_dropped_samples{source="app",reason="malformed_line"} 1\n' in text
+    assert 'meshmeter_source_dropped_samples{source="app",reason="reserved_name"} 1\n' in text
+    assert set(report.problems) == {"line 2: malformed_line", "envoy_x: reserved_name"}
+
+
+def test_a_body_without_metrics_is_a_failure_but_an_empty_one_is_not() -> None:
+    page = FetchResult("app", 1.0, b"<html>\n", "text/html")
+    assert gather(scrape(), [ENVOY, page])[1][1].error == "format"
+    assert gather(scrape(), [ENVOY, FetchResult("app", 1.0, b"", None)])[1][1].up
+
+
+def test_charsets() -> None:
+    latin = FetchResult("app", 1.0, b'b{x="\xfc"} 1\n', "text/plain; charset=iso-8859-1")
+    assert 'b{x="ü"} 1\n'.encode() in gather(scrape(), [ENVOY, latin])[0].body
+    unknown = FetchResult("app", 1.0, b"b 1\n", "text/plain; charset=klingon")
+    assert gather(scrape(), [ENVOY, unknown])[1][1].error == "decode"
+
+
+def test_two_answers_of_envoy_are_intersected() -> None:
+    both = FetchResult("envoy", 1.0, b"envoy_a 1\nenvoy_b 2\n", None, restrict_to=b"envoy_b 3\nenvoy_c 4\n")
+    body = gather(scrape(), [both, APP])[0].body
+    assert b"envoy_b 2\n" in body and b"envoy_a" not in body and b"envoy_c" not in body
+
+
+def test_application_label() -> None:
+    body = gather(scrape(application_label="entry"), [ENVOY, APP])[0].body
+    assert b'b_total{entry="app"} 2\n' in body and b"envoy_a 1\n" in body

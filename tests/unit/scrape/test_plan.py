@@ -1,0 +1,98 @@
+"""What one request of a scraper means."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig
+from meshmeter.scrape.plan import OPENMETRICS_ACCEPT, TEXT_ACCEPT, Request, deadline, envoy_targets, plan
+
+
+def config(**more: object) -> ScrapeConfig:
+    return ScrapeConfig("1", "default", "web-1", True, **more)  # type: ignore[arg-type]  # fields of a test
+
+
+STATS = "/stats/prometheus?"
+
+
+@pytest.mark.parametrize(
+    ("query", "configured", "targets"),
+    [
+        ("", {}, ["text_readouts="]),
+        ("usedonly", {}, ["text_readouts=&usedonly="]),
+        ("usedonly=false", {}, ["text_readouts="]),
+        ("usedonly=false", {"used_only": True}, ["text_readouts=&usedonly="]),
+        ("histogram_buckets=summary&x=a%20b", {}, ["histogram_buckets=summary&text_readouts=&x=a+b"]),
+        ("format=json&text_readouts=no", {}, ["text_readouts="]),
+        ("filter=a.*%26b", {}, ["filter=a.%2A%26b&text_readouts="]),
+        ("", {"filter_regex": "^cluster"}, ["filter=%5Ecluster&text_readouts="]),
+        ("filter=x", {"filter_regex": "x"}, ["filter=x&text_readouts="]),
+        ("filter=x&filter=y", {"filter_regex": "z"}, ["filter=z&text_readouts=", "filter=x&text_readouts="]),
+        (
+            "filter=x&invert_filter",
+            {"filter_regex": "x", "used_only": True},
+            ["filter=x&text_readouts=&usedonly=", "filter=x&invert_filter=&text_readouts=&usedonly="],
+        ),
+        ("invert_filter", {}, ["text_readouts="]),
+        ("filter=", {}, ["text_readouts="]),
+    ],
+)
+def test_query_to_envoy(query: str, configured: dict[str, object], targets: list[str]) -> None:
+    assert envoy_targets(query, config(**configured)) == tuple(STATS + target for target in targets)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"),
+    [
+        (None, 9.0),
+        ("10", 9.0),
+        ("1", 0.5),
+        ("0.4", 0.2),
+        ("60", 54.0),
+        ("15.5", 13.95),
+        ("1e9", 72.0),
+        ("soon", 9.0),
+        ("-1", 9.0),
+        ("0", 9.0),
+        ("nan", 9.0),
+        ("inf", 9.0),
+        ("", 9.0),
+    ],
+)
+def test_deadline(timeout: str | None, seconds: float) -> None:
+    assert deadline(timeout) == pytest.approx(seconds)
+
+
+def test_applications() -> None:
+    made = plan(
+        Request("filter=x"),
+        config(
+            sources=(
+                SourceConfig("app", "127.0.0.1", 80, "/a b?c"),
+                SourceConfig("app", "::1", 81, "/metrics"),
+                SourceConfig("envoy", "localhost", 82, "metrics"),
+                SourceConfig("", "10.0.0.1", 83, "/%41"),
+            )
+        ),
+    )
+    assert made.names == ("envoy", "app", "app-2", "envoy-2", "10.0.0.1:83")
+    assert [application.url for application in made.applications] == [
+        "http://127.0.0.1:80/a%20b%3Fc",
+        "http://[::1]:81/metrics",
+        "http://localhost:82/metrics",
+        "http://10.0.0.1:83/%41",
+    ]
+
+
+def test_the_scrapers_accept_is_not_forwarded() -> None:
+    text = plan(Request(accept="text/plain"), config())
+    openmetrics = plan(Request(accept="application/openmetrics-text;version=1.0.0"), config())
+    assert (text.application_accept, openmetrics.application_accept) == (TEXT_ACCEPT, OPENMETRICS_ACCEPT)
+
+
+def test_equal_requests_have_equal_plans() -> None:
+    request = Request("filter=x", "text/plain", "10")
+    assert plan(request, config()) == plan(request, config())
+    assert hash(plan(request, config())) == hash(plan(request, config()))
+    assert plan(request, config()) != plan(Request("filter=y", "text/plain", "10"), config())
+    assert plan(request, config()) != plan(request, config(used_only=True))

@@ -1,0 +1,30 @@
+"""Reports stay small."""
+
+from __future__ import annotations
+
+import json
+
+from meshmeter.scrape.report import ScrapeReport, SourceReport
+
+
+def test_to_json() -> None:
+    up = SourceReport("envoy", True, 0.25, 10, 1000, dropped={"malformed_line": 1}, problems=("line 3: x",))
+    down = SourceReport("app", False, 1.0, error="timeout", detail="late")
+    report = ScrapeReport(5.0, 200, "v1", (up, down))
+    data = json.loads(json.dumps(report.to_json()))
+    assert (data["at"], data["status"], data["configVersion"]) == (5.0, 200, "v1")
+    assert data["sources"][0]["dropped"] == {"malformed_line": 1}
+    assert data["sources"][1]["error"] == "timeout"
+    assert report.states() == {"envoy": True, "app": False}
+
+
+def test_it_is_bounded() -> None:
+    many = tuple(
+        SourceReport(f"s{n}", n != 999, 1.0, error="x", detail="d" * 9999, problems=("p" * 220,) * 10)
+        for n in range(1000)
+    )
+    data = ScrapeReport(5.0, 200, "v1", many).to_json()
+    assert len(data["sources"]) == 64
+    assert data["omittedSources"] == 936
+    assert data["sources"][-1]["name"] == "s999"
+    assert len(json.dumps(data)) < 300_000
