@@ -96,7 +96,9 @@ class TokenNotFound(StoreError):
     its place."""
 
     def __init__(self) -> None:
-        super().__init__("there is no valid token of that id; `meshmeter token list` shows those that there are")
+        super().__init__(
+            "there is no valid token of that id; `meshmeter token list` shows those that there are"
+        )
 
 
 class WatchExpired(StoreError):

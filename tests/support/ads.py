@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.authority import KeyPair, issue_server, make_authority
-from meshmeter.controlplane.discovery_service import DiscoveryService
+from meshmeter.controlplane.discovery_service import DiscoveryService, StillGood
 from meshmeter.envoy.bootstrap import build_bootstrap
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import PermissionDenied, Unauthenticated
@@ -29,12 +29,21 @@ class RecordingHooks:
     """Short type name and version."""
     nacks: list[tuple[str, str]] = field(default_factory=list)
     """Short type name and message."""
+    revoked: bool = False
+    """True: `TOKEN` is good no longer."""
 
-    def authenticate(self, token: str, mesh: str, name: str) -> None:
+    def authenticate(self, token: str, mesh: str, name: str) -> StillGood:
         if token != TOKEN:
             raise Unauthenticated("no valid token")
         if mesh == "other":
             raise PermissionDenied("the token is for another mesh")
+
+        def still_good() -> None:
+            if self.revoked:
+                raise Unauthenticated("the token is revoked")
+
+        still_good()
+        return still_good
 
     def on_connected(self, proxy: ProxyInfo) -> None:
         self.connected.append(proxy)

@@ -10,6 +10,7 @@ import typer
 
 from meshmeter.cli.connection import (
     ADDRESS_VARIABLE,
+    CA_CERT_VARIABLE,
     DATA_DIR_VARIABLE,
     DEFAULT_DATA_DIR,
     TOKEN_FILE_VARIABLE,
@@ -55,6 +56,15 @@ TokenFile = Annotated[
         metavar="FILE",
         help=f"File with the admin token [{TOKEN_FILE_VARIABLE}, or {TOKEN_VARIABLE} for the token itself; "
         "else from the data directory].",
+    ),
+]
+CaCertFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-cert-file",
+        metavar="FILE",
+        help=f"Authority of an https:// control plane: its ca.crt [{CA_CERT_VARIABLE}; else from the data "
+        "directory, else what this system trusts].",
     ),
 ]
 DataDir = Annotated[

@@ -22,7 +22,7 @@ from meshmeter.certs.tokens import (
     verify,
 )
 from meshmeter.effective.addresses import is_loopback
-from meshmeter.errors import Unauthenticated
+from meshmeter.errors import PermissionDenied, Unauthenticated
 
 FORWARDED_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 """What proxies add to requests that they pass on."""
@@ -59,10 +59,17 @@ class Verifier:
         claims = read(token, self._keys)
         return self._verify(token, ADMIN if claims.audience == ADMIN else IDENTITY)
 
+    def reader(self, token: str) -> Claims:
+        """A discovery token, or an admin token. Raises Unauthenticated."""
+        claims = read(token, self._keys)
+        return self._verify(token, ADMIN if claims.audience == ADMIN else DISCOVERY)
+
     def check_again(self, claims: Claims) -> None:
         """Raise Unauthenticated unless a token that was good is good still: much cheaper than to verify it."""
         if claims.key_id not in self._keys:
-            raise Unauthenticated("the token is signed by a key that is no longer known here; issue a new one")
+            raise Unauthenticated(
+                "the token is signed by a key that is no longer known here; issue a new one"
+            )
         if self._is_revoked(claims.id):
             raise Unauthenticated("the token is revoked; issue a new one")
         check_time(claims, self._now())
@@ -94,6 +101,19 @@ def is_local(request: web.Request) -> bool:
 def require_admin(verifier: Verifier) -> Callable[[web.Request], Claims]:
     """Demand an admin token of every request."""
     return lambda request: verifier.admin(bearer_token(request))
+
+
+def metrics_access(verifier: Verifier) -> Callable[[web.Request], object]:
+    """Who may read the control plane's own metrics: local clients, and who has an admin token or a discovery token
+    for all meshes."""
+
+    def check(request: web.Request) -> None:
+        if "Authorization" not in request.headers and is_local(request):
+            return
+        if verifier.reader(bearer_token(request)).meshes is not None:
+            raise PermissionDenied("the token is limited to meshes; these metrics are about all")
+
+    return check
 
 
 def discovery_access(verifier: Verifier) -> Callable[[web.Request], frozenset[str] | None]:

@@ -81,7 +81,6 @@ class _TurnedAway(Exception):
         self.code, self.reason = code, reason
         super().__init__(reason)
 
-
     @classmethod
     def by(cls, error: TokenError) -> _TurnedAway:
         """Because of the token."""

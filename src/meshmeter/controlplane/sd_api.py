@@ -100,7 +100,9 @@ class _DiscoveryApi:
         meshes = self._authorize(request)
         for parameter in request.query:
             if parameter not in ("mesh", "service", "direct"):
-                raise _BadRequest("Unknown query parameter", f"{parameter!r} is none of mesh, service, direct")
+                raise _BadRequest(
+                    "Unknown query parameter", f"{parameter!r} is none of mesh, service, direct"
+                )
         direct = request.query.get("direct", "false")
         if direct not in ("true", "false"):
             raise _BadRequest("Could not parse direct", f"must be true or false, not {direct!r}")

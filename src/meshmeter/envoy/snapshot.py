@@ -5,18 +5,20 @@ What cannot be built costs only itself: it is left out, and the snapshot says so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from meshmeter.effective.addresses import overlap
 from meshmeter.effective.interfaces import DEFAULT_OUTBOUND_ADDRESS, listen_address
 from meshmeter.effective.metrics import EffectiveMetrics
+from meshmeter.effective.targets import MetricsTarget
 from meshmeter.effective.transport import mtls_enabled
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy import clusters, listeners, names
 from meshmeter.envoy.addresses import ip_literal
 from meshmeter.envoy.metrics_listener import metrics_listener
+from meshmeter.envoy.metrics_proxy import metrics_proxy
 from meshmeter.envoy.protocols import protocol_of
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.envoy.services import service_of
@@ -25,6 +27,7 @@ from meshmeter.resources.dataplane import (
     SERVICE_TAG,
     DataplaneSpec,
     Inbound,
+    MetricsProxy,
     Networking,
     Outbound,
 )
@@ -73,8 +76,10 @@ def build_snapshot(
     dataplane: Resource[DataplaneSpec],
     effective: EffectiveMetrics | None,
     proxy: ProxyInfo,
+    targets: Collection[MetricsTarget] = (),
 ) -> Snapshot:
-    """The snapshot. `effective` is None when metrics are off for this proxy.
+    """The snapshot. `effective` is None when metrics are off for this proxy; `targets` are what a metrics proxy
+    reaches.
 
     Raises xds.snapshot.InconsistentSnapshot or ValueError only for a fault in this package.
     """
@@ -87,6 +92,8 @@ def build_snapshot(
             _add_outbound(parts, view, outbound, f"networking.outbound[{index}]")
     if effective is not None:
         _add_metrics(parts, effective, listen_address(dataplane.spec), proxy)
+    if networking.metrics_proxy is not None:
+        _add_metrics_proxy(parts, networking.metrics_proxy, targets)
     return build(parts.resources, parts.references, parts.problems)
 
 
@@ -174,6 +181,20 @@ def _add_metrics(parts: _Parts, effective: EffectiveMetrics, written: str, proxy
         return
     parts.resources.append(pack(clusters.metrics_cluster(proxy.agent_socket)))
     parts.listen(document, names.METRICS_CLUSTER)
+
+
+def _add_metrics_proxy(parts: _Parts, written: MetricsProxy, targets: Collection[MetricsTarget]) -> None:
+    path = "networking.metricsProxy"
+    address = _ip(parts, written.address or DEFAULT_OUTBOUND_ADDRESS, path, "address")
+    if address is None or not written.port or parts.is_taken(address, written.port, path):
+        return
+    made = metrics_proxy(address, written.port, targets, None)
+    routes, listener = pack(made.routes), pack(made.listener)
+    clusters = [pack(cluster) for cluster in made.clusters]
+    parts.resources += [*clusters, listener, routes]
+    parts.references.append((listener.key, routes.key))
+    parts.references += [(routes.key, cluster.key) for cluster in clusters]
+    parts.problems += made.problems
 
 
 def _ip(parts: _Parts, written: str | None, path: str, name: str) -> str | None:

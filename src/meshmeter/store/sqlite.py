@@ -230,9 +230,7 @@ class SqliteStore:
 
     async def forget_tokens(self, expired_before: datetime) -> int:
         statement = "DELETE FROM tokens WHERE expires_at < ?"
-        return await self._run(
-            lambda: self._db.execute(statement, [time_text(expired_before)]).rowcount
-        )
+        return await self._run(lambda: self._db.execute(statement, [time_text(expired_before)]).rowcount)
 
     async def close(self) -> None:
         """Finish what was begun, end every watch and let the next control plane in. A second call does nothing."""

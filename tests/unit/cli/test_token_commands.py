@@ -7,24 +7,24 @@ import pytest
 from meshmeter.certs.tokens import DATAPLANE, DISCOVERY, verify
 from meshmeter.cli.token_commands import read_tags
 from meshmeter.errors import SettingsError
-from support.api_server import KEY
+from support.api_server import ServedApi
 from support.cli import Cli
 
 
-def test_only_the_token_is_printed(cli: Cli) -> None:
+def test_only_the_token_is_printed(cli: Cli, api: ServedApi) -> None:
     done = cli(
         "token", "dataplane", "--mesh", "default", "--name", "web", "--tag", "a=1,2", "--valid-for", "24h"
     )
     assert done.code == 0 and done.err == ""
-    claims = verify(done.out.strip(), {KEY.id: KEY}, audience=DATAPLANE, now=datetime.now(UTC))
+    claims = verify(done.out.strip(), api.tokens.keys, audience=DATAPLANE, now=datetime.now(UTC))
     assert (claims.mesh, claims.name, claims.tags) == ("default", "web", {"a": ("1", "2")})
     assert claims.expires_at - claims.issued_at == timedelta(hours=24)
 
 
-def test_a_discovery_token(cli: Cli) -> None:
+def test_a_discovery_token(cli: Cli, api: ServedApi) -> None:
     for arguments, meshes in (((), None), (("--mesh", "default"), ("default",))):
         token = cli.ok("token", "discovery", *arguments).strip()
-        claims = verify(token, {KEY.id: KEY}, audience=DISCOVERY, now=datetime.now(UTC))
+        claims = verify(token, api.tokens.keys, audience=DISCOVERY, now=datetime.now(UTC))
         assert claims.meshes == meshes
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from meshmeter.certs.tokens import DATAPLANE, DISCOVERY, Claims, verify
-from support.api_server import KEY, ServedApi, serve
+from support.api_server import ServedApi, serve
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def issued(api: ServedApi, audience: str, path: str, body: object) -> Clai
     async with api.client() as client, client.post(path, json=body) as response:
         assert response.status == 200, await response.text()
         assert response.content_type == "text/plain"
-        return verify(await response.text(), {KEY.id: KEY}, audience=audience, now=datetime.now(UTC))
+        return verify(await response.text(), api.tokens.keys, audience=audience, now=datetime.now(UTC))
 
 
 async def faults(api: ServedApi, path: str, body: object) -> set[str]:
