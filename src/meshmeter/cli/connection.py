@@ -79,9 +79,14 @@ def _checked(address: str) -> str:
 
 def _local_address(directory: Path) -> str | None:
     """Where the control plane of the directory listens, None if it does not run."""
+    return local_endpoint(directory, "api")
+
+
+def local_endpoint(directory: Path, server: str) -> str | None:
+    """Where a server of the control plane of the directory listens, None if it does not run. Raises SettingsError."""
     file = directory / "endpoints.json"
     try:
-        return str(json.loads(file.read_text())["api"]).rstrip("/")
+        return str(json.loads(file.read_text())[server]).rstrip("/")
     except FileNotFoundError:
         return None
     except OSError as exc:

@@ -41,6 +41,21 @@ class Form(StrEnum):
     KUBERNETES = "kubernetes"
 
 
+class ScrapeMode(StrEnum):
+    """How Prometheus reaches the proxies."""
+
+    PLAIN = "plain"
+    SIDECAR = "sidecar"
+    DIRECT = "direct"
+
+
+class DiscoveryKind(StrEnum):
+    """How Prometheus finds the proxies."""
+
+    HTTP = "http"
+    KUMA = "kuma"
+
+
 ApiAddress = Annotated[
     str | None,
     typer.Option(
