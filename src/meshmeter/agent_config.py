@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
+from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.metrics import EffectiveMetrics
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.resource import Resource
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
 
 
-def build(dataplane: Resource[DataplaneSpec], effective: EffectiveMetrics | None) -> ScrapeConfig:
+def build(
+    dataplane: Resource[DataplaneSpec],
+    effective: EffectiveMetrics | None,
+    *,
+    allowed_networks: Sequence[IPNetwork] = (),
+) -> ScrapeConfig:
     """The agent's configuration, disabled when metrics are off or may not be served.
 
+    `allowed_networks` are where aggregate entries may point beside the proxy's own host; the agent checks the addresses
+    that it really connects to against them.
     Its version is a hash of everything else in it, so equal content is equal in every control plane.
     """
     if effective is None or not effective.serves:
@@ -32,6 +41,8 @@ def build(dataplane: Resource[DataplaneSpec], effective: EffectiveMetrics | None
             ),
             filter_regex=effective.filter_regex.value or None,
             used_only=effective.used_only.value,
+            application_label=effective.application_label.value or None,
+            allowed_networks=tuple(map(str, allowed_networks)),
         )
     content = json.dumps(config.to_json(), sort_keys=True, separators=(",", ":"))
     return replace(config, version=hashlib.sha256(content.encode()).hexdigest()[:32])

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 
 from meshmeter import agent_config
+from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.targets import MetricsTarget, metrics_target
 from meshmeter.effective.view import MeshView
@@ -46,7 +46,7 @@ def compile_proxy(
     dataplane: Resource[DataplaneSpec],
     proxy: ProxyInfo | None,
     *,
-    allowed_networks: Sequence[IPv4Network | IPv6Network] = (),
+    allowed_networks: Sequence[IPNetwork] = (),
     targets: Collection[MetricsTarget] = (),
 ) -> CompiledProxy:
     """The projections of one Dataplane. `proxy` is what its agent told of itself, None if it never connected.
@@ -63,7 +63,7 @@ def compile_proxy(
         dataplane=dataplane,
         effective=effective,
         assignment=build_assignment(dataplane, effective),
-        agent_config=agent_config.build(dataplane, effective),
+        agent_config=agent_config.build(dataplane, effective, allowed_networks=allowed_networks),
         target=target,
         snapshot=build_snapshot(view, dataplane, effective, proxy, targets) if proxy else None,
     )
@@ -73,7 +73,7 @@ def compile_mesh(
     view: MeshView,
     proxies: Mapping[str, ProxyInfo],
     *,
-    allowed_networks: Sequence[IPv4Network | IPv6Network] = (),
+    allowed_networks: Sequence[IPNetwork] = (),
 ) -> dict[str, CompiledProxy]:
     """The projections of every Dataplane of a mesh, by name. `proxies` holds those that have connected."""
     compiled = {

@@ -104,6 +104,6 @@ def test_a_mesh_is_summed_up_by_code(control_plane: ControlPlane) -> None:
 
     def summed_up() -> bool:
         summary = json.loads(control_plane.ok("explain", "mesh", "default", "-o", "json"))
-        return "proxy-not-connected" in json.dumps(summary["findings"]) and summary["proxies"] == 2
+        return "proxy-not-connected" in json.dumps(summary["findings"]) and summary["proxies"]["total"] == 2
 
     eventually(summed_up, "both proxies to be counted")

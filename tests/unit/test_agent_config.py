@@ -57,3 +57,9 @@ def test_the_version_is_the_content() -> None:
 def test_it_survives_the_wire() -> None:
     built = config({"aggregate": [{"name": "a", "port": 1}]})
     assert ScrapeConfig.from_json(built.to_json()) == built
+
+
+def test_the_application_label_is_passed_on_and_can_be_removed() -> None:
+    assert config({"applicationLabel": "app"}).application_label == "app"
+    assert config({"applicationLabel": ""}).application_label is None
+    assert config({}).application_label is None

@@ -10,6 +10,7 @@ verified by another authority, and a sidecar has no part in their TLS.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ def prometheus_config(
             *_labels(),
         ],
     }
-    return head | {"scrape_configs": [of_the_mesh, provided]}
+    # Copies, so that what two jobs have in common is written out twice instead of as a YAML alias.
+    return head | {"scrape_configs": [deepcopy(of_the_mesh), deepcopy(provided)]}
 
 
 def _discovery(

@@ -13,26 +13,35 @@ from datetime import UTC, datetime
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
 
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.tokens import check_dataplane
 from meshmeter.controlplane import logs
-from meshmeter.controlplane.auth import Verifier, discovery_access, metrics_access, require_admin
+from meshmeter.controlplane.auth import (
+    Verifier,
+    bearer_token,
+    discovery_access,
+    metrics_access,
+    require_admin,
+)
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.dataplane_api import DataplaneApi
 from meshmeter.controlplane.diagnostics import diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService, StillGood
 from meshmeter.controlplane.explain import Explainer
+from meshmeter.controlplane.identity_api import IdentityApi
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
-from meshmeter.controlplane.registration import Registrar, Surroundings, service_tags
+from meshmeter.controlplane.registration import Registrar, Surroundings
 from meshmeter.controlplane.resource_api import resource_app
 from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.envoy.proxy import ProxyInfo
-from meshmeter.errors import StartupError
-from meshmeter.resources.defaults import allow_all_permission, default_mesh
+from meshmeter.errors import PermissionDenied, StartupError
+from meshmeter.resources.dataplane import tag_values
+from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
 from meshmeter.store.sqlite import SqliteStore
 from meshmeter.xds.cache import SnapshotCache
@@ -83,7 +92,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         discovery = sockets.listen(settings.bind, "discovery_port", settings.discovery_port)
         diagnostics = sockets.listen(settings.bind, "diagnostics_port", settings.diagnostics_port)
         if settings.default_mesh and store.revision == 0:
-            await store.commit([Put(default_mesh()), Put(allow_all_permission())])
+            await store.commit([Put(with_defaults(default_mesh())), Put(allow_all_permission())])
 
         registry = ProxyRegistry()
         cache = SnapshotCache()
@@ -129,6 +138,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             authenticate=require_admin(verifier),
             explainer=Explainer(reconciler, registry, allowed_networks=settings.allowed_networks),
             tokens=tokens,
+            identities=IdentityApi(_NoMeshTls(), lambda request: verifier.identity(bearer_token(request))),
             zone=settings.zone,
             allowed_networks=settings.allowed_networks,
         )
@@ -236,7 +246,10 @@ class _AdsHooks:
         def still_good() -> None:
             self._verifier.check_again(claims)
             compiled = self._reconciler.compiled(mesh, name) if claims.tags else None
-            check_dataplane(claims, mesh, name, service_tags(compiled.dataplane.spec) if compiled else None)
+            if claims.tags and compiled is None:
+                # Nobody waits here for a Dataplane whose tags are not known yet.
+                raise PermissionDenied(f"dataplane {name} is not registered, so its tags cannot be checked")
+            check_dataplane(claims, mesh, name, tag_values(compiled.dataplane.spec) if compiled else None)
 
         still_good()
         return still_good
@@ -262,6 +275,16 @@ async def _tokens(store: SqliteStore, directory: DataDir) -> TokenService:
         return await TokenService.open(store, directory.signing_keys, directory.admin_token)
     except OSError as exc:
         raise StartupError(f"cannot use {exc.filename or directory.admin_token}: {exc.strerror}") from exc
+
+
+class _NoMeshTls:
+    """The authority of meshes without mTLS."""
+
+    async def issue(self, mesh: str, service: str, public_key: ec.EllipticCurvePublicKey) -> None:
+        return None
+
+    async def bundle(self, mesh: str) -> None:
+        return None
 
 
 def _runner(app: web.Application) -> web.AppRunner:

@@ -23,9 +23,9 @@ from meshmeter.controlplane.auth import bearer_token
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.reconciler import Reconciler
-from meshmeter.controlplane.registration import Registrar, service_tags
+from meshmeter.controlplane.registration import Registrar
 from meshmeter.errors import InvalidResource, NotFound, Violation
-from meshmeter.resources.dataplane import KIND
+from meshmeter.resources.dataplane import KIND, tag_values
 from meshmeter.scrape.config import ScrapeConfig
 
 MAX_DOCUMENT = 1 << 20
@@ -114,7 +114,7 @@ class DataplaneApi:
 
     async def _deregister(self, request: web.Request) -> web.Response:
         mesh, name = self._allowed(request)
-        removed = await self._registrar.deregister(mesh, name)
+        removed = await self._registrar.deregister(mesh, name, request.query.get("instance", ""))
         return web.json_response({"removed": removed})
 
     def _allowed(self, request: web.Request) -> tuple[str, str]:
@@ -122,7 +122,7 @@ class DataplaneApi:
         claims = self._verify(bearer_token(request))
         mesh, name = request.match_info["mesh"], request.match_info["name"]
         compiled = self._reconciler.compiled(mesh, name)
-        check_dataplane(claims, mesh, name, service_tags(compiled.dataplane.spec) if compiled else None)
+        check_dataplane(claims, mesh, name, tag_values(compiled.dataplane.spec) if compiled else None)
         if compiled is None:
             raise NotFound(KIND, mesh, name)
         return mesh, name

@@ -186,6 +186,7 @@ def settings_json(effective: EffectiveMetrics) -> dict[str, Any]:
         "tls.mode": sourced_json(effective.tls_mode),
         "envoy.filterRegex": sourced_json(effective.filter_regex),
         "envoy.usedOnly": sourced_json(effective.used_only),
+        "applicationLabel": sourced_json(effective.application_label),
     }
 
 

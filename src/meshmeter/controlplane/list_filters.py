@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from meshmeter.controlplane.api_errors import Refusal
 from meshmeter.controlplane.paging import TITLE
 from meshmeter.errors import Violation
-from meshmeter.resources.dataplane import BUILTIN_GATEWAY, DELEGATED_GATEWAY, DataplaneSpec
+from meshmeter.resources.dataplane import BUILTIN_GATEWAY, DELEGATED_GATEWAY, DataplaneSpec, tag_values
 from meshmeter.resources.resource import AnyResource
 
 Matches = Callable[[AnyResource], bool]
@@ -46,21 +46,6 @@ def matcher(query: Iterable[tuple[str, str]]) -> Matches:
     if faults:
         raise Refusal(400, TITLE, "Invalid filter", faults)
     return lambda resource: all(matches(resource) for matches in filters)
-
-
-def tag_values(spec: DataplaneSpec) -> dict[str, set[str]]:
-    """All values of every tag of a Dataplane's inbounds and gateway."""
-    found: dict[str, set[str]] = {}
-    networking = spec.networking
-    if networking is None:
-        return found
-    tag_sets = [inbound.tags for inbound in networking.inbound or ()]
-    if networking.gateway is not None:
-        tag_sets.append(networking.gateway.tags)
-    for tags in tag_sets:
-        for tag, value in (tags or {}).items():
-            found.setdefault(tag, set()).add(value)
-    return found
 
 
 def _name(part: str) -> Matches:

@@ -16,6 +16,9 @@ from typing import Any
 from meshmeter.controlplane.proxy_status import Nack, ProxyStatus
 from meshmeter.controlplane.world import ProxyKey
 
+RETURN_SECONDS = 60.0
+"""How long proxies may take to come back after a start of the control plane; they try every 30 s at the least."""
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -49,14 +52,15 @@ class ProxyRegistry:
         return sum(1 for entry in self._entries.values() if entry.streams)
 
     def absent_for(self, key: ProxyKey) -> float:
-        """Seconds since the last sign of life, 0 while there is one; counted from our own start at the earliest.
+        """Seconds since the last sign of life, 0 while there is one.
 
-        A proxy that was there before a restart of the control plane thus gets its full time to come back.
+        A proxy that has not been seen since our own start may have been there before it: its absence begins when it
+        has had time to come back.
         """
         entry = self._entries.get(key)
-        if entry is not None and (entry.streams or entry.polls):
-            return 0.0
-        return self._clock() - max(self._started, entry.last_seen if entry else 0.0)
+        if entry is None:
+            return max(0.0, self._clock() - self._started - RETURN_SECONDS)
+        return 0.0 if entry.streams or entry.polls else self._clock() - entry.last_seen
 
     def forget(self, key: ProxyKey) -> None:
         """Drop what is known of a proxy that has gone for good; open streams and polls stay counted."""

@@ -34,7 +34,7 @@ from meshmeter.errors import (
     Violation,
 )
 from meshmeter.resources import codec
-from meshmeter.resources.dataplane import KIND, DataplaneSpec
+from meshmeter.resources.dataplane import KIND, DataplaneSpec, tag_values
 from meshmeter.resources.defaults import with_defaults
 from meshmeter.resources.resource import AnyResource, Key, Resource
 from meshmeter.store.base import Delete, Put, Store
@@ -42,7 +42,10 @@ from meshmeter.store.base import Delete, Put, Store
 log = logging.getLogger(__name__)
 
 REGISTERED = "meshmeter.io/registered-document"
-"""Annotation of a Dataplane that an agent brought: hash of the document it sent."""
+"""Annotation of a Dataplane that an agent registered: hash of the document it sent."""
+
+BROUGHT = "meshmeter.io/brought-by"
+"""Annotation of a Dataplane that was not there before an agent registered it; the value is `agent`."""
 
 SWEEP = 0.5
 """Seconds between two looks for proxies that have gone."""
@@ -72,6 +75,8 @@ class Registrar:
         self._reconciler = reconciler
         self._registry = registry
         self._surroundings = surroundings
+        self._instances: dict[ProxyKey, str] = {}
+        """Which run of the agent registered last; a late good-bye of an earlier run is not its successor's."""
 
     async def register(
         self, document: Mapping[str, Any], proxy: Mapping[str, Any], claims: Claims, token: str, host: str
@@ -86,9 +91,10 @@ class Registrar:
             raise InvalidResource(
                 [Violation("type", f"{sent.kind} cannot be registered, only a Dataplane can")]
             )
-        check_dataplane(claims, sent.mesh, sent.name, service_tags(sent.spec))
+        check_dataplane(claims, sent.mesh, sent.name, tag_values(sent.spec))
         stored = await self._store_unless_known(sent)
         info = proxy_info(stored, proxy)
+        self._instances[stored.mesh, stored.name] = str(proxy.get("instance", ""))
         self._registry.registered(stored.mesh, stored.name)
         self._reconciler.proxy_connected(info)
         config = await self._first_config(stored)
@@ -108,29 +114,36 @@ class Registrar:
 
     async def _store_unless_known(self, sent: AnyResource) -> AnyResource:
         mark = document_hash(sent)
-        marked = replace(
-            sent, meta=replace(sent.meta, annotations={**sent.meta.annotations, REGISTERED: mark})
-        )
         try:
             stored = await self._store.get(sent.key)
         except NotFound:
-            pass
+            marks = {REGISTERED: mark, BROUGHT: "agent"}
         else:
             if stored.meta.annotations.get(REGISTERED) == mark:
                 return stored
-        (result,) = await self._store.commit([Put(marked)])
+            marks = {**stored.meta.annotations, REGISTERED: mark}
+        meta = replace(sent.meta, annotations={**sent.meta.annotations, **marks})
+        (result,) = await self._store.commit([Put(replace(sent, meta=meta))])
         assert result is not None
         return result
 
     async def _first_config(self, stored: AnyResource) -> dict[str, Any]:
         published = self._reconciler.agent_config(stored.mesh, stored.name)
-        async with asyncio.timeout(REGISTER_TIMEOUT):
-            while published.value is None:
-                await published.next()
+        try:
+            async with asyncio.timeout(REGISTER_TIMEOUT):
+                while published.value is None:
+                    await published.next()
+        except TimeoutError as exc:
+            raise StoreUnavailable(f"{stored.key} is stored but not compiled yet: register again") from exc
         return published.value.to_json()
 
-    async def deregister(self, mesh: str, name: str) -> bool:
-        """The agent stops for good: remove its Dataplane now. False if a user owns it, or it is gone already."""
+    async def deregister(self, mesh: str, name: str, instance: str) -> bool:
+        """The agent stops for good: remove its Dataplane now.
+
+        False if a user applied it, it is gone already, or another instance of the agent has registered since.
+        """
+        if self._instances.get((mesh, name), instance) != instance:
+            return False
         return await self._remove((mesh, name), "its agent stopped")
 
     async def run(self) -> None:
@@ -138,7 +151,7 @@ class Registrar:
         while True:
             await asyncio.sleep(SWEEP)
             for dataplane in self._reconciler.dataplanes():
-                if REGISTERED not in dataplane.meta.annotations:
+                if BROUGHT not in dataplane.meta.annotations:
                     continue
                 key = (dataplane.mesh, dataplane.name)
                 if self._registry.absent_for(key) < self._surroundings.deregistration_delay:
@@ -151,29 +164,16 @@ class Registrar:
     async def _remove(self, key: ProxyKey, reason: str) -> bool:
         try:
             stored = await self._store.get(Key(KIND, *key))
-            if REGISTERED not in stored.meta.annotations:
+            if BROUGHT not in stored.meta.annotations:
                 return False
             await self._store.commit([Delete(stored.key, expected_version=stored.meta.version)])
         except (NotFound, MeshNotFound, VersionConflict):
             return False
+        self._instances.pop(key, None)
         self._registry.forget(key)
         self._reconciler.proxy_gone(*key)
         log.info("removed %s: %s", stored.key, reason)
         return True
-
-
-def service_tags(spec: DataplaneSpec) -> dict[str, set[str]]:
-    """All values of every tag of the Dataplane, as a token's tags are checked against."""
-    found: dict[str, set[str]] = {}
-    networking = spec.networking
-    if networking is not None:
-        tag_sets = [inbound.tags for inbound in networking.inbound or ()]
-        if networking.gateway is not None:
-            tag_sets.append(networking.gateway.tags)
-        for tags in tag_sets:
-            for tag, value in (tags or {}).items():
-                found.setdefault(tag, set()).add(value)
-    return found
 
 
 def document_hash(resource: AnyResource) -> str:

@@ -85,14 +85,11 @@ def resource_app(
     authenticate: Callable[[web.Request], object],
     explainer: ExplainProvider,
     tokens: Tokens,
-    identities: identity_api.IdentityApi | None = None,
+    identities: identity_api.IdentityApi,
     zone: str = "default",
     allowed_networks: Sequence[IPNetwork] = (),
 ) -> web.Application:
-    """The application. `authenticate` raises TokenError for a request that may not be answered.
-
-    Without `identities` there is nobody to issue them.
-    """
+    """The application. `authenticate` raises TokenError for a request that may not be answered."""
 
     @web.middleware
     async def admins_only(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -104,8 +101,7 @@ def resource_app(
     api = _ResourceApi(store, explainer, zone, tuple(allowed_networks))
     api.add_routes(app)
     TokenApi(tokens, api.mesh_exists).add_routes(app)
-    if identities is not None:
-        identities.add_routes(app)
+    identities.add_routes(app)
     return app
 
 

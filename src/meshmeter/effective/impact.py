@@ -101,8 +101,9 @@ def _admitted(view: MeshView, effective: EffectiveMetrics) -> tuple[dict[str, st
     return tuple(dict(selector) for selector in admitted_sources(permission))
 
 
-def _sources(effective: EffectiveMetrics) -> list[tuple[str, str, int | None, str]]:
-    return [(e.name, e.address.value, e.port.value, e.path.value) for e in effective.sources]
+def _sources(effective: EffectiveMetrics) -> tuple[str, list[tuple[str, str, int | None, str]]]:
+    entries = [(e.name, e.address.value, e.port.value, e.path.value) for e in effective.sources]
+    return effective.application_label.value or "", entries
 
 
 def _filter(effective: EffectiveMetrics) -> tuple[str, bool]:

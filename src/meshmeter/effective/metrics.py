@@ -41,6 +41,8 @@ class EffectiveMetrics:
     filter_regex: Sourced[str | None]
     """None and the empty string both mean: no filter. The empty one is how a Dataplane removes the Mesh's."""
     used_only: Sourced[bool]
+    application_label: Sourced[str | None]
+    """None and the empty string both mean: no label. The empty one is how a Dataplane removes the Mesh's."""
     aggregate: tuple[EffectiveAggregate, ...]
     """In declared order: the Mesh's entries, then those only the Dataplane has."""
     findings: tuple[Finding, ...] = ()
@@ -77,6 +79,7 @@ def effective_metrics(
     layers = found.layers
     envoy = [(layer, layer.conf.envoy or EnvoyMetrics()) for layer in layers]
     no_filter: Sourced[str | None] = builtin(None)
+    no_label: Sourced[str | None] = builtin(None)
     port = resolve(builtin(DEFAULT_PORT), [layer.at("port", layer.conf.port) for layer in layers])
     mode = tls_mode(layers)
     transport = transport_of(mesh.spec, mode.value)
@@ -103,6 +106,9 @@ def effective_metrics(
         ),
         used_only=resolve(
             builtin(False), [layer.at("envoy.usedOnly", conf.used_only) for layer, conf in envoy]
+        ),
+        application_label=resolve(
+            no_label, [layer.at("applicationLabel", layer.conf.application_label) for layer in layers]
         ),
         aggregate=aggregate,
         findings=(

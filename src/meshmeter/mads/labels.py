@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Mapping
 
-from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec, Networking
+from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec, tag_values
 from meshmeter.resources.resource import Resource
 
 UNKNOWN_SERVICE = "unknown"
@@ -27,7 +25,7 @@ def target_labels(dataplane: Resource[DataplaneSpec]) -> dict[str, str]:
     Tags are handled in sorted order, so that a user's own tag `versions` replaces the plural of `version`.
     """
     labels: dict[str, str] = {}
-    tags = _tag_values(dataplane.spec)
+    tags = tag_values(dataplane.spec)
     for name in sorted(tags):
         values = sorted(tags[name])
         labels[sanitize(name)] = values[0]
@@ -43,16 +41,4 @@ def target_labels(dataplane: Resource[DataplaneSpec]) -> dict[str, str]:
 
 def services(dataplane: Resource[DataplaneSpec]) -> tuple[str, ...]:
     """The services that the Dataplane provides, sorted; `unknown` alone if it names none."""
-    return tuple(sorted(_tag_values(dataplane.spec).get(SERVICE_TAG, ()))) or (UNKNOWN_SERVICE,)
-
-
-def _tag_values(spec: DataplaneSpec) -> Mapping[str, set[str]]:
-    networking = spec.networking or Networking()
-    tag_sets = [inbound.tags for inbound in networking.inbound or ()]
-    if networking.gateway is not None:
-        tag_sets.append(networking.gateway.tags)
-    values: defaultdict[str, set[str]] = defaultdict(set)
-    for tags in tag_sets:
-        for name, value in (tags or {}).items():
-            values[name].add(value)
-    return values
+    return tuple(sorted(tag_values(dataplane.spec).get(SERVICE_TAG, ()))) or (UNKNOWN_SERVICE,)

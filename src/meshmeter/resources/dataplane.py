@@ -129,3 +129,18 @@ class DataplaneSpec(Spec):
     """The Dataplane's own metrics settings."""
     probes: dict[str, Any] | None = None
     """Kept, without effect."""
+
+
+def tag_values(spec: DataplaneSpec) -> dict[str, set[str]]:
+    """All values of every tag of a Dataplane's inbounds and gateway."""
+    found: dict[str, set[str]] = {}
+    networking = spec.networking
+    if networking is None:
+        return found
+    tag_sets = [inbound.tags for inbound in networking.inbound or ()]
+    if networking.gateway is not None:
+        tag_sets.append(networking.gateway.tags)
+    for tags in tag_sets:
+        for tag, value in (tags or {}).items():
+            found.setdefault(tag, set()).add(value)
+    return found

@@ -74,3 +74,6 @@ class PrometheusConf(Model):
     """Endpoints of applications whose metrics are returned together with Envoy's."""
     envoy: EnvoyMetrics | None = None
     """Which of Envoy's own metrics are returned."""
+    application_label: str | None = None
+    """Label that names the `aggregate` entry on each series of an application; empty or absent: no label. Ours, not
+    Kuma's."""

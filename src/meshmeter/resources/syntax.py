@@ -23,6 +23,8 @@ _TAG_NAME = re.compile(r"[a-zA-Z0-9.\-_:/]*")
 _TAG_VALUE = re.compile(r"[a-zA-Z0-9.\-_:]*")
 _SELECTOR_VALUE = re.compile(r"[a-zA-Z0-9.\-_:/]*|\*")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_TAKEN_LABELS = frozenset({"le", "quantile", "job", "instance"})
 _NOT_IN_PATH = re.compile(r"[\s?#\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 TOO_LONG = "value length must less or equal {}"
@@ -152,4 +154,13 @@ def http_path_fault(path: str) -> str | None:
         return 'path must start with "/"'
     if _NOT_IN_PATH.search(path):
         return "path must not contain a query, a fragment, white space or control characters"
+    return None
+
+
+def label_name_fault(name: str) -> str | None:
+    """Why a Prometheus label cannot have this name; None if it can."""
+    if not _LABEL_NAME.fullmatch(name):
+        return "must consist of letters, digits and '_', and not start with a digit"
+    if name.startswith("__") or name in _TAKEN_LABELS:
+        return f"{name} has a meaning of its own in Prometheus; choose another label"
     return None

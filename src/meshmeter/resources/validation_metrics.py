@@ -32,6 +32,8 @@ def conf_violations(conf: PrometheusConf, path: str) -> Iterator[Violation]:
     yield from tag_violations(conf.tags, f"{path}.tags")
     if conf.envoy and conf.envoy.filter_regex and (reason := regex_fault(conf.envoy.filter_regex)):
         yield Violation(f"{path}.envoy.filterRegex", f"provided regexp isn't correct: {reason}")
+    if conf.application_label and (reason := syntax.label_name_fault(conf.application_label)):
+        yield Violation(f"{path}.applicationLabel", reason)
     yield from _aggregate(conf.aggregate or (), f"{path}.aggregate")
 
 

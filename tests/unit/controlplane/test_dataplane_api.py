@@ -80,7 +80,9 @@ async def test_every_fault_of_a_refused_dataplane_is_told(agent: Agent) -> None:
     assert {"metrix", "networking.address", "networking.inbound[0].port"} <= fields
 
 
-@pytest.mark.parametrize("body", [b"not json", b"[]", b"{}", b'{"dataplane": 1, "proxy": {}}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"not json", b"[]", b"{}", b'{"dataplane": 1, "proxy": {}}', b"[" * 100_000]
+)
 async def test_a_body_that_is_no_registration_gives_400(agent: Agent, body: bytes) -> None:
     status, answer = await agent.ask("POST", "/v1/proxies", data=body)
     assert status == 400 and answer["type"] == "/std-errors"

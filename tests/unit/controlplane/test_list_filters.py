@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from meshmeter.controlplane.api_errors import Refusal
-from meshmeter.controlplane.list_filters import matcher, tag_values
+from meshmeter.controlplane.list_filters import matcher
 from meshmeter.resources.resource import AnyResource
 from support.resources import dataplane, mesh
 
@@ -54,9 +54,3 @@ def test_every_filter_that_cannot_be_read_is_named() -> None:
         "tag",
         "gateway",
     ]
-
-
-def test_tag_values_are_those_of_all_inbounds() -> None:
-    inbound = [{"port": p, "tags": {"kuma.io/service": s}} for p, s in ((1, "a"), (2, "b"))]
-    assert tag_values(dataplane(inbound=[*inbound, {"port": 3}]).spec) == {"kuma.io/service": {"a", "b"}}
-    assert tag_values(GATEWAY.spec) == {"kuma.io/service": {"gw"}}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from meshmeter.controlplane.proxies import ProxyRegistry
+from meshmeter.controlplane.proxies import RETURN_SECONDS, ProxyRegistry
 from meshmeter.controlplane.proxy_status import State
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -82,7 +82,9 @@ def test_absence_begins_with_the_last_sign_of_life(registry: ProxyRegistry, cloc
 def test_after_a_restart_every_proxy_gets_its_full_time_to_come_back(
     registry: ProxyRegistry, clock: Clock
 ) -> None:
-    clock.now = 104
+    clock.now = 100 + RETURN_SECONDS
+    assert registry.absent_for(("default", "from-before")) == 0
+    clock.now += 4
     assert registry.absent_for(("default", "from-before")) == 4
 
 

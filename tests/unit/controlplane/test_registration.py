@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from meshmeter.controlplane import registration
-from meshmeter.controlplane.registration import REGISTERED, proxy_info, service_tags
+from meshmeter.controlplane.registration import REGISTERED, proxy_info
 from meshmeter.errors import InvalidResource, MeshNotFound, NotFound, PermissionDenied
 from meshmeter.resources.codec import decode, to_universal
 from meshmeter.resources.resource import AnyResource, Key
@@ -29,7 +29,12 @@ DOCUMENT: dict[str, Any] = {
         "inbound": [{"port": 8080, "tags": {"kuma.io/service": "backend"}}],
     },
 }
-PROXY = {"instance": "i", "agentSocket": "/run/a.sock", "adminSocket": "/run/e.sock", "envoyVersion": "1.40.0"}
+PROXY = {
+    "instance": "i",
+    "agentSocket": "/run/a.sock",
+    "adminSocket": "/run/e.sock",
+    "envoyVersion": "1.40.0",
+}
 KEY = Key("Dataplane", "default", "backend-1")
 
 
@@ -110,15 +115,23 @@ async def test_only_dataplanes_of_a_mesh_that_exists_can_be_registered(parts: Pa
 
 async def test_a_good_bye_removes_the_dataplane_at_once(parts: Parts) -> None:
     await register(parts)
-    assert await parts.registrar.deregister("default", "backend-1")
+    assert await parts.registrar.deregister("default", "backend-1", "i")
     with pytest.raises(NotFound):
         await stored(parts)
-    assert not await parts.registrar.deregister("default", "backend-1")
+    assert not await parts.registrar.deregister("default", "backend-1", "i")
 
 
 async def test_what_a_user_applied_is_never_removed(parts: Parts) -> None:
     await parts.store.commit([Put(decode(DOCUMENT))])
-    assert not await parts.registrar.deregister("default", "backend-1")
+    assert not await parts.registrar.deregister("default", "backend-1", "i")
+    await register(parts)
+    assert not await parts.registrar.deregister("default", "backend-1", "i")
+    assert (await stored(parts)).name == "backend-1"
+
+
+async def test_a_late_good_bye_of_an_earlier_run_is_not_its_successors(parts: Parts) -> None:
+    await register(parts)
+    assert not await parts.registrar.deregister("default", "backend-1", "an-earlier-run")
     assert (await stored(parts)).name == "backend-1"
 
 
@@ -138,9 +151,3 @@ def test_what_the_agent_says_of_itself_is_checked() -> None:
     with pytest.raises(InvalidResource) as refused:
         proxy_info(decode(DOCUMENT), {"agentSocket": "", "adminSocket": 5})
     assert [v.field for v in refused.value.violations] == ["proxy.agentSocket", "proxy.adminSocket"]
-
-
-def test_all_values_of_a_tag_count() -> None:
-    document = deepcopy(DOCUMENT)
-    document["networking"]["inbound"].append({"port": 81, "tags": {"kuma.io/service": "admin", "a": "b"}})
-    assert service_tags(decode(document).spec) == {"kuma.io/service": {"backend", "admin"}, "a": {"b"}}

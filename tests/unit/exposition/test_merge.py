@@ -1,13 +1,450 @@
-"""The contract's defaults are safe."""
+"""The kernel: every test runs with and without the shortcuts for plain text, and must not see a difference."""
 
 from __future__ import annotations
 
-from meshmeter.exposition.formats import Format
-from meshmeter.exposition.merge import Limits, Options, Source
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from meshmeter.exposition.formats import Format, sniff
+from meshmeter.exposition.merge import Limits, MergeResult, Options, Source
+from meshmeter.exposition.merge_python import merge
+from support.exposition import accepted_by_promtool, samples, types
+
+TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS_1
+EXPOSITIONS = sorted((Path(__file__).parents[2] / "data" / "expositions").iterdir())
 
 
-def test_defaults() -> None:
-    assert Source("a", b"").limits == Limits(samples=None)
+def run(sources: list[Source], format: Format = TEXT, **options: object) -> MergeResult:
+    wanted = Options(format, **options)  # type: ignore[arg-type]  # keyword options of a test
+    fast, slow = merge(sources, wanted), merge(sources, wanted, shortcuts=False)
+    assert fast == slow
+    return fast
+
+
+def app(body: str, name: str = "app", format: Format = TEXT, **more: object) -> Source:
+    return Source(name, body.encode(), format, **more)  # type: ignore[arg-type]  # keyword fields of a test
+
+
+def envoy(body: str) -> Source:
+    return Source("envoy", body.encode(), envoy=True)
+
+
+def check(body: str, want: str, *, source: Format = TEXT, answer: Format = TEXT, **dropped: int) -> None:
+    result = run([app(body, format=source)], answer)
+    assert result.body.decode() == want
+    assert result.sources[0].dropped == dropped
+
+
+def test_plain_text_stays_as_it_is() -> None:
+    body = (
+        "# HELP a_total Some help.\n# TYPE a_total counter\n"
+        'a_total{x="1"} 3\na_total{x="2",y="z"} 4.5e+06\n'
+        "# TYPE h histogram\n"
+        'h_bucket{le="0.5"} 1\nh_bucket{le="+Inf"} 2\nh_sum 1.5\nh_count 2\n'
+        "# TYPE s summary\n"
+        's{quantile="0.5"} NaN\ns_sum 0\ns_count 0\n'
+        "# TYPE u untyped\nu -Inf\n"
+    )
+    check(body, body)
+
+
+def test_what_life_does_to_text() -> None:
+    check("", "")
+    check("\n\n", "")
+    check("a 1", "# TYPE a untyped\na 1\n")
+    check("\ufeffa 1\r\nb 2\r\n", "# TYPE a untyped\na 1\n# TYPE b untyped\nb 2\n")
+    check("# EOF\na 1\n# EOF\nb 2\n# EOF", "# TYPE a untyped\na 1\n# TYPE b untyped\nb 2\n")
+    check(' \t a {\tx = "1" , }  2 \n', '# TYPE a untyped\na{x="1"} 2\n')
+    check("a{} 1\n", "# TYPE a untyped\na 1\n")
+    check("a 1 1395066363000\n", "# TYPE a untyped\na 1 1395066363000\n")
+    check('a{x="\\q\\\\\\"\\n"} 1\n', '# TYPE a untyped\na{x="\\\\q\\\\\\"\\n"} 1\n')
+    check(
+        "a nan\nb inf\nc -Infinity\n",
+        "".join(
+            f"# TYPE {n} untyped\n{n} {v}\n" for n, v in zip("abc", ("NaN", "+Inf", "-Inf"), strict=True)
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a", "a x", "a 1 2 3", 'a{x="1" 2', 'a{x="1"y="2"} 2', 'a{x="1",x="2"} 3', "a{x=1} 2", "1a 2", "a-b 1",
+        "a 1e999", "a 0x1p3", "a 1_000", 'a{__name__="b"} 1', 'a 1 # {t="1"} 1', "<html>", 'a{x="1"}',
+        'a{,} 1', "{} 1", "a 1.2.3", "a +nan", 'a{x="\0"} 1',
+    ],
+)  # fmt: skip
+def test_a_bad_line_costs_only_itself(line: str) -> None:
+    result = run([app(f"before 1\n{line}\nafter 2\n")])
+    assert result.body == b"# TYPE before untyped\nbefore 1\n# TYPE after untyped\nafter 2\n"
+    assert result.sources[0].dropped == {"malformed_line": 1}
+    assert [p.line for p in result.sources[0].problems] == [2]
+    assert accepted_by_promtool(result.body) == ""
+
+
+def test_bytes_that_are_not_utf8_cost_their_line() -> None:
+    result = run([Source("app", b'a{x="\xff"} 1\na{x="\xc3\xa9"} 2\n# HELP b \xff\nb 1\n')])
+    assert result.body == '# TYPE a untyped\na{x="é"} 2\n# TYPE b untyped\nb 1\n'.encode()
+    assert result.sources[0].dropped == {"malformed_line": 1}
+
+
+def test_families_are_put_together() -> None:
+    check(
+        '# TYPE a gauge\na 1\nb 2\n# TYPE b counter\na{x="1"} 3\nh_count 1\n# TYPE h summary\nh_sum 4\n',
+        '# TYPE a gauge\na 1\na{x="1"} 3\n# TYPE b counter\nb 2\n# TYPE h summary\nh_sum 4\nh_count 1\n',
+    )
+
+
+def test_equal_series_within_a_source() -> None:
+    check(
+        'a{x="1",y="2"} 1\na{y="2",x="1"} 2\na{x="1",y="2",z=""} 3\n',
+        '# TYPE a untyped\na{x="1",y="2"} 1\n',
+        duplicate_series=2,
+    )
+
+
+def test_a_sample_that_its_family_does_not_have() -> None:
+    check("# TYPE h histogram\nh 1\nh_count 2\n", "# TYPE h histogram\nh_count 2\n", malformed_line=1)
+    check(
+        '# TYPE h histogram\nh_bucket 1\nh_bucket{le="x"} 1\nh_bucket{le="1"} 1\n',
+        '# TYPE h histogram\nh_bucket{le="1"} 1\n',
+        malformed_line=2,
+    )
+
+
+def test_the_first_source_wins() -> None:
+    first = app("# TYPE a gauge\na 1\n# TYPE h histogram\nh_count 1\n", "one")
+    second = app("# TYPE a counter\na 2\nb 1\n# TYPE h_count gauge\nh_count 9\n", "two")
+    third = app('# TYPE a gauge\na 3\na{x="1"} 4\nb 5\n', "three")
+    result = run([first, second, third])
+    assert result.body.decode() == (
+        '# TYPE a gauge\na 1\na{x="1"} 4\n# TYPE h histogram\nh_count 1\n# TYPE b untyped\nb 1\n'
+    )
+    assert [source.dropped for source in result.sources] == [
+        {},
+        {"type_conflict": 2},
+        {"duplicate_series": 2},
+    ]
+    assert [source.samples for source in result.sources] == [2, 1, 1]
+
+
+def test_names_that_applications_may_not_have() -> None:
+    result = run([app("envoy_x 1\nmeshmeter_y 2\na 3\n"), envoy("envoy_x 4\n")])
+    assert result.body == b"# TYPE a untyped\na 3\n# TYPE envoy_x untyped\nenvoy_x 4\n"
+    assert result.sources[0].dropped == {"reserved_name": 2}
+
+
+def test_application_label() -> None:
+    source = app('a 1\na{x="2"} 3\nb{app="mine"} 4\n', 'fr"ont', label="app")
+    result = run([source])
+    assert result.body.decode() == (
+        '# TYPE a untyped\na{app="fr\\"ont"} 1\na{app="fr\\"ont",x="2"} 3\n'
+        '# TYPE b untyped\nb{app="fr\\"ont",exported_app="mine"} 4\n'
+    )
+
+
+# Limits
+
+
+def test_limits_of_labels() -> None:
+    limits = Limits(labels=2, label_name_bytes=3, label_value_bytes=4)
+    source = app(
+        'a{x="1",y="2",z="3"} 1\na{long="1"} 1\na{x="12345"} 1\na{x="1234",abc=""} 1\n', limits=limits
+    )
+    result = run([source])
+    assert result.body == b'# TYPE a untyped\na{x="1234",abc=""} 1\n'
+    assert result.sources[0].dropped == {"label_limit": 3}
+
+
+def test_limit_of_samples_keeps_families_whole() -> None:
+    source = app('a 1\nb{x="1"} 1\nb{x="2"} 2\nc 1\n', limits=Limits(samples=2))
+    result = run([source])
+    assert result.body == b"# TYPE a untyped\na 1\n"
+    assert result.sources[0].dropped == {"sample_limit": 3}
+
+
+def test_total_limit() -> None:
+    result = run([app("a 1\nbcd 1\ne 1\n")], total_bytes=45)
+    assert result.body == b"# TYPE a untyped\na 1\n# TYPE e untyped\ne 1\n"
+    assert result.sources[0].dropped == {"total_limit": 1}
+    assert result.sources[0].samples == 2
+
+
+def test_problems_are_bounded() -> None:
+    stats = run([app("bad\n" * 1000)]).sources[0]
+    assert stats.dropped == {"malformed_line": 1000}
+    assert len(stats.problems) == 10
+
+
+# From one format to the other
+
+
+def test_counters() -> None:
+    text = "# TYPE a_total counter\na_total 1\n# TYPE b counter\nb 2\n"
+    openmetrics = "# TYPE a counter\na_total 1\n# TYPE b unknown\nb 2\n# EOF\n"
+    check(text, openmetrics, answer=OPENMETRICS)
+    back = "# TYPE a_total counter\na_total 1\n# TYPE b untyped\nb 2\n"
+    check(openmetrics, back, source=OPENMETRICS)
+
+
+def test_a_counter_beside_a_gauge_of_its_name_loses_only_its_type() -> None:
+    check(
+        "# TYPE a gauge\na 1\n# TYPE a_total counter\na_total 2\n",
+        "# TYPE a gauge\na 1\n# TYPE a_total unknown\na_total 2\n# EOF\n",
+        answer=OPENMETRICS,
+    )
+
+
+def test_created() -> None:
+    openmetrics = (
+        '# TYPE a counter\na_total{x="1"} 1\na_created{x="1"} 1.5\na_total{x="2"} 2\n'
+        '# TYPE h histogram\nh_bucket{le="+Inf"} 1\nh_sum 2\nh_count 1\nh_created 3\n# EOF\n'
+    )
+    text = (
+        '# TYPE a_total counter\na_total{x="1"} 1\na_total{x="2"} 2\n# TYPE a_created gauge\na_created{x="1"} 1.5\n'
+        '# TYPE h histogram\nh_bucket{le="+Inf"} 1\nh_sum 2\nh_count 1\n# TYPE h_created gauge\nh_created 3\n'
+    )
+    check(openmetrics, openmetrics, source=OPENMETRICS, answer=OPENMETRICS)
+    check(openmetrics, text, source=OPENMETRICS)
+    check(text, openmetrics, answer=OPENMETRICS)
+    check(text, text)
+
+
+def test_timestamps_and_exemplars() -> None:
+    openmetrics = '# TYPE a counter\na_total 1 1395066363.5 # {id="x"} 0.5 1395066363\n# EOF\n'
+    check(openmetrics, openmetrics, source=OPENMETRICS, answer=OPENMETRICS)
+    check(openmetrics, "# TYPE a_total counter\na_total 1 1395066363500\n", source=OPENMETRICS)
+    check(
+        "a 1 1395066363005\nb 2 -5\n",
+        "# TYPE a unknown\na 1 1395066363.005\n# TYPE b unknown\nb 2 -0.005\n# EOF\n",
+        answer=OPENMETRICS,
+    )
+    check(
+        '# TYPE g gauge\ng 1 # {id="x"} 1\n# EOF\n',
+        "# TYPE g gauge\ng 1\n# EOF\n",
+        source=OPENMETRICS,
+        answer=OPENMETRICS,
+    )
+
+
+def test_types_that_text_does_not_have() -> None:
+    check(
+        '# TYPE build info\n# HELP build What.\nbuild_info{v="1"} 1\n'
+        '# TYPE mode stateset\nmode{mode="a"} 1\nmode{mode="b"} 0\n'
+        '# TYPE q gaugehistogram\nq_bucket{le="1"} 2\nq_bucket{le="+Inf"} 3\nq_gsum 4\nq_gcount 3\n'
+        "# TYPE t_seconds gauge\n# UNIT t_seconds seconds\nt_seconds 1\n# TYPE k unknown\nk 1\n# EOF\n",
+        '# HELP build_info What.\n# TYPE build_info gauge\nbuild_info{v="1"} 1\n'
+        '# TYPE mode gauge\nmode{mode="a"} 1\nmode{mode="b"} 0\n'
+        '# TYPE q_bucket gauge\nq_bucket{le="1"} 2\nq_bucket{le="+Inf"} 3\n# TYPE q_gsum gauge\nq_gsum 4\n'
+        "# TYPE q_gcount gauge\nq_gcount 3\n# TYPE t_seconds gauge\nt_seconds 1\n# TYPE k untyped\nk 1\n",
+        source=OPENMETRICS,
+    )
+
+
+def test_units_and_help_in_openmetrics() -> None:
+    body = '# HELP t_seconds A "quoted" \\\\ help.\n# TYPE t_seconds gauge\n# UNIT t_seconds seconds\nt_seconds 1\n'
+    check(body + "# EOF\n", body.replace('"', '\\"') + "# EOF\n", source=OPENMETRICS, answer=OPENMETRICS)
+    check(
+        "# TYPE t gauge\n# UNIT t seconds\nt 1\n# EOF\n",
+        "# TYPE t gauge\nt 1\n# EOF\n",
+        source=OPENMETRICS,
+        answer=OPENMETRICS,
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '# TYPE h histogram\nh_bucket{le="1"} 5\nh_bucket{le="+Inf"} 4\nh_sum 1\nh_count 4\n',
+        '# TYPE h histogram\nh_bucket{le="+Inf"} 4\nh_sum 1\nh_count 5\n',
+        '# TYPE h histogram\nh_bucket{le="1"} 4\nh_sum 1\nh_count 4\n',
+        '# TYPE h histogram\nh_bucket{le="-1"} 1\nh_bucket{le="+Inf"} 4\nh_sum 1\nh_count 4\n',
+        "# TYPE h histogram\nh_sum 1\n",
+        "# TYPE a_total counter\na_total -1\n",
+        "# TYPE a_total counter\na_total NaN\n",
+        '# TYPE s summary\ns{quantile="0.5"} -1\ns_sum -1\ns_count 1.5\n',
+        '# TYPE s summary\ns{quantile="0.5"} 1 5\ns_sum 1\n',
+    ],
+)
+def test_what_openmetrics_forbids_is_kept_without_its_type(body: str) -> None:
+    result = run([app(body)], OPENMETRICS)
+    assert seen(result.body.decode(), openmetrics=True) == seen(body)
+    assert set(types(result.body.decode(), openmetrics=True).values()) == {"unknown"}
+    assert result.sources[0].dropped == {}
+
+
+def test_utf8_names() -> None:
+    body = '# HELP "http.dür" Help.\n# TYPE "http.dür" gauge\n{"http.dür","a.b"="x"} 1\n{"http.dür"} 2\n'
+    check(body, '# HELP http_d_r Help.\n# TYPE http_d_r gauge\nhttp_d_r{a_b="x"} 1\nhttp_d_r 2\n')
+    check(body, body, answer=Format.TEXT_UTF8)
+    check(body, body + "# EOF\n", answer=Format.OPENMETRICS_1_UTF8)
+
+
+# Clusters
+
+
+def test_split_clusters_are_summed() -> None:
+    result = run(
+        [
+            envoy(
+                "# TYPE envoy_a counter\n"
+                'envoy_a{envoy_cluster_name="web-0123456789abcdef",code="200"} 1\n'
+                'envoy_a{envoy_cluster_name="web-fedcba9876543210",code="200"} 2\n'
+                'envoy_a{envoy_cluster_name="web",code="200"} 4\n'
+                'envoy_a{envoy_cluster_name="web-fedcba9876543210",code="500"} 8\n'
+                'envoy_a{envoy_cluster_name="ads_cluster"} 16\n'
+                "# TYPE envoy_http gauge\n"
+                'envoy_http{envoy_http_conn_manager_prefix="admin"} 1\n'
+                'envoy_http{envoy_http_conn_manager_prefix="web"} 2\n'
+            )
+        ]
+    )
+    assert result.body.decode() == (
+        "# TYPE envoy_a counter\n"
+        'envoy_a{envoy_cluster_name="web",code="200",kuma_io_mesh_traffic="true"} 7\n'
+        'envoy_a{envoy_cluster_name="web",code="500",kuma_io_mesh_traffic="true"} 8\n'
+        'envoy_a{envoy_cluster_name="ads_cluster"} 16\n'
+        "# TYPE envoy_http gauge\n"
+        'envoy_http{envoy_http_conn_manager_prefix="admin"} 1\n'
+        'envoy_http{envoy_http_conn_manager_prefix="web",kuma_io_mesh_traffic="true"} 2\n'
+    )
+    assert (result.sources[0].samples, result.sources[0].dropped) == (5, {})
+
+
+def test_buckets_of_split_clusters_stay_monotone_and_in_order() -> None:
+    lines = ["# TYPE envoy_h histogram\n"]
+    for cluster, buckets in (
+        ("0" * 16, {"1": 1, "1800000": 4, "+Inf": 5}),
+        ("1" * 16, {"0.5": 2, "1.0": 3, "+Inf": 7}),
+    ):
+        name = f'envoy_cluster_name="web-{cluster}"'
+        lines += [f'envoy_h_bucket{{{name},le="{le}"}} {count}\n' for le, count in buckets.items()]
+        lines += [f"envoy_h_sum{{{name}}} 0.5\n", f"envoy_h_count{{{name}}} {buckets['+Inf']}\n"]
+    got = run([envoy("".join(lines))]).body.decode()
+    assert re.findall(r'le="(.*)"} (\d+)', got) == [
+        ("0.5", "2"),
+        ("1", "4"),
+        ("1.8e+06", "7"),
+        ("+Inf", "12"),
+    ]
+    assert got.splitlines()[-2:] == [
+        'envoy_h_sum{envoy_cluster_name="web",kuma_io_mesh_traffic="true"} 1',
+        'envoy_h_count{envoy_cluster_name="web",kuma_io_mesh_traffic="true"} 12',
+    ]
+
+
+def test_only_envoys_clusters_are_merged() -> None:
+    body = '# TYPE a untyped\na{envoy_cluster_name="web-0123456789abcdef"} 1\n'
+    check(body, body)
+
+
+# Invariants
+
+NAMES = st.from_regex(r"[a-z]{1,3}", fullmatch=True)
+VALUES = st.one_of(
+    st.integers(0, 10**12).map(str),
+    st.floats(0, 1e9).map(repr),
+    st.sampled_from(["0", "1e3", "+Inf", "NaN", "-1"]),
+)
+LABEL_VALUES = st.text(st.sampled_from('ab"\\\né ,{}=#'), max_size=4)
+
+
+@st.composite
+def bodies(draw: st.DrawFn, prefix: str) -> str:
+    """A valid text body whose families are all called `prefix…`."""
+    out = []
+    for name in draw(st.lists(NAMES, unique=True, max_size=4)):
+        type = draw(st.sampled_from(["counter", "gauge", "untyped", "histogram", "summary"]))
+        name = f"{prefix}{name}" + ("_total" if type == "counter" and draw(st.booleans()) else "_x")
+        out.append(f"# TYPE {name} {type}\n")
+        for value in draw(st.lists(LABEL_VALUES, unique=True, min_size=1, max_size=3)):
+            written = value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+            labels = f'l="{written}"' if value else ""
+            if type == "histogram":
+                counts = sorted(draw(st.lists(st.integers(0, 1000), min_size=3, max_size=3)))
+                for le, count in zip(("0.1", "1", "+Inf"), counts, strict=True):
+                    out.append(f'{name}_bucket{{{labels}{"," if labels else ""}le="{le}"}} {count}\n')
+                out.append(
+                    f"{name}_sum{{{labels}}} {draw(st.integers(0, 99))}\n{name}_count{{{labels}}} {counts[-1]}\n"
+                )
+            elif type == "summary":
+                out.append(f'{name}{{{labels}{"," if labels else ""}quantile="0.5"}} {draw(VALUES)}\n')
+                out.append(f"{name}_sum{{{labels}}} {draw(VALUES)}\n{name}_count{{{labels}}} 3\n")
+            else:
+                out.append(f"{name}{{{labels}}} {draw(VALUES)}\n")
+    return "".join(out)
+
+
+def seen(text: str, **how: bool) -> Counter[tuple[str, ...]]:
+    """Samples, with NaN equal to itself."""
+    return Counter(
+        (name, repr(labels), repr(value)) for name, labels, value in samples(text, **how).elements()
+    )
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(bodies("a"), bodies("b"))
+def test_disjoint_families_are_united(one: str, other: str) -> None:
+    united = seen(one) + seen(other)
+    for format in (TEXT, OPENMETRICS):
+        result = run([app(one, "one"), app(other, "other")], format)
+        assert seen(result.body.decode(), openmetrics=format.openmetrics) == united
+        assert [source.dropped for source in result.sources] == [{}, {}]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(bodies("a"))
+def test_merging_with_itself_changes_nothing(body: str) -> None:
+    once, twice = run([app(body)]), run([app(body, "one"), app(body, "two")])
+    assert twice.body == once.body
+    assert sum(twice.sources[1].dropped.values()) == once.sources[0].samples
+
+
+LINES = [
+    line + b"\n"
+    for line in (
+        b"# TYPE a counter", b"# TYPE a_total counter", b"# TYPE a histogram", b"a_total 1", b"a 1 # {} 2",
+        b'a_bucket{le="1"} 2', b"# HELP a x", b"# EOF", b'{"a.b"} 1', b"a_created 5", b"# TYPE a info",
+    )
+]  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=30),
+            st.text(st.sampled_from('ab_{}",=\\ #\n1eE+-.NaInf\t\r'), max_size=40).map(str.encode),
+            st.sampled_from(LINES),
+        ),
+        max_size=8,
+    ),
+    st.sampled_from([TEXT, OPENMETRICS]),
+)
+def test_whatever_comes_the_answer_is_valid(parts: list[bytes], source: Format) -> None:
+    body = b"".join(parts)
+    sources = [Source("one", body, source), Source("two", body[::-1]), Source("envoy", body, envoy=True)]
+    samples(run(sources).body.decode())
+    samples(run(sources, OPENMETRICS).body.decode(), openmetrics=True)
+
+
+@pytest.mark.parametrize("path", EXPOSITIONS, ids=lambda path: path.name)
+def test_files(path: Path) -> None:
+    """Bodies as they are met in life: the answer is valid, and the same in both formats."""
+    body = path.read_bytes()
+    source = Source("source", body, sniff(body), envoy=path.name.startswith("envoy"))
+    text, openmetrics = run([source]), run([source], OPENMETRICS)
+    assert accepted_by_promtool(text.body) == ""
+    assert sum(samples(text.body.decode()).values()) == text.sources[0].samples > 0
+    assert seen(openmetrics.body.decode(), openmetrics=True) == seen(text.body.decode())
+
+
+def test_the_defaults_are_safe() -> None:
     assert Limits().labels is not None and Limits().label_value_bytes is not None
-    assert Options().format is Format.TEXT
+    assert Options().format is TEXT
     assert Options().merge_clusters and Options().total_bytes is not None

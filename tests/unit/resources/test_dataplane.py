@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from meshmeter.resources.dataplane import DataplaneSpec, Inbound, Networking
+from meshmeter.resources.dataplane import DataplaneSpec, Inbound, Networking, tag_values
 
 
 def test_the_wire_names_are_kuma_s() -> None:
@@ -16,3 +16,22 @@ def test_the_wire_names_are_kuma_s() -> None:
 
     inbound = Inbound(port=80, service_port=8080, service_address="127.0.0.1")
     assert spec.networking == Networking(address="10.0.0.1", advertised_address="1.2.3.4", inbound=(inbound,))
+
+
+def test_all_values_of_a_tag_count() -> None:
+    spec = DataplaneSpec.model_validate(
+        {
+            "networking": {
+                "address": "10.0.0.1",
+                "inbound": [
+                    {"port": 80, "tags": {"kuma.io/service": "web"}},
+                    {"port": 81, "tags": {"kuma.io/service": "admin", "team": "a"}},
+                    {"port": 82},
+                ],
+            }
+        }
+    )
+    assert tag_values(spec) == {"kuma.io/service": {"web", "admin"}, "team": {"a"}}
+    gateway = DataplaneSpec.model_validate({"networking": {"gateway": {"tags": {"kuma.io/service": "edge"}}}})
+    assert tag_values(gateway) == {"kuma.io/service": {"edge"}}
+    assert tag_values(DataplaneSpec()) == {}

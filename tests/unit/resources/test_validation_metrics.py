@@ -78,3 +78,14 @@ def test_what_re2_takes(expression: str) -> None:
 )
 def test_what_re2_refuses(expression: str) -> None:
     assert regex_fault(expression)
+
+
+@pytest.mark.parametrize("label", ["app", "_entry", "App2", ""])
+def test_an_application_label_can_be_any_label_of_prometheus(label: str) -> None:
+    assert faults({"applicationLabel": label}) == []
+
+
+@pytest.mark.parametrize("label", ["1app", "my-app", "a.b", "__name__", "le", "quantile", "instance", "ä"])
+def test_an_application_label_that_cannot_be_one_is_refused(label: str) -> None:
+    (fault,) = faults({"applicationLabel": label})
+    assert fault.startswith("conf.applicationLabel: ")

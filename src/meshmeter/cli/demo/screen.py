@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import sys
 import tempfile
@@ -161,9 +162,15 @@ def hints(mesh: RunningMesh) -> Table:
     lines.add_row("a request through both sidecars", f"curl {mesh.frontend_url}")
     lines.add_row("the target list for Prometheus", f"curl {mesh.targets_url}")
     lines.add_row(
-        "what holds for a proxy", f"meshmeter explain dataplane frontend --data-dir {mesh.data_dir}"
+        "what holds for a proxy", f"{command()} explain dataplane frontend --data-dir {mesh.data_dir}"
     )
     if mesh.prometheus_url:
         lines.add_row("Prometheus", f"{mesh.prometheus_url}/targets")
     lines.add_row("stop", "Ctrl-C")
     return lines
+
+
+def command() -> str:
+    """How to call meshmeter from the user's shell."""
+    beside_python = Path(sys.executable).with_name("meshmeter")
+    return "meshmeter" if shutil.which("meshmeter") else str(beside_python)
