@@ -103,12 +103,20 @@ class _Visit:
 class DiscoveryService:
     """Serves the snapshots of a cache. `start` binds, `stop` ends all streams. One event loop only."""
 
-    def __init__(self, cache: SnapshotCache, hooks: Hooks, *, identifier: str = ""):
+    def __init__(
+        self,
+        cache: SnapshotCache,
+        hooks: Hooks,
+        *,
+        identifier: str = "",
+        check_seconds: float = CHECK_SECONDS,
+    ):
         """`identifier` is what proxies show as their control plane; without one, the name of this host."""
         self._cache = cache
         self._hooks = hooks
         self._identifier = identifier or platform.node()
         self._visits: defaultdict[tuple[str, str], set[_Visit]] = defaultdict(set)
+        self._check_seconds = check_seconds
         self._server: grpc.aio.Server | None = None
 
     async def start(self, host: str, port: int, certificate_pem: bytes, key_pem: bytes) -> int:
@@ -142,7 +150,7 @@ class DiscoveryService:
     async def run(self) -> None:
         """End the streams whose tokens are good no longer, until cancelled."""
         while True:
-            await asyncio.sleep(CHECK_SECONDS)
+            await asyncio.sleep(self._check_seconds)
             for number, (key, visit) in enumerate(self._all_visits()):
                 self._check(key, visit)
                 if number % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1:
