@@ -16,8 +16,9 @@ from pathlib import Path
 from aiohttp import ClientSession, web
 
 from meshmeter.certs.tokens import ADMIN
-from meshmeter.controlplane.auth import Verifier, require_admin
+from meshmeter.controlplane.auth import Verifier, bearer_token, require_admin
 from meshmeter.controlplane.explain import Explainer
+from meshmeter.controlplane.identity_api import IdentityApi
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.resource_api import resource_app
 from meshmeter.controlplane.signing_keys import SigningKeys
@@ -26,6 +27,7 @@ from meshmeter.controlplane.world import World
 from meshmeter.resources.defaults import default_mesh, with_defaults
 from meshmeter.store.base import Put
 from meshmeter.store.sqlite import SqliteStore
+from support.mesh_authority import MeshAuthority
 
 
 @dataclass
@@ -37,6 +39,7 @@ class ServedApi:
     world: World
     registry: ProxyRegistry
     tokens: TokenService
+    authority: MeshAuthority
     admin_token: str = field(repr=False)
 
     def client(self, **headers: str) -> ClientSession:
@@ -66,6 +69,7 @@ async def serve(folder: Path) -> AsyncIterator[ServedApi]:
                 world.apply(event.key, event.resource)
 
     tokens = await TokenService.open(store, SigningKeys.open(folder), folder / "admin.token")
+    authority = MeshAuthority()
     verifier = Verifier(tokens.keys, tokens.is_revoked)
     following = asyncio.get_running_loop().create_task(follow())
     app = resource_app(
@@ -73,6 +77,7 @@ async def serve(folder: Path) -> AsyncIterator[ServedApi]:
         authenticate=require_admin(verifier),
         explainer=Explainer(world, registry),
         tokens=tokens,
+        identities=IdentityApi(authority, lambda request: verifier.identity(bearer_token(request))),
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -80,7 +85,7 @@ async def serve(folder: Path) -> AsyncIterator[ServedApi]:
     try:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         admin_token = await tokens.issue(ADMIN, timedelta(hours=1))
-        yield ServedApi(url, store, world, registry, tokens, admin_token)
+        yield ServedApi(url, store, world, registry, tokens, authority, admin_token)
     finally:
         await runner.cleanup()
         following.cancel()
