@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from meshmeter.effective.addresses import IPNetwork
+from meshmeter.effective.aggregates import EffectiveAggregate
 from meshmeter.effective.metrics import EffectiveMetrics
 from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.durations import parse_duration
 from meshmeter.resources.resource import Resource
-from meshmeter.scrape.config import ScrapeConfig, SourceConfig
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
 
 
 def build(
@@ -35,9 +37,14 @@ def build(
             dataplane=dataplane.name,
             enabled=True,
             sources=tuple(
-                SourceConfig(entry.name, entry.address.value, entry.port.value, entry.path.value)
+                SourceConfig(
+                    entry.name,
+                    entry.address.value,
+                    entry.port.value or 0,
+                    entry.path.value,
+                    _options(entry),
+                )
                 for entry in effective.sources
-                if entry.port.value is not None
             ),
             filter_regex=effective.filter_regex.value or None,
             used_only=effective.used_only.value,
@@ -46,3 +53,24 @@ def build(
         )
     content = json.dumps(config.to_json(), sort_keys=True, separators=(",", ":"))
     return replace(config, version=hashlib.sha256(content.encode()).hexdigest()[:32])
+
+
+def _options(entry: EffectiveAggregate) -> SourceOptions:
+    defaults = SourceOptions()
+    timeout = parse_duration(entry.option("timeout") or "")
+    return SourceOptions(
+        scheme=str(entry.option("scheme") or defaults.scheme),
+        ca_file=entry.option("tls.caFile") or "",
+        server_name=entry.option("tls.serverName") or "",
+        insecure_skip_verify=bool(entry.option("tls.insecureSkipVerify")),
+        bearer_token_file=entry.option("bearerTokenFile") or "",
+        basic_auth_file=entry.option("basicAuthFile") or "",
+        params=tuple(sorted((entry.option("params") or {}).items())),
+        timeout=timeout.total_seconds() if timeout else None,
+        unix_socket=entry.option("unixSocket") or "",
+        body_bytes=entry.option("limits.bodyBytes"),
+        samples=entry.option("limits.samples"),
+        labels=entry.option("limits.labels"),
+        label_name_bytes=entry.option("limits.labelNameBytes"),
+        label_value_bytes=entry.option("limits.labelValueBytes"),
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 from meshmeter import agent_config
 from meshmeter.effective.metrics import effective_metrics
-from meshmeter.scrape.config import ScrapeConfig, SourceConfig
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
 from support.resources import dataplane, mesh, metered
 
 
@@ -63,3 +63,27 @@ def test_the_application_label_is_passed_on_and_can_be_removed() -> None:
     assert config({"applicationLabel": "app"}).application_label == "app"
     assert config({"applicationLabel": ""}).application_label is None
     assert config({}).application_label is None
+
+
+def test_options_of_an_entry_are_passed_on() -> None:
+    entry = {
+        "name": "a",
+        "unixSocket": "/run/app.sock",
+        "params": {"b": "2", "a": "1"},
+        "timeout": "500ms",
+        "limits": {"bodyBytes": 10, "labelNameBytes": 4},
+    }
+    (source,) = config({"aggregate": [entry]}).sources
+    assert source == SourceConfig(
+        "a",
+        "192.168.0.1",
+        0,
+        "/metrics",
+        SourceOptions(
+            params=(("a", "1"), ("b", "2")),
+            timeout=0.5,
+            unix_socket="/run/app.sock",
+            body_bytes=10,
+            label_name_bytes=4,
+        ),
+    )

@@ -6,6 +6,7 @@ Nothing that a source does raises: it ends in a FetchResult that says what went 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from yarl import URL
 
 from meshmeter import __version__
 from meshmeter.agent.connect import AddressRefused, CheckedResolver, check_literal
+from meshmeter.agent.credentials import CredentialsError, TlsContexts, authorization
 from meshmeter.agent.decoding import ACCEPT_ENCODING, Decoder, DecodingError, TooLarge
 from meshmeter.scrape.plan import ENVOY, ENVOY_ACCEPT, Application, ScrapePlan
 from meshmeter.scrape.results import FetchError, FetchResult
@@ -39,6 +41,7 @@ class Fetcher:
         self._clock = clock
         self._sessions: dict[tuple[str, ...], aiohttp.ClientSession] = {}
         self._envoy: aiohttp.ClientSession | None = None
+        self._tls = TlsContexts()
 
     async def __aenter__(self) -> Fetcher:
         self._envoy = _session(aiohttp.UnixConnector(str(self._admin_socket), limit=0), encoding="identity")
@@ -80,19 +83,39 @@ class Fetcher:
         return await self._guarded(ENVOY, plan.deadline, get)
 
     async def _fetch_application(self, application: Application, plan: ScrapePlan) -> FetchResult:
-        session = self._session(plan.allowed_networks)
-        headers = {
-            "Accept": plan.application_accept,
-            TIMEOUT_HEADER: f"{plan.deadline:g}",
-            LOOP_HEADER: self._identity,
-        }
+        options = application.options
+        deadline = min(plan.deadline, options.timeout) if options.timeout else plan.deadline
+        limit = options.body_bytes or plan.limits.body_bytes
 
         async def get() -> FetchResult:
-            check_literal(application.host)
-            body, content_type = await _get(session, application.url, headers, plan.limits.body_bytes)
+            if options.unix_socket:
+                session = self._socket_session(options.unix_socket)
+            else:
+                check_literal(application.host)
+                session = self._session(plan.allowed_networks)
+            headers = {
+                "Accept": plan.application_accept,
+                TIMEOUT_HEADER: f"{deadline:g}",
+                LOOP_HEADER: self._identity,
+                **authorization(options),
+            }
+            tls = self._tls.get(options) if options.scheme == "https" else None
+            body, content_type = await _get(
+                session, application.url, headers, limit, tls, options.server_name or None
+            )
             return FetchResult(application.name, 0.0, body, content_type)
 
-        return await self._guarded(application.name, plan.deadline, get)
+        return await self._guarded(application.name, deadline, get)
+
+    def _socket_session(self, path: str) -> aiohttp.ClientSession:
+        """The session of an application's unix socket. Raises AddressRefused for a socket of the proxy itself."""
+        if Path(path).resolve().parent == self._admin_socket.resolve().parent:
+            raise AddressRefused(f"{path} is in the proxy's own work directory")
+        session = self._sessions.get((path,))
+        if session is None:
+            connector = aiohttp.UnixConnector(path, limit=0, keepalive_timeout=75)
+            session = self._sessions[path,] = _session(connector, encoding=ACCEPT_ENCODING)
+        return session
 
     def _session(self, networks: tuple[str, ...]) -> aiohttp.ClientSession:
         """The session whose resolver allows these networks; the configuration changes rarely."""
@@ -125,6 +148,10 @@ class Fetcher:
             error, detail = FetchError.TOO_LARGE, str(exc)
         except DecodingError as exc:
             error, detail = FetchError.DECODE, str(exc)
+        except CredentialsError as exc:
+            error, detail = FetchError.CREDENTIALS, str(exc)
+        except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError) as exc:
+            error, detail = FetchError.TLS, str(exc)
         except aiohttp.ClientConnectorError as exc:
             refused = isinstance(exc.os_error, AddressRefused)
             error = FetchError.ADDRESS if refused else FetchError.CONNECT
@@ -156,10 +183,21 @@ def _session(connector: aiohttp.BaseConnector, *, encoding: str) -> aiohttp.Clie
 
 
 async def _get(
-    session: aiohttp.ClientSession, url: str, headers: dict[str, str], limit: int
+    session: aiohttp.ClientSession,
+    url: str,
+    headers: dict[str, str],
+    limit: int,
+    tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
 ) -> tuple[bytes, str | None]:
     """Body and Content-Type of a successful answer."""
-    async with session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as response:
+    async with session.get(
+        URL(url, encoded=True),
+        headers=headers,
+        allow_redirects=False,
+        ssl=tls if tls is not None else True,
+        server_hostname=server_name,
+    ) as response:
         if response.status != 200:
             raise _Refused(FetchError.STATUS, f"HTTP status {response.status}")
         declared = response.content_length

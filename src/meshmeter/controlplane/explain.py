@@ -247,21 +247,30 @@ def aggregate_json(entry: EffectiveAggregate) -> dict[str, Any]:
         state = "disabled"
     else:
         state = "refused" if entry.refused is not None else "scraped"
-    address, port = entry.address.value, entry.port.value
-    host = f"[{address}]" if ":" in address else address
     return {
         "name": entry.name,
         "state": state,
-        "url": f"http://{host}:{port}{entry.path.value}" if port is not None else None,
+        "url": aggregate_url(entry),
         "field": entry.field,
         "settings": {
             "enabled": sourced_json(entry.enabled),
             "port": sourced_json(entry.port),
             "path": sourced_json(entry.path),
             "address": sourced_json(entry.address),
+            **{path: sourced_json(option) for path, option in entry.options.items()},
         },
         "finding": finding_json(entry.refused) if entry.refused is not None else None,
     }
+
+
+def aggregate_url(entry: EffectiveAggregate) -> str | None:
+    """Where the application is asked; None without a port. A unix socket stands in the place of host and port."""
+    scheme, socket = entry.option("scheme") or "http", entry.option("unixSocket")
+    if socket:
+        return f"{scheme}+unix:{socket}:{entry.path.value}"
+    address, port = entry.address.value, entry.port.value
+    host = f"[{address}]" if ":" in address else address
+    return f"{scheme}://{host}:{port}{entry.path.value}" if port is not None else None
 
 
 def finding_json(found: Finding) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as field_of
+from typing import Any
 
 from meshmeter.effective.findings import Finding
 from meshmeter.effective.origin import Sourced
@@ -11,6 +13,24 @@ from meshmeter.effective.precedence import ConfLayer, builtin, resolve
 from meshmeter.resources.metrics import AggregateEntry
 
 DEFAULT_PATH = "/metrics"
+
+OPTIONS = (
+    "scheme",
+    "tls.caFile",
+    "tls.serverName",
+    "tls.insecureSkipVerify",
+    "bearerTokenFile",
+    "basicAuthFile",
+    "params",
+    "timeout",
+    "unixSocket",
+    "limits.bodyBytes",
+    "limits.samples",
+    "limits.labels",
+    "limits.labelNameBytes",
+    "limits.labelValueBytes",
+)
+"""Fields of an entry beyond Kuma's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +46,15 @@ class EffectiveAggregate:
     """None is a finding on this entry, which is then not scraped."""
     path: Sourced[str]
     address: Sourced[str]
+    options: Mapping[str, Sourced[Any]] = field_of(default_factory=dict)
+    """What else is set, by its path on the wire: `scheme`, `tls.caFile`, `limits.samples` and so on."""
     refused: Finding | None = None
     """Why this entry is not scraped although it is enabled."""
+
+    def option(self, path: str) -> Any:
+        """The effective value of one of `OPTIONS`; None if it is not set."""
+        found = self.options.get(path)
+        return found.value if found else None
 
 
 def join_aggregates(layers: Iterable[ConfLayer], own_address: Sourced[str]) -> tuple[EffectiveAggregate, ...]:
@@ -48,6 +75,30 @@ def join_aggregates(layers: Iterable[ConfLayer], own_address: Sourced[str]) -> t
     return tuple(_join(name, entries, own_address) for name, entries in written.items())
 
 
+def _options(entries: list[tuple[ConfLayer, int, AggregateEntry]]) -> dict[str, Sourced[Any]]:
+    """The fields of an entry beyond Kuma's, each from the highest layer that sets it."""
+    found: dict[str, Sourced[Any]] = {}
+    for path in OPTIONS:
+        written = [
+            layer.at(f"aggregate[{index}].{path}", _value(entry, path)) for layer, index, entry in entries
+        ]
+        if any(written):
+            nothing: Sourced[Any] = builtin(None)
+            found[path] = resolve(nothing, written)
+    return found
+
+
+def _value(entry: AggregateEntry, path: str) -> Any:
+    """The value at a path on the wire; None where nothing is written."""
+    value: Any = entry
+    for name in path.split("."):
+        if value is None:
+            return None
+        fields = {info.alias: attribute for attribute, info in type(value).model_fields.items()}
+        value = getattr(value, fields[name])
+    return value
+
+
 def _join(
     name: str, entries: list[tuple[ConfLayer, int, AggregateEntry]], own_address: Sourced[str]
 ) -> EffectiveAggregate:
@@ -60,4 +111,5 @@ def _join(
         port=resolve(no_port, [at.at(f"aggregate[{i}].port", e.port) for at, i, e in entries]),
         path=resolve(builtin(DEFAULT_PATH), [at.at(f"aggregate[{i}].path", e.path) for at, i, e in entries]),
         address=resolve(own_address, [at.at(f"aggregate[{i}].address", e.address) for at, i, e in entries]),
+        options=_options(entries),
     )

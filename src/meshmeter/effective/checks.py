@@ -125,6 +125,8 @@ def _fault(
 ) -> Finding | None:
     address, port = entry.address.value, entry.port.value
     what = f"aggregate entry {entry.name!r}"
+    if entry.option("unixSocket"):
+        return None  # neither address nor port are used
     if port is None:
         return finding("aggregate-port-missing", f"{what} has no port", field=f"{entry.field}.port")
     if addresses.is_link_local(address):

@@ -101,8 +101,11 @@ def _admitted(view: MeshView, effective: EffectiveMetrics) -> tuple[dict[str, st
     return tuple(dict(selector) for selector in admitted_sources(permission))
 
 
-def _sources(effective: EffectiveMetrics) -> tuple[str, list[tuple[str, str, int | None, str]]]:
-    entries = [(e.name, e.address.value, e.port.value, e.path.value) for e in effective.sources]
+def _sources(effective: EffectiveMetrics) -> tuple[str, list[tuple[object, ...]]]:
+    entries: list[tuple[object, ...]] = [
+        (e.name, e.address.value, e.port.value, e.path.value, {k: v.value for k, v in e.options.items()})
+        for e in effective.sources
+    ]
     return effective.application_label.value or "", entries
 
 

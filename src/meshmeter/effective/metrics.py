@@ -51,7 +51,11 @@ class EffectiveMetrics:
     def sources(self) -> tuple[EffectiveAggregate, ...]:
         """The entries that are scraped: enabled, with a port, and not refused."""
         return tuple(
-            e for e in self.aggregate if e.enabled.value and e.port.value is not None and e.refused is None
+            entry
+            for entry in self.aggregate
+            if entry.enabled.value
+            and (entry.port.value is not None or entry.option("unixSocket"))
+            and entry.refused is None
         )
 
     @property

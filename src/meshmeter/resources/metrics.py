@@ -30,6 +30,39 @@ class MetricsTls(Model):
     `activeMTLSBackend`."""
 
 
+class AggregateScheme(StrEnum):
+    """How an application's endpoint is spoken to."""
+
+    HTTP = "http"
+    HTTPS = "https"
+
+
+class AggregateTls(Model):
+    """How the server of an `https` endpoint is verified. The paths are on the proxy's host."""
+
+    ca_file: str | None = None
+    """PEM file of the authorities to trust; without one, those of the system."""
+    server_name: str | None = None
+    """Name that the certificate must carry; without one, the entry's address."""
+    insecure_skip_verify: bool | None = None
+    """True: any certificate is taken."""
+
+
+class AggregateLimits(Model):
+    """What one application may contribute. What is beyond is dropped and counted."""
+
+    body_bytes: int | None = None
+    """Of its answer, after decompression; without a value, 16 MiB."""
+    samples: int | None = None
+    """Without a value: no limit."""
+    labels: int | None = None
+    """Of one sample; without a value, 128."""
+    label_name_bytes: int | None = None
+    """Without a value, 1024."""
+    label_value_bytes: int | None = None
+    """Without a value, 16384."""
+
+
 class AggregateEntry(Model):
     """One application endpoint beside the proxy. Entries of Mesh and Dataplane are joined by `name`."""
 
@@ -43,6 +76,23 @@ class AggregateEntry(Model):
     """False: this endpoint is not scraped. Without a value: true."""
     address: str | None = None
     """IP address or host name of the application; without one, the Dataplane's `networking.address`."""
+    # What follows is meshmeter's own.
+    scheme: AggregateScheme | None = None
+    """`http`, which is the default, or `https`."""
+    tls: AggregateTls | None = None
+    """For `https`: how the server is verified."""
+    bearer_token_file: str | None = None
+    """File on the proxy's host with a token that is sent to the application; read for each scrape."""
+    basic_auth_file: str | None = None
+    """File on the proxy's host with `user:password` for the application; read for each scrape."""
+    params: dict[str, str] | None = None
+    """Query parameters of the request."""
+    timeout: str | None = None
+    """Longest time to wait, e.g. `2s`; never longer than the scraper waits."""
+    unix_socket: str | None = None
+    """Path of a unix socket on the proxy's host to connect to, instead of address and port."""
+    limits: AggregateLimits | None = None
+    """What the application may contribute."""
 
 
 class EnvoyMetrics(Model):

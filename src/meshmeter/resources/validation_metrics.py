@@ -8,7 +8,8 @@ import re2
 
 from meshmeter.errors import Violation
 from meshmeter.resources import syntax
-from meshmeter.resources.metrics import PROMETHEUS, AggregateEntry, PrometheusConf, TlsMode
+from meshmeter.resources.metrics import PROMETHEUS, PrometheusConf, TlsMode
+from meshmeter.resources.validation_aggregate import aggregate_violations
 from meshmeter.resources.validation_tags import tag_violations
 
 _RE2 = re2.Options()
@@ -34,7 +35,7 @@ def conf_violations(conf: PrometheusConf, path: str) -> Iterator[Violation]:
         yield Violation(f"{path}.envoy.filterRegex", f"provided regexp isn't correct: {reason}")
     if conf.application_label and (reason := syntax.label_name_fault(conf.application_label)):
         yield Violation(f"{path}.applicationLabel", reason)
-    yield from _aggregate(conf.aggregate or (), f"{path}.aggregate")
+    yield from aggregate_violations(conf.aggregate or (), f"{path}.aggregate")
 
 
 def regex_fault(expression: str) -> str | None:
@@ -54,19 +55,3 @@ def _contradicts(conf: PrometheusConf) -> bool:
         return False
     same = TlsMode.DISABLED if conf.skip_mtls else TlsMode.ACTIVE_MTLS_BACKEND
     return (conf.tls.mode or TlsMode.ACTIVE_MTLS_BACKEND) != same
-
-
-def _aggregate(entries: tuple[AggregateEntry, ...], path: str) -> Iterator[Violation]:
-    names = set()
-    for index, entry in enumerate(entries):
-        at = f"{path}[{index}]"
-        name = entry.name or ""
-        if name in names:
-            yield Violation(f"{at}.name", f"duplicate entry: {name}, values have to be unique")
-        names.add(name)
-        if entry.port is not None and (reason := syntax.port_fault(entry.port)):
-            yield Violation(f"{at}.port", reason)
-        if entry.path is not None and (reason := syntax.http_path_fault(entry.path)):
-            yield Violation(f"{at}.path", reason)
-        if entry.address is not None and not syntax.is_host(entry.address):
-            yield Violation(f"{at}.address", "address has to be valid IP address or domain name")

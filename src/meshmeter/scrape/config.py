@@ -7,13 +7,55 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How an application is reached and what it may contribute, where that is not the default."""
+
+    scheme: str = "http"
+    ca_file: str = ""
+    """Authorities to trust; empty: those of the system."""
+    server_name: str = ""
+    insecure_skip_verify: bool = False
+    bearer_token_file: str = ""
+    basic_auth_file: str = ""
+    """Holds `user:password`."""
+    params: tuple[tuple[str, str], ...] = ()
+    timeout: float | None = None
+    """Seconds."""
+    unix_socket: str = ""
+    """Connect there instead of to address and port."""
+    body_bytes: int | None = None
+    samples: int | None = None
+    labels: int | None = None
+    label_name_bytes: int | None = None
+    label_value_bytes: int | None = None
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SourceOptions:
+        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
+        known["params"] = tuple((name, value) for name, value in data.get("params", ()))
+        return cls(**known)
+
+
+PLAIN = SourceOptions()
+"""Of an entry that sets none."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceConfig:
     """One application endpoint."""
 
     name: str
     address: str
     port: int
+    """0 for a unix socket."""
     path: str
+    options: SourceOptions = PLAIN
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SourceConfig:
+        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
+        known["options"] = SourceOptions.from_json(data.get("options", {}))
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +83,6 @@ class ScrapeConfig:
     def from_json(cls, data: dict[str, Any]) -> ScrapeConfig:
         """The inverse of `to_json`. Unknown keys of a newer control plane are ignored."""
         known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-        fields = SourceConfig.__dataclass_fields__
-        known["sources"] = tuple(
-            SourceConfig(**{k: v for k, v in s.items() if k in fields}) for s in data.get("sources", ())
-        )
+        known["sources"] = tuple(map(SourceConfig.from_json, data.get("sources", ())))
         known["allowed_networks"] = tuple(data.get("allowed_networks", ()))
         return cls(**known)

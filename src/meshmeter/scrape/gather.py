@@ -13,8 +13,9 @@ from meshmeter.exposition import merge_python
 from meshmeter.exposition.formats import Format, charset, negotiate, response_format, sniff
 from meshmeter.exposition.intersect import intersect
 from meshmeter.exposition.lines import escape
-from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
+from meshmeter.exposition.merge import Limits, Options, Problem, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
+from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchError, FetchResult
@@ -76,12 +77,25 @@ def _failed(result: FetchResult, error: FetchError, detail: str) -> FetchResult:
 def _source(result: FetchResult, plan: ScrapePlan) -> Source:
     format = response_format(result.content_type)
     envoy = result.name == ENVOY
+    options = next((a.options for a in plan.applications if a.name == result.name), None)
     return Source(
         result.name,
         result.body,
         sniff(result.body) if format is Format.UNKNOWN else format,
         envoy=envoy,
         label=None if envoy else plan.application_label,
+        limits=limits_of(options) if options else Limits(),
+    )
+
+
+def limits_of(options: SourceOptions) -> Limits:
+    """What an application may contribute: what its entry sets, else the defaults."""
+    default = Limits()
+    return Limits(
+        samples=options.samples or default.samples,
+        labels=options.labels or default.labels,
+        label_name_bytes=options.label_name_bytes or default.label_name_bytes,
+        label_value_bytes=options.label_value_bytes or default.label_value_bytes,
     )
 
 

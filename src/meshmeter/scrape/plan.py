@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
-from meshmeter.scrape.config import ScrapeConfig, SourceConfig
+from meshmeter.scrape.config import PLAIN, ScrapeConfig, SourceConfig, SourceOptions
 
 ENVOY = "envoy"
 STATS_PATH = "/stats/prometheus"
@@ -65,13 +65,18 @@ class Application:
     """IP address or host name, without brackets."""
     port: int
     path: str
+    options: SourceOptions = PLAIN
 
     @property
     def url(self) -> str:
         """The whole URL; an IPv6 address in brackets, the path as it is configured with only what no URL may
-        contain encoded."""
+        contain encoded. Behind a unix socket the host is only what the application is told."""
         host = f"[{self.host}]" if _is_ipv6(self.host) else self.host
-        return f"http://{host}:{self.port}{quote(self.path, safe=_PATH_SAFE)}"
+        port = f":{self.port}" if self.port else ""
+        query = f"?{urlencode(self.options.params)}" if self.options.params else ""
+        return (
+            f"{self.options.scheme}://{host or 'localhost'}{port}{quote(self.path, safe=_PATH_SAFE)}{query}"
+        )
 
 
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
@@ -165,7 +170,7 @@ def _applications(sources: Iterable[SourceConfig]) -> tuple[Application, ...]:
             name, number = f"{wanted}-{number}", number + 1
         taken.add(name)
         path = source.path if source.path.startswith("/") else f"/{source.path}"
-        found.append(Application(name, source.address.strip("[]"), source.port, path))
+        found.append(Application(name, source.address.strip("[]"), source.port, path, source.options))
     return tuple(found)
 
 

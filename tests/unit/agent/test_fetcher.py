@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from meshmeter.agent.fetcher import Fetcher
-from meshmeter.scrape.config import ScrapeConfig, SourceConfig
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
 from meshmeter.scrape.results import FetchError
+from support.certificates import server_certificate
 
 
 @asynccontextmanager
@@ -68,3 +72,87 @@ async def test_failures_are_results(tmp_path: Path) -> None:
         envoy, app = await fetcher.fetch_all(scrape(port))
     assert (envoy.error, app.error) == (FetchError.CONNECT, FetchError.STATUS)
     assert app.detail == "HTTP status 301"
+
+
+def with_options(port: int, **options: Any) -> ScrapePlan:
+    source = SourceConfig("app", "127.0.0.1", port, "/m", SourceOptions(**options))
+    return plan(Request(), ScrapeConfig("1", "m", "d", True, (source,)))
+
+
+async def test_fixed_parameters_and_credentials_are_sent(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    seen: list[web.Request] = []
+    async with server(seen) as port, Fetcher(tmp_path / "no.sock") as fetcher:
+        params = (("module", "http"), ("x", "a b&c"))
+        wanted = with_options(port, bearer_token_file=str(token), params=params)
+        _envoy, app = await fetcher.fetch_all(wanted)
+        assert app.error is None
+        token.unlink()
+        _envoy, app = await fetcher.fetch_all(wanted)
+    assert dict(seen[0].query) == {"module": "http", "x": "a b&c"}
+    assert seen[0].headers["Authorization"] == "Bearer s3cret"
+    assert app.error is FetchError.CREDENTIALS and str(token) in app.detail
+
+
+async def test_an_https_application_is_verified(tmp_path: Path) -> None:
+    ca_file, server_file = server_certificate(tmp_path, "app.example")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(server_file)
+
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(text="a 1\n")
+
+    app = web.Application()
+    app.router.add_get("/m", handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    port = runner.addresses[0][1]
+    trusted: dict[str, Any] = {"scheme": "https", "ca_file": str(ca_file)}
+    try:
+        async with Fetcher(tmp_path / "no.sock") as fetcher:
+
+            async def fetch(**options: Any) -> FetchError | None:
+                return (await fetcher.fetch_all(with_options(port, **options)))[1].error
+
+            assert await fetch(**trusted, server_name="app.example") is None
+            assert await fetch(scheme="https", insecure_skip_verify=True) is None
+            assert await fetch(**trusted) is FetchError.TLS, "the certificate is for another name"
+            assert await fetch(scheme="https", server_name="app.example") is FetchError.TLS
+            assert await fetch(scheme="https", ca_file=str(tmp_path / "no")) is FetchError.CREDENTIALS
+            assert await fetch(scheme="http") is not None
+    finally:
+        await runner.cleanup()
+
+
+async def test_an_application_behind_a_unix_socket(tmp_path: Path) -> None:
+    seen: list[web.Request] = []
+    work_dir, socket = tmp_path / "work", tmp_path / "app.sock"
+    work_dir.mkdir()
+    async with server(seen, socket), Fetcher(work_dir / "admin.sock") as fetcher:
+        _envoy, app = await fetcher.fetch_all(with_options(0, unix_socket=str(socket)))
+        assert app.error is None and seen[0].path == "/m"
+        own = with_options(0, unix_socket=str(work_dir / "admin.sock"))
+        _envoy, app = await fetcher.fetch_all(own)
+        assert app.error is FetchError.ADDRESS
+
+
+async def test_an_entry_waits_no_longer_than_it_says(tmp_path: Path) -> None:
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the client goes away
+        writer.close()
+
+    async with (
+        await asyncio.start_server(hang, "127.0.0.1", 0) as hung,
+        Fetcher(tmp_path / "no.sock") as fetcher,
+    ):
+        port = hung.sockets[0].getsockname()[1]
+        _envoy, app = await fetcher.fetch_all(with_options(port, timeout=0.05))
+    assert app.error is FetchError.TIMEOUT and "0.05 s" in app.detail
+
+
+async def test_an_entry_may_allow_less_than_the_default(tmp_path: Path) -> None:
+    async with server([]) as port, Fetcher(tmp_path / "no.sock") as fetcher:
+        _envoy, app = await fetcher.fetch_all(with_options(port, body_bytes=3))
+    assert app.error is FetchError.TOO_LARGE

@@ -70,3 +70,30 @@ def test_of_equal_names_in_one_layer_the_first_holds() -> None:
         [{"name": "a", "port": 1}, {"name": "a", "port": 2}, {"port": 3}, {"name": "", "port": 4}], []
     )
     assert {name: entry.port.value for name, entry in entries.items()} == {"a": 1, "": 3}
+
+
+def test_every_further_option_comes_from_the_highest_layer_that_sets_it() -> None:
+    entry = joined(
+        [
+            {
+                "name": "a",
+                "port": 1,
+                "scheme": "https",
+                "tls": {"caFile": "/ca", "serverName": "a.example"},
+                "limits": {"samples": 10},
+                "timeout": "5s",
+            }
+        ],
+        [{"name": "a", "tls": {"caFile": "/other"}, "limits": {"samples": 20}}],
+    )["a"]
+    assert {path: option.value for path, option in entry.options.items()} == {
+        "scheme": "https",
+        "tls.caFile": "/other",
+        "tls.serverName": "a.example",
+        "timeout": "5s",
+        "limits.samples": 20,
+    }
+    ca_file = entry.options["tls.caFile"]
+    assert ca_file.origin.field == "metrics.conf.aggregate[0].tls.caFile"
+    assert ca_file.overrode[0].value == "/ca"
+    assert entry.option("bearerTokenFile") is None
