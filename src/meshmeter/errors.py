@@ -7,6 +7,7 @@
     │   ├── VersionConflict      the stored version is another than the caller expected
     │   ├── MeshNotFound         a resource names a Mesh that does not exist
     │   ├── MeshInUse            a Mesh still has Dataplanes
+    │   ├── TokenNotFound        no token of that id was issued here, or it has expired
     │   ├── WatchExpired         a watch asks for events that are no longer kept: read everything again
     │   └── StoreUnavailable     the database cannot be used now; the message says why
     ├── MeshAuthorityUnusable    the certificate authority of a mesh cannot sign
@@ -89,6 +90,16 @@ class MeshInUse(StoreError):
     def __init__(self, mesh: str, dataplanes: int):
         self.mesh, self.dataplanes = mesh, dataplanes
         super().__init__("unable to delete mesh, there are still some dataplanes attached")
+
+
+class TokenNotFound(StoreError):
+    """No token of this id was issued here, or it has expired. The id is not repeated: it may be a token, given in
+    its place."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no valid token of that id; `meshmeter token list` shows those that there are"
+        )
 
 
 class WatchExpired(StoreError):

@@ -46,6 +46,8 @@ def application() -> typer.Typer:
     from meshmeter.cli import (
         demo_command,
         explain_commands,
+        identity_commands,
+        prometheus_commands,
         resource_commands,
         schema_commands,
         token_commands,
@@ -68,6 +70,8 @@ def application() -> typer.Typer:
     for module in (
         resource_commands,
         explain_commands,
+        identity_commands,
+        prometheus_commands,
         token_commands,
         schema_commands,
         demo_command,

@@ -23,6 +23,7 @@ from meshmeter.errors import (
     NotFound,
     PermissionDenied,
     StoreUnavailable,
+    TokenNotFound,
     Unauthenticated,
     VersionConflict,
     Violation,
@@ -74,6 +75,8 @@ def response_for(error: MeshmeterError) -> web.Response:
             return error_response(400, "Could not process a resource", error.title, error.violations)
         case NotFound():
             return error_response(404, "Could not retrieve a resource", "Not found")
+        case TokenNotFound():
+            return error_response(404, "Could not revoke a token", str(error))
         case MeshNotFound():
             fault = Violation("mesh", str(error))
             return error_response(400, "Could not process a resource", "Mesh is not found", [fault])

@@ -90,6 +90,7 @@ class DataplaneApi:
         with self._registry.poll(mesh, name):
             if published.value is not None and published.value.version == version and wait > 0:
                 await self._next(published, wait)
+                self._allowed(request)  # a token may have been revoked meanwhile
         config = published.value
         if config is None:
             raise NotFound(KIND, mesh, name)

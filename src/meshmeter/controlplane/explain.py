@@ -62,7 +62,7 @@ class Explainer:
         allowed_networks: Sequence[IPNetwork] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
-        """`problems` tells what could not be built of the Envoy configuration of a proxy, by mesh and name; `credentials`
+        """By mesh and name of a proxy, `problems` tells what could not be built of its Envoy configuration, `credentials`
         what it has at hand to protect its endpoint."""
         self._views = views
         self._statuses = statuses

@@ -164,6 +164,55 @@ def _other_paths() -> Json:
         },
         "/tokens/dataplane": {"post": _token_operation("dataplane", "DataplaneTokenRequest")},
         "/tokens/discovery": {"post": _token_operation("discovery", "DiscoveryTokenRequest")},
+        "/tokens/identity": {"post": _token_operation("identity", "IdentityTokenRequest")},
+        "/tokens/admin": {"post": _token_operation("admin", "AdminTokenRequest")},
+        "/tokens": {
+            "get": _operation(
+                "listTokens",
+                "What was issued and has not expired; never a token",
+                [],
+                {200: _json("The tokens", ref("Tokens"))},
+            )
+        },
+        "/tokens/_revoke": {
+            "post": _operation(
+                "revokeToken",
+                "Make a token void",
+                [],
+                {200: _json("The token", ref("Token"))},
+                errors=(400, 404, 413, 415),
+                body=_body(ref("RevocationRequest"), ("application/json",), "Which: its id, or itself."),
+            )
+        },
+        "/tokens/_rotate-key": {
+            "post": _operation(
+                "rotateKey",
+                "Sign tokens with a new key",
+                [],
+                {200: _json("The new key", object_schema({"keyId": {"type": "string"}}, ("keyId",)))},
+                errors=(400, 413, 415),
+                body=_body(ref("RotationRequest"), ("application/json",), "What becomes of earlier tokens."),
+            )
+        },
+        "/meshes/{mesh}/identities": {
+            "post": _operation(
+                "issueIdentity",
+                "A certificate of the mesh for a key of yours; an identity token may ask too",
+                [_mesh_parameter()],
+                {201: _json("The certificate", ref("Identity"))},
+                errors=(400, 403, 409, 413, 415),
+                body=_body(ref("IdentityRequest"), ("application/json",), "The service and the key."),
+            )
+        },
+        "/meshes/{mesh}/trust": {
+            "get": _operation(
+                "trust",
+                "What the mesh trusts now; an identity token may ask too",
+                [_mesh_parameter()],
+                {200: _json("The certificates", ref("Trust"))},
+                errors=(403, 409),
+            )
+        },
         "/schemas/{kind}": {
             "get": _operation(
                 "schema",
@@ -281,7 +330,8 @@ def _operation(
 
 _ERRORS = {
     400: "Refused, with every fault",
-    401: "No valid admin token",
+    401: "No valid token",
+    403: "The token does not cover it",
     404: "There is none",
     409: "Another version is stored",
     413: "The body is too large",

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence, Set
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
@@ -23,11 +24,12 @@ from meshmeter.effective.credentials import (
     Credentials,
     ProvidedCertificate,
 )
+from meshmeter.effective.targets import MetricsTarget
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import StoreUnavailable, WatchExpired
 from meshmeter.mads.assignments import AssignmentSnapshot, MonitoringAssignment, build_snapshot
-from meshmeter.pipeline import CompiledProxy, compile_proxy
+from meshmeter.pipeline import CompiledProxy, compile_proxy, reads_targets
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.mesh import KIND as MESH
 from meshmeter.resources.mesh import MeshSpec
@@ -100,6 +102,10 @@ class Reconciler:
         self._agent_configs: dict[ProxyKey, Published[ScrapeConfig | None]] = {}
         self._certificates: dict[ProxyKey, ProvidedCertificate] = {}
         self._credentials: dict[ProxyKey, Credentials] = {}
+        self._targets: defaultdict[str, dict[str, MetricsTarget]] = defaultdict(dict)
+        """By mesh and name of the Dataplane."""
+        self._readers: set[ProxyKey] = set()
+        """Proxies whose snapshots depend on the targets of their meshes."""
         self._dirty: set[ProxyKey] = set()
         self._dirty_meshes: set[str] = set()
         self._wake = asyncio.Event()
@@ -231,12 +237,17 @@ class Reconciler:
             started = time.monotonic()
             for mesh in sorted(meshes):
                 await self._prepare(mesh)
-            views: dict[str, MeshView | None] = {}
-            for key in sorted(dirty):
-                if key[0] not in views:
-                    views[key[0]] = self._world.view(key[0])
-                self._compile_one(views[key[0]], key)
+            views = {mesh: self._world.view(mesh) for mesh in {mesh for mesh, _ in dirty}}
+            readers = self._find_readers(views, dirty)
+            for key in sorted(dirty - readers):
+                readers |= self._compile_one(views[key[0]], key)
                 await asyncio.sleep(0)  # let streams and polls be answered between two proxies
+            while readers:
+                # After the others, whose targets they read.
+                key = min(readers)
+                readers.remove(key)
+                readers |= self._compile_one(views[key[0]], key)
+                await asyncio.sleep(0)
             self._publish_assignments()
             self._on_compiled(time.monotonic() - started, len(dirty))
             if not self._dirty and not self._dirty_meshes:
@@ -264,21 +275,40 @@ class Reconciler:
         # Before the agent has spoken nothing is held against the certificate: while there is none, Envoy opens nothing.
         return replace(found, provided=self._certificates.get((dataplane.mesh, dataplane.name)))
 
-    def _compile_one(self, view: MeshView | None, key: ProxyKey) -> None:
+    def _find_readers(self, views: Mapping[str, MeshView | None], dirty: set[ProxyKey]) -> set[ProxyKey]:
+        """Those of the dirty proxies that read the targets of others; the set of all of them is brought up to date."""
+        self._readers -= dirty
+        for mesh, name in dirty:
+            view = views[mesh]
+            dataplane = view.dataplanes.get(name) if view else None
+            if dataplane is not None and reads_targets(dataplane):
+                self._readers.add((mesh, name))
+        return self._readers & dirty
+
+    def _compile_one(self, view: MeshView | None, key: ProxyKey) -> set[ProxyKey]:
+        """Compile and publish one proxy; the metrics proxies of its mesh if its target is another than before."""
         dataplane = view.dataplanes.get(key[1]) if view else None
         if view is None or dataplane is None:
             self._forget(key)
-            return
+            return self._take_target(key, None)
+        mesh, name = key
+        others = self._targets[mesh].copy() if key in self._readers else {}
+        others.pop(name, None)
         proxy = self._proxies.get(key)
         try:
             credentials = self._find_credentials(view.mesh, dataplane, proxy)
             result = compile_proxy(
-                view, dataplane, proxy, allowed_networks=self._allowed_networks, credentials=credentials
+                view,
+                dataplane,
+                proxy,
+                allowed_networks=self._allowed_networks,
+                credentials=credentials,
+                targets=others.values(),
             )
         except Exception:
             # A fault in the computation for one proxy must not cost the others; this one keeps what it has.
             log.exception("cannot compile the configuration of %s/%s, keeping the last one", *key)
-            return
+            return set()
         self._compiled[key] = result
         self._credentials[key] = replace(credentials, identity=None)
         if result.assignment is None:
@@ -290,6 +320,18 @@ class Reconciler:
         else:
             self._cache.set(*key, result.snapshot)
         self._publish_agent_config(key, result.agent_config)
+        return self._take_target(key, result.target)
+
+    def _take_target(self, key: ProxyKey, target: MetricsTarget | None) -> set[ProxyKey]:
+        mesh, name = key
+        targets = self._targets[mesh]
+        if targets.get(name) == target:
+            return set()
+        if target is None:
+            del targets[name]
+        else:
+            targets[name] = target
+        return {reader for reader in self._readers if reader[0] == mesh and reader != key}
 
     def _forget(self, key: ProxyKey) -> None:
         self._compiled.pop(key, None)

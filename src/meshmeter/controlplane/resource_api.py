@@ -8,7 +8,8 @@
     GET             /meshes/{mesh}/dataplanes/{name}/_metrics    what holds for one proxy
     GET             /meshes/{name}/_metrics                      the same summed up for a mesh
     GET             …/dataplanes/{name}/_overview, …/dataplanes/_overview, /dataplanes/_overview
-    POST            /tokens/dataplane, /tokens/discovery
+                    /tokens…                                     see token_api
+                    /meshes/{mesh}/identities, …/trust           see identity_api; identity tokens too
     GET             /schemas/{kind}, /openapi.json               descriptions, for everybody
 
 A resource's version is its ETag. A write with `If-Match` or `If-None-Match: *` that finds another version is refused
@@ -27,6 +28,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from meshmeter import __version__
+from meshmeter.controlplane import identity_api
 from meshmeter.controlplane.api_errors import Handler, Refusal, error_middleware
 from meshmeter.controlplane.apply import (
     MOST_DOCUMENTS,
@@ -38,7 +40,7 @@ from meshmeter.controlplane.openapi import description
 from meshmeter.controlplane.paging import page, page_size
 from meshmeter.controlplane.preconditions import etag, expected_version
 from meshmeter.controlplane.request_body import LARGEST_BATCH, read_document, read_json
-from meshmeter.controlplane.token_api import Sign, TokenApi
+from meshmeter.controlplane.token_api import TokenApi, Tokens
 from meshmeter.controlplane.writing import change_violations, completed, decode_for, is_kubernetes
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.errors import (
@@ -82,7 +84,8 @@ def resource_app(
     *,
     authenticate: Callable[[web.Request], object],
     explainer: ExplainProvider,
-    sign: Sign,
+    tokens: Tokens,
+    identities: identity_api.IdentityApi,
     zone: str = "default",
     allowed_networks: Sequence[IPNetwork] = (),
 ) -> web.Application:
@@ -90,15 +93,21 @@ def resource_app(
 
     @web.middleware
     async def admins_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not request.path.startswith(_OPEN):
+        if not request.path.startswith(_OPEN) and not _guards_itself(request):
             authenticate(request)
         return await handler(request)
 
     app = web.Application(middlewares=[error_middleware, admins_only], client_max_size=LARGEST_BATCH)
     api = _ResourceApi(store, explainer, zone, tuple(allowed_networks))
     api.add_routes(app)
-    TokenApi(sign, api.mesh_exists).add_routes(app)
+    TokenApi(tokens, api.mesh_exists).add_routes(app)
+    identities.add_routes(app)
     return app
+
+
+def _guards_itself(request: web.Request) -> bool:
+    resource = request.match_info.route.resource
+    return resource is not None and resource.canonical in identity_api.ROUTES
 
 
 class _ResourceApi:

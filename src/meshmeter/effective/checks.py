@@ -31,6 +31,7 @@ _USES = {
     Use.INBOUND: "an inbound",
     Use.APPLICATION: "the application of an inbound",
     Use.OUTBOUND: "an outbound",
+    Use.METRICS_PROXY: "the metrics proxy",
 }
 
 

@@ -14,6 +14,10 @@ from meshmeter.resources.dataplane import SERVICE_TAG
 
 METRICS_LISTENER = "kuma:metrics:prometheus"
 METRICS_CLUSTER = "kuma:metrics:hijacker"
+METRICS_PROXY = "meshmeter:metrics:proxy"
+"""Listener and routes of the metrics proxy."""
+METRICS_PROXY_PLAIN = "meshmeter:metrics:plain"
+METRICS_PROXY_MTLS = "meshmeter:metrics:mtls"
 ADS_CLUSTER = "ads_cluster"
 PROVIDED_CERTIFICATE = "kuma:metrics:certificate"
 MESH_PROTOCOL = "kuma"

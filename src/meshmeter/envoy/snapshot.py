@@ -5,7 +5,7 @@ What cannot be built costs only itself: it is left out, and the snapshot says so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,13 @@ from meshmeter.effective.addresses import overlap
 from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
 from meshmeter.effective.interfaces import DEFAULT_OUTBOUND_ADDRESS, listen_address
 from meshmeter.effective.metrics import EffectiveMetrics
+from meshmeter.effective.targets import MetricsTarget
 from meshmeter.effective.transport import Transport, mtls_enabled, permissive
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy import clusters, listeners, names, tls
 from meshmeter.envoy.addresses import ip_literal
 from meshmeter.envoy.metrics_listener import metrics_listener
+from meshmeter.envoy.metrics_proxy import metrics_proxy
 from meshmeter.envoy.protocols import protocol_of
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.envoy.services import service_of
@@ -27,6 +29,7 @@ from meshmeter.resources.dataplane import (
     SERVICE_TAG,
     DataplaneSpec,
     Inbound,
+    MetricsProxy,
     Networking,
     Outbound,
 )
@@ -81,8 +84,10 @@ def build_snapshot(
     proxy: ProxyInfo,
     *,
     credentials: Credentials = NO_CREDENTIALS,
+    targets: Collection[MetricsTarget] = (),
 ) -> Snapshot:
-    """The snapshot. `effective` is None when metrics are off for this proxy.
+    """The snapshot. `effective` is None when metrics are off for this proxy; `targets` are what a metrics proxy
+    reaches.
 
     In a mesh with mTLS everything but metrics that are meant to be otherwise needs the identity in `credentials`.
     Raises xds.snapshot.InconsistentSnapshot or ValueError only for a fault in this package.
@@ -100,6 +105,8 @@ def build_snapshot(
     if effective is not None:
         written = listen_address(dataplane.spec)
         _add_metrics(parts, view, effective, written, proxy, has_identity=identity is not None)
+    if networking.metrics_proxy is not None:
+        _add_metrics_proxy(parts, view, networking.metrics_proxy, targets, has_identity=identity is not None)
     return build(parts.resources, parts.references, parts.problems)
 
 
@@ -209,6 +216,34 @@ def _add_metrics(
     parts.resources.append(pack(clusters.metrics_cluster(proxy.agent_socket)))
     secrets = _secrets(view) if effective.transport is Transport.MTLS else ()
     parts.listen(document, names.METRICS_CLUSTER, secrets)
+
+
+def _add_metrics_proxy(
+    parts: _Parts,
+    view: MeshView,
+    written: MetricsProxy,
+    targets: Collection[MetricsTarget],
+    *,
+    has_identity: bool,
+) -> None:
+    """Add the forward proxy to the metrics endpoints of the mesh; without an identity it could reach none of them."""
+    path = "networking.metricsProxy"
+    with_tls = mtls_enabled(view.mesh.spec)
+    if with_tls and not has_identity:
+        return
+    address = _ip(parts, written.address or DEFAULT_OUTBOUND_ADDRESS, path, "address")
+    if address is None or not written.port or parts.is_taken(address, written.port, path):
+        return
+    mesh_tls = tls.upstream_mtls(view.mesh.name) if with_tls else None
+    made = metrics_proxy(address, written.port, targets, mesh_tls)
+    routes, listener = pack(made.routes), pack(made.listener)
+    clusters = [pack(cluster) for cluster in made.clusters]
+    parts.resources += [*clusters, listener, routes]
+    parts.refer(listener, routes.key)
+    for cluster in clusters:
+        parts.refer(routes, cluster.key)
+        parts.refer(cluster, *_secrets(view))
+    parts.problems += made.problems
 
 
 def _ip(parts: _Parts, written: str | None, path: str, name: str) -> str | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from meshmeter.resources.resource import AnyResource, Key
+from meshmeter.store.token_records import TokenRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,18 @@ class Store(Protocol):
 
     async def secret_names(self, prefix: str = "") -> Sequence[str]:
         """The names that begin so, in order."""
+        ...
+
+    async def tokens(self) -> Sequence[TokenRecord]:
+        """The records of all tokens, oldest first."""
+        ...
+
+    async def put_token(self, record: TokenRecord) -> None:
+        """Write a record, in place of an earlier one of the same id."""
+        ...
+
+    async def forget_tokens(self, expired_before: datetime) -> int:
+        """Remove the records of tokens that expired before then; how many there were."""
         ...
 
     async def close(self) -> None: ...
