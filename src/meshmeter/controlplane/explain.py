@@ -62,8 +62,8 @@ class Explainer:
         allowed_networks: Sequence[IPNetwork] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
-        """By mesh and name of a proxy, `problems` tells what could not be built of its Envoy configuration, `credentials`
-        what it has at hand to protect its endpoint."""
+        """By mesh and name of a proxy, `problems` tells what could not be built of its Envoy configuration, and
+        `credentials` what it has at hand to protect its endpoint."""
         self._views = views
         self._statuses = statuses
         self._problems = problems

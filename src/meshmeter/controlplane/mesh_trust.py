@@ -226,6 +226,14 @@ class MeshTrust:
             raise MeshAuthorityUnusable(mesh, state.fault)
         return state.record.bundle_pem
 
+    def authority_expiries(self) -> dict[str, datetime]:
+        """When the authority of each mesh with mTLS expires."""
+        return {
+            mesh: state.authority.not_after
+            for mesh, state in self._meshes.items()
+            if state.authority is not None
+        }
+
     # What time changes
 
     async def run(self, world: Recompiler) -> None:

@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
@@ -174,6 +175,14 @@ class Reconciler:
         if self._certificates.get(key) != certificate:
             self._certificates[key] = certificate
             self._mark({key})
+
+    def provided_certificates(self) -> dict[ProxyKey, datetime]:
+        """When the provided certificates that proxies told of expire."""
+        return {
+            key: certificate.not_after
+            for key, certificate in self._certificates.items()
+            if certificate.not_after is not None
+        }
 
     def recompile(self, proxies: set[ProxyKey]) -> None:
         """Something besides the resources changed for these proxies."""

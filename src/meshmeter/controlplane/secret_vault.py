@@ -47,7 +47,7 @@ class SecretVault:
         file = folder / KEY_FILE
         try:
             if not file.exists():
-                if await store.secret_names():
+                if any("/" in name for name in await store.secret_names()):
                     raise StartupError(
                         f"{file} is missing, and the store has secrets that it opens: restore it from a backup"
                     )
