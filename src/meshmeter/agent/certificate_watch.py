@@ -79,7 +79,7 @@ class CertificateWatch:
         self._sds_file.unlink(missing_ok=True)
 
     async def run(self, tell: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        """Look again and again, and `tell` the control plane, until cancelled. `tell` raises as the ControlPlane does."""
+        """Look again and again until cancelled, and `tell` the control plane, which raises ApiError or TokenError."""
         told: Finding | None = None
         told_at = self._clock()
         while True:
