@@ -152,6 +152,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 allowed_networks=settings.allowed_networks,
             ),
             tokens=tokens,
+            secrets=vault,
             identities=IdentityApi(trust, lambda request: verifier.identity(bearer_token(request))),
             zone=settings.zone,
             allowed_networks=settings.allowed_networks,
