@@ -7,8 +7,10 @@
     │   ├── VersionConflict      the stored version is another than the caller expected
     │   ├── MeshNotFound         a resource names a Mesh that does not exist
     │   ├── MeshInUse            a Mesh still has Dataplanes
+    │   ├── TokenNotFound        no token of that id was issued here, or it has expired
     │   ├── WatchExpired         a watch asks for events that are no longer kept: read everything again
     │   └── StoreUnavailable     the database cannot be used now; the message says why
+    ├── MeshAuthorityUnusable    the certificate authority of a mesh cannot sign
     ├── SettingsError            an option, variable or configuration key has an unusable value
     ├── StartupError             a process cannot start (exit code 3); the message says what to do
     ├── TokenError
@@ -90,12 +92,30 @@ class MeshInUse(StoreError):
         super().__init__("unable to delete mesh, there are still some dataplanes attached")
 
 
+class TokenNotFound(StoreError):
+    """No token of this id was issued here, or it has expired. The id is not repeated: it may be a token, given in
+    its place."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no valid token of that id; `meshmeter token list` shows those that there are"
+        )
+
+
 class WatchExpired(StoreError):
     """A watch starts before the oldest event that is kept; read `contents` and watch from there."""
 
 
 class StoreUnavailable(StoreError):
     """The database cannot be opened, read or written at the moment."""
+
+
+class MeshAuthorityUnusable(MeshmeterError):
+    """The certificate authority of a mesh cannot be read, made or used; `reason` says why and has nothing of a key."""
+
+    def __init__(self, mesh: str, reason: str):
+        self.mesh, self.reason = mesh, reason
+        super().__init__(f"the certificate authority of mesh {mesh} cannot be used: {reason}")
 
 
 class SettingsError(MeshmeterError):

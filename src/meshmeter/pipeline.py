@@ -9,12 +9,15 @@ The reconciler, the CLI and the tests all call these functions; nothing else com
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from meshmeter import agent_config
 from meshmeter.effective.addresses import IPNetwork
+from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
+from meshmeter.effective.targets import MetricsTarget, metrics_target
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.envoy.snapshot import build_snapshot
@@ -34,6 +37,8 @@ class CompiledProxy:
     """None when metrics are off for this proxy."""
     assignment: MonitoringAssignment | None
     agent_config: ScrapeConfig
+    target: MetricsTarget | None
+    """How the metrics proxies of the mesh reach it; None when metrics are off."""
     snapshot: Snapshot | None
     """None until a proxy has said where its sockets are."""
 
@@ -44,17 +49,33 @@ def compile_proxy(
     proxy: ProxyInfo | None,
     *,
     allowed_networks: Sequence[IPNetwork] = (),
+    credentials: Credentials = NO_CREDENTIALS,
+    targets: Collection[MetricsTarget] = (),
 ) -> CompiledProxy:
-    """The projections of one Dataplane. `proxy` is what its agent told of itself, None if it never connected."""
+    """The projections of one Dataplane. `proxy` is what its agent told of itself, None if it never connected.
+
+    Without an identity in `credentials` nothing opens that needs one. `targets` are those of the other Dataplanes of
+    the mesh; only one with `networking.metricsProxy` looks at them.
+    """
     effective = effective_metrics(
-        view.mesh, dataplane, allowed_networks=allowed_networks, permissions=view.permissions
+        view.mesh,
+        dataplane,
+        allowed_networks=allowed_networks,
+        permissions=view.permissions,
+        credentials=credentials,
     )
+    target = metrics_target(dataplane, effective) if effective else None
+    if target is not None and reads_targets(dataplane):
+        targets = {*targets, target}
     return CompiledProxy(
         dataplane=dataplane,
         effective=effective,
         assignment=build_assignment(dataplane, effective),
         agent_config=agent_config.build(dataplane, effective, allowed_networks=allowed_networks),
-        snapshot=build_snapshot(view, dataplane, effective, proxy) if proxy else None,
+        target=target,
+        snapshot=build_snapshot(view, dataplane, effective, proxy, credentials=credentials, targets=targets)
+        if proxy
+        else None,
     )
 
 
@@ -63,9 +84,34 @@ def compile_mesh(
     proxies: Mapping[str, ProxyInfo],
     *,
     allowed_networks: Sequence[IPNetwork] = (),
+    credentials: Mapping[str, Credentials] = MappingProxyType({}),
 ) -> dict[str, CompiledProxy]:
     """The projections of every Dataplane of a mesh, by name. `proxies` holds those that have connected."""
-    return {
-        name: compile_proxy(view, dataplane, proxies.get(name), allowed_networks=allowed_networks)
+    compiled = {
+        name: compile_proxy(
+            view,
+            dataplane,
+            proxies.get(name),
+            allowed_networks=allowed_networks,
+            credentials=credentials.get(name, NO_CREDENTIALS),
+        )
         for name, dataplane in view.dataplanes.items()
     }
+    targets = {proxy.target for proxy in compiled.values() if proxy.target is not None}
+    for name, proxy in compiled.items():
+        if reads_targets(proxy.dataplane):
+            compiled[name] = compile_proxy(
+                view,
+                proxy.dataplane,
+                proxies.get(name),
+                allowed_networks=allowed_networks,
+                credentials=credentials.get(name, NO_CREDENTIALS),
+                targets=targets,
+            )
+    return compiled
+
+
+def reads_targets(dataplane: Resource[DataplaneSpec]) -> bool:
+    """Whether its snapshot depends on the targets of the mesh."""
+    networking = dataplane.spec.networking
+    return networking is not None and networking.metrics_proxy is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.authority import KeyPair, issue_server, make_authority
-from meshmeter.controlplane.discovery_service import DiscoveryService
+from meshmeter.controlplane.discovery_service import DiscoveryService, StillGood
 from meshmeter.envoy.bootstrap import build_bootstrap
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import PermissionDenied, Unauthenticated
@@ -29,12 +30,21 @@ class RecordingHooks:
     """Short type name and version."""
     nacks: list[tuple[str, str]] = field(default_factory=list)
     """Short type name and message."""
+    revoked: bool = False
+    """True: `TOKEN` is good no longer."""
 
-    def authenticate(self, token: str, mesh: str, name: str) -> None:
+    def authenticate(self, token: str, mesh: str, name: str) -> StillGood:
         if token != TOKEN:
             raise Unauthenticated("no valid token")
         if mesh == "other":
             raise PermissionDenied("the token is for another mesh")
+
+        def still_good() -> None:
+            if self.revoked:
+                raise Unauthenticated("the token is revoked")
+
+        still_good()
+        return still_good
 
     def on_connected(self, proxy: ProxyInfo) -> None:
         self.connected.append(proxy)
@@ -59,6 +69,8 @@ class AdsServer:
     hooks: RecordingHooks = field(default_factory=RecordingHooks)
     port: int = 0
     service: DiscoveryService | None = None
+    check_seconds: float = 1.0
+    checking: asyncio.Task[None] | None = None
 
     @property
     def ca_pem(self) -> str:
@@ -70,27 +82,35 @@ class AdsServer:
         return build_bootstrap(proxy, ads_host=host, ads_port=self.port, ca_pem=self.ca_pem, token=token)
 
     async def start(self) -> None:
-        self.service = DiscoveryService(self.cache, self.hooks)
+        self.service = DiscoveryService(self.cache, self.hooks, check_seconds=self.check_seconds)
         self.port = await self.service.start(
             "127.0.0.1", self.port, self.server.certificate_pem, self.server.key_pem
         )
+        self.checking = asyncio.get_running_loop().create_task(self.service.run())
 
     async def stop(self) -> None:
+        if self.checking is not None:
+            self.checking.cancel()
+            self.checking = None
         if self.service is not None:
             await self.service.stop()
             self.service = None
 
 
 @asynccontextmanager
-async def ads_server() -> AsyncIterator[AdsServer]:
-    """A running server for 127.0.0.1 and localhost."""
+async def ads_server(check_seconds: float = 1.0) -> AsyncIterator[AdsServer]:
+    """A running server for 127.0.0.1 and localhost, which checks tokens again so often."""
     now = datetime.now(UTC)
     day = timedelta(days=1)
     key = ec.generate_private_key(ec.SECP256R1())
     authority = make_authority("test", key, serial=1, now=now, valid_for=day)
     leaf = ec.generate_private_key(ec.SECP256R1())
     names = ["127.0.0.1", "localhost"]
-    server = AdsServer(authority, issue_server(authority, names, leaf, serial=2, now=now, valid_for=day))
+    server = AdsServer(
+        authority,
+        issue_server(authority, names, leaf, serial=2, now=now, valid_for=day),
+        check_seconds=check_seconds,
+    )
     await server.start()
     try:
         yield server

@@ -10,29 +10,25 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from aiohttp import ClientSession, web
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from meshmeter.certs.tokens import ADMIN, SigningKey, issue
-from meshmeter.controlplane.auth import Verifier, require_admin
+from meshmeter.certs.tokens import ADMIN
+from meshmeter.controlplane.auth import Verifier, bearer_token, require_admin
 from meshmeter.controlplane.explain import Explainer
+from meshmeter.controlplane.identity_api import IdentityApi
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.resource_api import resource_app
+from meshmeter.controlplane.secret_vault import SecretVault
+from meshmeter.controlplane.signing_keys import SigningKeys
+from meshmeter.controlplane.token_service import TokenService
 from meshmeter.controlplane.world import World
 from meshmeter.resources.defaults import default_mesh, with_defaults
 from meshmeter.store.base import Put
 from meshmeter.store.sqlite import SqliteStore
-
-KEY = SigningKey("key-1", ec.generate_private_key(ec.SECP256R1()))
-
-
-def sign(audience: str, valid_for: timedelta, **claims: Any) -> str:
-    now = datetime.now(UTC)
-    return issue(KEY, audience, token_id="test", now=now, valid_for=valid_for, **claims)
+from support.mesh_authority import MeshAuthority
 
 
 @dataclass
@@ -43,7 +39,9 @@ class ServedApi:
     store: SqliteStore
     world: World
     registry: ProxyRegistry
-    admin_token: str = field(default_factory=lambda: sign(ADMIN, timedelta(hours=1)), repr=False)
+    tokens: TokenService
+    authority: MeshAuthority
+    admin_token: str = field(repr=False)
 
     def client(self, **headers: str) -> ClientSession:
         """An HTTP client with the admin token."""
@@ -71,18 +69,25 @@ async def serve(folder: Path) -> AsyncIterator[ServedApi]:
             for event in events:
                 world.apply(event.key, event.resource)
 
+    tokens = await TokenService.open(store, SigningKeys.open(folder), folder / "admin.token")
+    authority = MeshAuthority()
+    verifier = Verifier(tokens.keys, tokens.is_revoked)
     following = asyncio.get_running_loop().create_task(follow())
     app = resource_app(
         store,
-        authenticate=require_admin(Verifier({KEY.id: KEY})),
+        authenticate=require_admin(verifier),
         explainer=Explainer(world, registry),
-        sign=sign,
+        tokens=tokens,
+        secrets=await SecretVault.open(store, folder),
+        identities=IdentityApi(authority, lambda request: verifier.identity(bearer_token(request))),
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        yield ServedApi(f"http://127.0.0.1:{runner.addresses[0][1]}", store, world, registry)
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        admin_token = await tokens.issue(ADMIN, timedelta(hours=1))
+        yield ServedApi(url, store, world, registry, tokens, authority, admin_token)
     finally:
         await runner.cleanup()
         following.cancel()

@@ -28,7 +28,9 @@ def cluster_names(count: int) -> list[str]:
     return names
 
 
-def bootstrap(admin_socket: Path, clusters: int) -> dict[str, Any]:
+def bootstrap(
+    admin_socket: Path, clusters: int, listener: dict[str, Any] | None, more: list[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "node": {"id": "default.bench", "cluster": "bench"},
         "admin": {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}},
@@ -57,6 +59,8 @@ def bootstrap(admin_socket: Path, clusters: int) -> dict[str, Any]:
                 }
                 for name in (*cluster_names(clusters), "ads_cluster", "kuma_envoy_admin")
             ]
+            + more,
+            "listeners": [listener] if listener else [],
         },
     }
 
@@ -82,11 +86,18 @@ def get(admin_socket: Path, target: str) -> bytes:
 
 
 @contextmanager
-def running_envoy(folder: Path, clusters: int) -> Iterator[Path]:
-    """An Envoy that has taken its bootstrap; gives its admin socket."""
+def running_envoy(
+    folder: Path,
+    clusters: int,
+    *,
+    listener: dict[str, Any] | None = None,
+    more: list[dict[str, Any]] | None = None,
+) -> Iterator[Path]:
+    """An Envoy that has taken its bootstrap, with a listener and more clusters if they are given; gives its admin
+    socket."""
     program = require.envoy()
     admin_socket, config = folder / "admin.sock", folder / "bootstrap.json"
-    config.write_text(json.dumps(bootstrap(admin_socket, clusters)))
+    config.write_text(json.dumps(bootstrap(admin_socket, clusters, listener, more or [])))
     with (folder / "envoy.log").open("wb") as log:
         process = subprocess.Popen(
             [program, "-c", config, "--use-dynamic-base-id", "--concurrency", "1", "-l", "warning"],

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from meshmeter.errors import MeshInUse, MeshNotFound, NotFound, VersionConflict
 from meshmeter.resources.resource import AnyResource, Key
 from meshmeter.store.base import Delete, Event, Put, Store
+from meshmeter.store.token_records import TokenRecord
 from support.resources import dataplane, mesh, metered, permission
 
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
 MESH = Key("Mesh", "", "default")
 DATAPLANE = Key("Dataplane", "default", "backend-1")
 
@@ -301,6 +305,31 @@ class StoreContract:
                 seen |= {e.key.name for e in await events_after(store, contents.revision, 1)}
         await writing
         assert seen == {f"m{n:02}" for n in range(30)}
+
+    # Secrets
+
+    # Tokens
+
+    async def test_token_records_come_back_in_the_order_of_their_issue(self, store: Store) -> None:
+        assert await store.tokens() == []
+        subject = {"mesh": "default", "tags": {"kuma.io/service": ["web", "wéb"]}, "meshes": ["a"]}
+        second = TokenRecord("a", "k", "meshmeter/dataplane", NOON, NOON + DAY, subject)
+        first = TokenRecord("b", "k", "meshmeter/admin", NOON - DAY, NOON + DAY)
+        for record in (second, first):
+            await store.put_token(record)
+        assert await store.tokens() == [first, second]
+        revoked = replace(first, revoked_at=NOON)
+        await store.put_token(revoked)
+        assert await store.tokens() == [revoked, second]
+        assert (await store.contents()).resources == ()
+
+    async def test_records_of_expired_tokens_are_forgotten(self, store: Store) -> None:
+        for hours in (1, 2, 3):
+            end = NOON.astimezone(timezone(timedelta(hours=5))) + timedelta(hours=hours)
+            await store.put_token(TokenRecord(str(hours), "k", "meshmeter/admin", NOON, end))
+        assert await store.forget_tokens(NOON + timedelta(hours=2)) == 1
+        assert [record.id for record in await store.tokens()] == ["2", "3"]
+        assert await store.forget_tokens(NOON) == 0
 
     # Secrets
 

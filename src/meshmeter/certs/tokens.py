@@ -1,8 +1,9 @@
 """Tokens: JWTs (ES256) that say who may do what, for how long.
 
-A token's audience is one of `ADMIN`, `DATAPLANE`, `DISCOVERY`. A dataplane token names a mesh and may narrow it to one
-proxy (`name`) and to services or other tags (`tags`); a discovery token may be limited to meshes. The header's `kid`
-names the signing key, so that keys can be rotated with an overlap.
+A token's audience is one of `ADMIN`, `DATAPLANE`, `DISCOVERY`, `IDENTITY`. A dataplane token names a mesh and may
+narrow it to one proxy (`name`) and to services or other tags (`tags`); a discovery token may be limited to meshes; an
+identity token names the mesh and the one `service` whose certificate it may ask for. The header's `kid` names the
+signing key, so that keys can be rotated with an overlap.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from meshmeter.errors import PermissionDenied, Unauthenticated
 ADMIN = "meshmeter/admin"
 DATAPLANE = "meshmeter/dataplane"
 DISCOVERY = "meshmeter/discovery"
+IDENTITY = "meshmeter/identity"
 
 ALGORITHM = "ES256"
 
@@ -36,7 +38,10 @@ SKEW = timedelta(seconds=5)
 """How far the clock of who issued a token may be ahead of ours (kuma-facts 9.6)."""
 
 DEFAULT_VALIDITY = timedelta(days=30)
-"""Of a dataplane or discovery token (deviations D24)."""
+"""Of a dataplane, discovery or identity token (deviations D24)."""
+
+ADMIN_VALIDITY = timedelta(hours=24)
+"""Of an admin token that somebody asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +81,20 @@ class Claims:
     issued_at: datetime
     not_before: datetime
     expires_at: datetime
+    key_id: str
+    """Of the key that signed it."""
     mesh: str | None = None
     name: str | None = None
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     meshes: tuple[str, ...] | None = None
     """Of a discovery token: the only meshes it shows; None means all."""
+    service: str | None = None
+    """Of an identity token: the only service whose certificate it may ask for."""
+
+    @property
+    def kind(self) -> str:
+        """The last word of the audience: admin, dataplane, discovery or identity."""
+        return self.audience.rpartition("/")[2]
 
 
 def issue(
@@ -94,6 +108,7 @@ def issue(
     name: str | None = None,
     tags: Mapping[str, Sequence[str]] | None = None,
     meshes: Sequence[str] | None = None,
+    service: str | None = None,
 ) -> str:
     """A signed token. `token_id` must be unique; it is what a revocation names."""
     payload: dict[str, Any] = {
@@ -108,6 +123,7 @@ def issue(
         "name": name,
         "tags": {tag: list(values) for tag, values in tags.items()} if tags else None,
         "meshes": list(meshes) if meshes is not None else None,
+        "service": service,
     }
     payload.update({claim: value for claim, value in optional.items() if value is not None})
     return jwt.encode(payload, key.key, algorithm=ALGORITHM, headers={"kid": key.id})
@@ -115,6 +131,26 @@ def issue(
 
 def verify(token: str, keys: Mapping[str, SigningKey], *, audience: str, now: datetime) -> Claims:
     """The claims of a valid token; `keys` by their id. Raises Unauthenticated, which never repeats the token."""
+    claims = read(token, keys)
+    if claims.audience != audience:
+        raise Unauthenticated(f"this is a token for {claims.kind}, not for {audience.rpartition('/')[2]}")
+    check_time(claims, now)
+    return claims
+
+
+def check_time(claims: Claims, now: datetime) -> None:
+    """Raise Unauthenticated unless the token is valid at this time."""
+    if now >= claims.expires_at:
+        raise Unauthenticated(f"the token expired at {claims.expires_at:%Y-%m-%dT%H:%M:%SZ}; issue a new one")
+    if claims.not_before - SKEW > now:
+        raise Unauthenticated("the token is not valid yet: compare the clocks of both hosts")
+
+
+def read(token: str, keys: Mapping[str, SigningKey]) -> Claims:
+    """The claims of a token that one of the keys signed, whatever it is for and however old it is.
+
+    Raises Unauthenticated, which never repeats the token.
+    """
     try:
         kid = jwt.get_unverified_header(token).get("kid", "")
         key = keys.get(kid)
@@ -124,7 +160,7 @@ def verify(token: str, keys: Mapping[str, SigningKey], *, audience: str, now: da
             token,
             key.key.public_key(),
             algorithms=[ALGORITHM],
-            # Times are checked below against the caller's clock; the audience to tell the two faults apart.
+            # Times are checked against the caller's clock; the audience to tell the two faults apart.
             options={
                 "require": ["aud", "jti", "iat", "nbf", "exp"],
                 "verify_exp": False,
@@ -133,23 +169,14 @@ def verify(token: str, keys: Mapping[str, SigningKey], *, audience: str, now: da
                 "verify_aud": False,
             },
         )
-        claims = _claims(payload)
+        return _claims(payload, key.id)
     except jwt.InvalidSignatureError as exc:
         raise Unauthenticated("the token's signature is not valid") from exc
     except (jwt.PyJWTError, TypeError, ValueError, OverflowError) as exc:
         raise Unauthenticated("the token is malformed") from exc
-    if claims.audience != audience:
-        raise Unauthenticated(
-            f"this is a token for {claims.audience.rpartition('/')[2]}, not for {audience.rpartition('/')[2]}"
-        )
-    if now >= claims.expires_at:
-        raise Unauthenticated(f"the token expired at {claims.expires_at:%Y-%m-%dT%H:%M:%SZ}; issue a new one")
-    if claims.not_before - SKEW > now:
-        raise Unauthenticated("the token is not valid yet: compare the clocks of both hosts")
-    return claims
 
 
-def _claims(payload: Mapping[str, Any]) -> Claims:
+def _claims(payload: Mapping[str, Any], key_id: str) -> Claims:
     def text(claim: str) -> str | None:
         value = payload.get(claim)
         if value is not None and not isinstance(value, str):
@@ -166,10 +193,12 @@ def _claims(payload: Mapping[str, Any]) -> Claims:
         issued_at=time("iat"),
         not_before=time("nbf"),
         expires_at=time("exp"),
+        key_id=key_id,
         mesh=text("mesh"),
         name=text("name"),
         tags={str(tag): tuple(map(str, values)) for tag, values in dict(payload.get("tags") or {}).items()},
         meshes=tuple(map(str, meshes)) if meshes is not None else None,
+        service=text("service"),
     )
 
 
@@ -193,3 +222,11 @@ def check_dataplane(claims: Claims, mesh: str, name: str, tags: Mapping[str, set
                 f'dataplane contains tag "{tag}" with value "{value}" which is not allowed with this token. '
                 f"Allowed values in token are {', '.join(sorted(allowed))}"
             )
+
+
+def check_identity(claims: Claims, mesh: str, service: str) -> None:
+    """Raise PermissionDenied unless an identity token is for exactly this service of this mesh."""
+    if claims.mesh is None or claims.mesh != mesh:
+        raise PermissionDenied(f"the token is for mesh {claims.mesh or ''}, not for {mesh}")
+    if claims.service is None or claims.service != service:
+        raise PermissionDenied(f"the token is for service {claims.service or ''}, not for {service}")

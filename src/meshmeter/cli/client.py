@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -15,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from meshmeter.cli.connection import Connection
-from meshmeter.errors import ApiError, Violation
+from meshmeter.errors import ApiError, SettingsError, Violation
 
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=300.0)
 """A batch of ten thousand documents takes its time; a control plane that is away is noticed at once."""
@@ -40,6 +41,9 @@ class ApiClient:
 
     def post(self, path: str, body: object, query: Mapping[str, str] | None = None) -> Any:
         return self._call("POST", path, query=query, body=body)
+
+    def put(self, path: str, body: object) -> Any:
+        return self._call("PUT", path, body=body)
 
     def delete(self, path: str) -> Any:
         return self._call("DELETE", path)
@@ -69,7 +73,15 @@ class ApiClient:
 
     def _session(self) -> aiohttp.ClientSession:
         headers = {"Authorization": f"Bearer {self._connection.token}"}
-        return aiohttp.ClientSession(headers=headers, timeout=TIMEOUT)
+        connector = aiohttp.TCPConnector(ssl=self._trust()) if self._connection.ca_cert_file else None
+        return aiohttp.ClientSession(headers=headers, timeout=TIMEOUT, connector=connector)
+
+    def _trust(self) -> ssl.SSLContext:
+        file = self._connection.ca_cert_file
+        try:
+            return ssl.create_default_context(cafile=str(file))
+        except (OSError, ssl.SSLError) as exc:
+            raise SettingsError(f"--ca-cert-file: {file} has no usable PEM certificate") from exc
 
     async def _request(
         self,

@@ -19,6 +19,7 @@ ADDRESS_VARIABLE = "MESHMETER_API_ADDRESS"
 TOKEN_VARIABLE = "MESHMETER_TOKEN"
 TOKEN_FILE_VARIABLE = "MESHMETER_TOKEN_FILE"
 DATA_DIR_VARIABLE = "MESHMETER_DATA_DIR"
+CA_CERT_VARIABLE = "MESHMETER_CA_CERT_FILE"
 
 DEFAULT_DATA_DIR = "meshmeter-data"
 """As that of `control-plane run`."""
@@ -33,10 +34,16 @@ class Connection:
     address: str
     """Base URL without a slash at the end."""
     token: str = field(repr=False)
+    ca_cert_file: Path | None = None
+    """The authority that has to have signed the certificate of an https address; None: those the system trusts."""
 
 
 def find_connection(
-    api_address: str | None, token_file: Path | None, data_dir: Path | None, environ: Mapping[str, str]
+    api_address: str | None,
+    token_file: Path | None,
+    data_dir: Path | None,
+    environ: Mapping[str, str],
+    ca_cert_file: Path | None = None,
 ) -> Connection:
     """The connection that flags, environment and data directory describe.
 
@@ -56,7 +63,7 @@ def find_connection(
     token = _given_token(token_file, environ)
     if token is None:
         token = _local_token(directory, address, is_ours=address == local)
-    return Connection(address, token)
+    return Connection(address, token, _authority(address, directory, ca_cert_file, environ))
 
 
 def _checked(address: str) -> str:
@@ -72,9 +79,14 @@ def _checked(address: str) -> str:
 
 def _local_address(directory: Path) -> str | None:
     """Where the control plane of the directory listens, None if it does not run."""
+    return local_endpoint(directory, "api")
+
+
+def local_endpoint(directory: Path, server: str) -> str | None:
+    """Where a server of the control plane of the directory listens, None if it does not run. Raises SettingsError."""
     file = directory / "endpoints.json"
     try:
-        return str(json.loads(file.read_text())["api"]).rstrip("/")
+        return str(json.loads(file.read_text())[server]).rstrip("/")
     except FileNotFoundError:
         return None
     except OSError as exc:
@@ -85,13 +97,25 @@ def _local_address(directory: Path) -> str | None:
         ) from exc
 
 
+def _authority(address: str, directory: Path, given: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The authority for an https address: as given, else that of the data directory if there is one."""
+    if not address.startswith("https:"):
+        return None
+    if given is None and (name := environ.get(CA_CERT_VARIABLE)):
+        given = Path(name)
+    if given is not None:
+        return given
+    local = directory / "ca.crt"
+    return local if local.exists() else None
+
+
 def _given_token(token_file: Path | None, environ: Mapping[str, str]) -> str | None:
     if token_file is not None:
-        return _read(token_file, "--token-file")
+        return read_token(token_file, "--token-file")
     if token := environ.get(TOKEN_VARIABLE, "").strip():
         return _usable(token, TOKEN_VARIABLE)
     if name := environ.get(TOKEN_FILE_VARIABLE):
-        return _read(Path(name), TOKEN_FILE_VARIABLE)
+        return read_token(Path(name), TOKEN_FILE_VARIABLE)
     return None
 
 
@@ -105,10 +129,11 @@ def _local_token(directory: Path, address: str, *, is_ours: bool) -> str:
             f"no admin token for {address}: the one in {directory} is only sent to this host; give one with "
             f"--token-file, {TOKEN_VARIABLE} or {TOKEN_FILE_VARIABLE}"
         )
-    return _read(file, str(file))
+    return read_token(file, str(file))
 
 
-def _read(file: Path, source: str) -> str:
+def read_token(file: Path, source: str) -> str:
+    """The token in a file that the user named with `source`. Raises SettingsError, which never shows it."""
     try:
         token = file.read_text().strip()
     except OSError as exc:

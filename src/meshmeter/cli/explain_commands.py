@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meshmeter.cli.options import ApiAddress, DataDir, MeshName, TokenFile, TreeFormat
+from meshmeter.cli.options import ApiAddress, CaCertFile, DataDir, MeshName, TokenFile, TreeFormat
 
 Output = Annotated[TreeFormat, typer.Option("--output", "-o", help="How to print.")]
 
@@ -27,6 +27,7 @@ def dataplane(
     output: Output = TreeFormat.TREE,
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Everything about the metrics of one proxy."""
@@ -35,7 +36,7 @@ def dataplane(
     from meshmeter.cli.resource_commands import connect
 
     path = path_to("meshes", mesh, "dataplanes", name, "_metrics")
-    client = connect(api_address, token_file, data_dir)
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
     with naming(f'Dataplane "{name}"', mesh):
         answer = client.get(path)
     _show(answer, output, dataplane_tree)
@@ -46,6 +47,7 @@ def mesh(
     output: Output = TreeFormat.TREE,
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """How the proxies of a mesh are, in numbers and by finding."""
@@ -54,7 +56,7 @@ def mesh(
     from meshmeter.cli.resource_commands import connect
 
     path = path_to("meshes", name, "_metrics")
-    client = connect(api_address, token_file, data_dir)
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
     with naming(f'mesh "{name}"'):
         answer = client.get(path)
     _show(answer, output, mesh_tree)

@@ -46,8 +46,11 @@ def application() -> typer.Typer:
     from meshmeter.cli import (
         demo_command,
         explain_commands,
+        identity_commands,
+        prometheus_commands,
         resource_commands,
         schema_commands,
+        secret_commands,
         token_commands,
     )
 
@@ -68,7 +71,10 @@ def application() -> typer.Typer:
     for module in (
         resource_commands,
         explain_commands,
+        identity_commands,
+        prometheus_commands,
         token_commands,
+        secret_commands,
         schema_commands,
         demo_command,
     ):

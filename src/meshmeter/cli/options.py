@@ -10,6 +10,7 @@ import typer
 
 from meshmeter.cli.connection import (
     ADDRESS_VARIABLE,
+    CA_CERT_VARIABLE,
     DATA_DIR_VARIABLE,
     DEFAULT_DATA_DIR,
     TOKEN_FILE_VARIABLE,
@@ -40,6 +41,21 @@ class Form(StrEnum):
     KUBERNETES = "kubernetes"
 
 
+class ScrapeMode(StrEnum):
+    """How Prometheus reaches the proxies."""
+
+    PLAIN = "plain"
+    SIDECAR = "sidecar"
+    DIRECT = "direct"
+
+
+class DiscoveryKind(StrEnum):
+    """How Prometheus finds the proxies."""
+
+    HTTP = "http"
+    KUMA = "kuma"
+
+
 ApiAddress = Annotated[
     str | None,
     typer.Option(
@@ -55,6 +71,15 @@ TokenFile = Annotated[
         metavar="FILE",
         help=f"File with the admin token [{TOKEN_FILE_VARIABLE}, or {TOKEN_VARIABLE} for the token itself; "
         "else from the data directory].",
+    ),
+]
+CaCertFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-cert-file",
+        metavar="FILE",
+        help=f"Authority of an https:// control plane: its ca.crt [{CA_CERT_VARIABLE}; else from the data "
+        "directory, else what this system trusts].",
     ),
 ]
 DataDir = Annotated[

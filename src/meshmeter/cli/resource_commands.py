@@ -11,6 +11,7 @@ import typer
 from meshmeter.cli import exit_codes
 from meshmeter.cli.options import (
     ApiAddress,
+    CaCertFile,
     DataDir,
     Files,
     Form,
@@ -35,12 +36,14 @@ def add_commands(app: typer.Typer) -> None:
     app.command("validate")(validate)
 
 
-def connect(api_address: str | None, token_file: Path | None, data_dir: Path | None) -> ApiClient:
+def connect(
+    api_address: str | None, token_file: Path | None, data_dir: Path | None, ca_cert_file: Path | None
+) -> ApiClient:
     """A client for the control plane that flags, environment and data directory name. Raises SettingsError."""
     from meshmeter.cli.client import ApiClient
     from meshmeter.cli.connection import find_connection
 
-    return ApiClient(find_connection(api_address, token_file, data_dir, os.environ))
+    return ApiClient(find_connection(api_address, token_file, data_dir, os.environ, ca_cert_file))
 
 
 def apply(
@@ -52,6 +55,7 @@ def apply(
     var: Variables = None,
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Create or change resources: all of those given, or none if one has a fault."""
@@ -61,7 +65,10 @@ def apply(
 
     given = read_input(file, var)
     _stop_if_unreadable(given)
-    client = connect(api_address, token_file, data_dir)
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    given = apply_secrets(given, client, dry_run=dry_run)
+    if not given.documents:
+        return
     body = {"documents": [document.data for document in given.documents]}
     try:
         answer = client.post("/_apply", body, {"dry-run": "true" if dry_run else "false"})
@@ -77,6 +84,31 @@ def apply(
             output.warn(f"{given.place(index)}: {warning}")
     if dry_run:
         output.out(affected_line(answer["affected"]))
+
+
+def apply_secrets(given: Input, client: ApiClient, *, dry_run: bool) -> Input:
+    """Write the documents of type Secret, each by itself and before the others, which may refer to them.
+
+    What is left of the input. Raises ApiError.
+    """
+    from meshmeter.cli import output
+    from meshmeter.cli.client import path_to
+    from meshmeter.errors import ApiError, Violation
+
+    secrets, others = given.split(lambda document: document.data.get("type") == "Secret")
+    for index, document in enumerate(secrets.documents):
+        mesh, name = str(document.data.get("mesh", "default")), str(document.data.get("name", ""))
+        line = f'resource type="Secret" mesh="{mesh}" name="{name}"'
+        if dry_run:
+            output.out(f"{line} (dry run, not compared)")
+            continue
+        try:
+            client.put(path_to("meshes", mesh, "secrets", name), document.data)
+        except ApiError as exc:
+            faults = [Violation(f"{secrets.place(index)}: {v.field}", v.reason) for v in exc.violations]
+            raise ApiError(exc.status, f"{secrets.place(index)}: {exc.title}", exc.detail, faults) from exc
+        output.out(f"{line} Written")
+    return others
 
 
 def affected_line(affected: dict[str, int]) -> str:
@@ -110,6 +142,7 @@ def get(
     ] = Form.UNIVERSAL,
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Show resources. What `-o yaml` prints can be applied again."""
@@ -120,7 +153,7 @@ def get(
     chosen = kind_of(kind)
     if name is not None and all_meshes:
         raise SettingsError("--all-meshes shows all resources: leave out the name, or use --mesh")
-    client = connect(api_address, token_file, data_dir)
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
     overview = output is Format.TABLE and chosen.name == "Dataplane"
     suffix = "/_overview" if overview else ""
     query = {} if overview else {"format": form.value}
@@ -157,6 +190,7 @@ def delete(
     mesh: MeshName = "default",
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Delete one resource. A Mesh goes only when no Dataplane is left in it."""
@@ -165,7 +199,7 @@ def delete(
     from meshmeter.cli.kinds import item_path, kind_of
 
     chosen = kind_of(kind)
-    client = connect(api_address, token_file, data_dir)
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
     with naming(f'{chosen.name} "{name}"', mesh if chosen.mesh_scoped else ""):
         client.delete(item_path(chosen, mesh, name))
     where = f' mesh="{mesh}"' if chosen.mesh_scoped else ""

@@ -1,12 +1,14 @@
-"""`token dataplane` and `token discovery`: print a new token, and nothing else."""
+"""`token`: issue tokens (each command prints the new token, and nothing else), list, revoke, rotate their key."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from meshmeter.cli.options import ApiAddress, DataDir, TokenFile
+from meshmeter.cli.options import ApiAddress, CaCertFile, DataDir, TokenFile
 
 ValidFor = Annotated[
     str, typer.Option("--valid-for", metavar="DURATION", help="Lifetime, for example 24h or 30d.")
@@ -14,9 +16,14 @@ ValidFor = Annotated[
 
 
 def add_commands(app: typer.Typer) -> None:
-    tokens = typer.Typer(help="Issue tokens.", no_args_is_help=True)
+    tokens = typer.Typer(help="Issue, list and revoke tokens.", no_args_is_help=True)
     tokens.command("dataplane")(dataplane)
     tokens.command("discovery")(discovery)
+    tokens.command("identity")(identity)
+    tokens.command("admin")(admin)
+    tokens.command("list")(list_)
+    tokens.command("revoke")(revoke)
+    tokens.command("rotate-key")(rotate_key)
     app.add_typer(tokens, name="token")
 
 
@@ -34,6 +41,7 @@ def dataplane(
     valid_for: ValidFor = "30d",
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """A token for `meshmeter dataplane run`."""
@@ -42,7 +50,7 @@ def dataplane(
 
     tags = read_tags(tag or ())
     body = {"mesh": mesh, "name": name, "tags": tags, "validFor": valid_for}
-    client = connect(api_address, token_file, data_dir)
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
     output.out(client.post("/tokens/dataplane", {k: v for k, v in body.items() if v}))
 
 
@@ -56,6 +64,7 @@ def discovery(
     valid_for: ValidFor = "30d",
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """A token for a Prometheus that asks for targets from another host."""
@@ -65,7 +74,134 @@ def discovery(
     body: dict[str, object] = {"validFor": valid_for}
     if mesh:
         body["meshes"] = mesh
-    output.out(connect(api_address, token_file, data_dir).post("/tokens/discovery", body))
+    output.out(connect(api_address, token_file, data_dir, ca_cert_file).post("/tokens/discovery", body))
+
+
+def identity(
+    mesh: Annotated[str, typer.Option("--mesh", "-m", help="The mesh.")],
+    service: Annotated[
+        str, typer.Option("--service", help="The one service whose certificate may be asked for.")
+    ],
+    valid_for: ValidFor = "30d",
+    api_address: ApiAddress = None,
+    token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """A token for `meshmeter identity` on another host."""
+    from meshmeter.cli import output
+    from meshmeter.cli.resource_commands import connect
+
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    body = {"mesh": mesh, "service": service, "validFor": valid_for}
+    output.out(client.post("/tokens/identity", body))
+
+
+def admin(
+    valid_for: ValidFor = "24h",
+    api_address: ApiAddress = None,
+    token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """A token for this command line on another host. It may do everything."""
+    from meshmeter.cli import output
+    from meshmeter.cli.resource_commands import connect
+
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    output.out(client.post("/tokens/admin", {"validFor": valid_for}))
+
+
+def list_(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    api_address: ApiAddress = None,
+    token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """The tokens that have not expired: what for, until when, and whether they are revoked. Never a token itself."""
+    from meshmeter.cli import output
+    from meshmeter.cli.resource_commands import connect
+
+    answer = connect(api_address, token_file, data_dir, ca_cert_file).get("/tokens")
+    if json:
+        output.out(output.as_json(answer))
+        return
+    rows = (
+        (
+            item["id"],
+            item["kind"],
+            covered(item),
+            item["issuedAt"],
+            item["expiresAt"],
+            "revoked" if item["revokedAt"] else "valid",
+        )
+        for item in answer["items"]
+    )
+    output.out(output.table(("ID", "KIND", "COVERS", "ISSUED", "EXPIRES", "STATE"), rows))
+
+
+def revoke(
+    token_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Id, as `token list` shows it.")
+    ] = None,
+    revoked_file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", metavar="FILE", help="File with the token to revoke, instead of ID."),
+    ] = None,
+    api_address: ApiAddress = None,
+    token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a token void, for the next request and for the connections that it opened."""
+    from meshmeter.cli import output
+    from meshmeter.cli.connection import read_token
+    from meshmeter.cli.resource_commands import connect
+    from meshmeter.errors import SettingsError
+
+    if (token_id is None) == (revoked_file is None):
+        raise SettingsError("give the ID of a token, or a file that has it with --file")
+    body = {"id": token_id} if revoked_file is None else {"token": read_token(revoked_file, "--file")}
+    answer = connect(api_address, token_file, data_dir, ca_cert_file).post("/tokens/_revoke", body)
+    output.out(f"{answer['kind']} token {answer['id']} is revoked")
+
+
+def rotate_key(
+    overlap: Annotated[
+        bool,
+        typer.Option(
+            "--overlap/--no-overlap",
+            help="Tokens of the old key stay valid until they expire; or are void at once, for a key that leaked.",
+        ),
+    ] = True,
+    api_address: ApiAddress = None,
+    token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Sign tokens with a new key from now on."""
+    from meshmeter.cli import output
+    from meshmeter.cli.resource_commands import connect
+
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    answer = client.post("/tokens/_rotate-key", {"overlap": overlap})
+    output.out(f"tokens are signed by key {answer['keyId']} from now on")
+
+
+def covered(item: Mapping[str, Any]) -> str:
+    """What a token covers, in a few words."""
+    words = []
+    if item.get("mesh"):
+        words.append(f"mesh {item['mesh']}")
+    if item.get("meshes"):
+        words.append(f"meshes {', '.join(item['meshes'])}")
+    for claim in ("name", "service"):
+        if item.get(claim):
+            words.append(f"{claim} {item[claim]}")
+    for tag, values in (item.get("tags") or {}).items():
+        words.append(f"{tag}={','.join(values)}")
+    return "; ".join(words) or "everything"
 
 
 def read_tags(given: list[str] | tuple[()]) -> dict[str, list[str]]:

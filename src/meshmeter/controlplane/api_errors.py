@@ -17,12 +17,14 @@ from aiohttp import web
 
 from meshmeter.errors import (
     InvalidResource,
+    MeshAuthorityUnusable,
     MeshInUse,
     MeshmeterError,
     MeshNotFound,
     NotFound,
     PermissionDenied,
     StoreUnavailable,
+    TokenNotFound,
     Unauthenticated,
     VersionConflict,
     Violation,
@@ -74,12 +76,16 @@ def response_for(error: MeshmeterError) -> web.Response:
             return error_response(400, "Could not process a resource", error.title, error.violations)
         case NotFound():
             return error_response(404, "Could not retrieve a resource", "Not found")
+        case TokenNotFound():
+            return error_response(404, "Could not revoke a token", str(error))
         case MeshNotFound():
             fault = Violation("mesh", str(error))
             return error_response(400, "Could not process a resource", "Mesh is not found", [fault])
         case MeshInUse():
             fault = Violation("mesh", str(error))
             return error_response(400, "Could not delete a resource", "Resource is not valid", [fault])
+        case MeshAuthorityUnusable():
+            return error_response(409, "Could not issue an identity", str(error))
         case VersionConflict():
             return error_response(409, "Conflict", str(error))
         case Unauthenticated():

@@ -5,33 +5,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
 
 from aiohttp import web
 
-from meshmeter.certs.tokens import check_dataplane, issue
+from meshmeter.certs.tokens import check_dataplane
 from meshmeter.controlplane import logs
-from meshmeter.controlplane.auth import Verifier, discovery_access, require_admin
+from meshmeter.controlplane.auth import (
+    Verifier,
+    bearer_token,
+    discovery_access,
+    metrics_access,
+    require_admin,
+)
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.dataplane_api import DataplaneApi
 from meshmeter.controlplane.diagnostics import diagnostics_app
-from meshmeter.controlplane.discovery_service import DiscoveryService
+from meshmeter.controlplane.discovery_service import DiscoveryService, StillGood
 from meshmeter.controlplane.explain import Explainer
+from meshmeter.controlplane.identity_api import IdentityApi
+from meshmeter.controlplane.mesh_trust import MeshTrust
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.registration import Registrar, Surroundings
 from meshmeter.controlplane.resource_api import resource_app
 from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
+from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
+from meshmeter.controlplane.token_service import TokenService
 from meshmeter.envoy.proxy import ProxyInfo
-from meshmeter.errors import StartupError
+from meshmeter.errors import PermissionDenied, StartupError
 from meshmeter.resources.dataplane import tag_values
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
@@ -73,6 +82,8 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         store = await SqliteStore.open(settings.data_dir / DATABASE, on_error=metrics.store_errors.inc)
         stack.push_async_callback(store.close)
         directory = open_data_dir(settings.data_dir, _names(settings), now=datetime.now(UTC))
+        tokens = await _tokens(store, directory)
+        vault = await SecretVault.open(store, settings.data_dir)
         metrics.certificate_expiry.set(directory.server.certificate.not_valid_after_utc.timestamp())
 
         sockets = _Sockets(stack)
@@ -87,9 +98,14 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 
         registry = ProxyRegistry()
         cache = SnapshotCache()
-        verifier = Verifier({directory.signing_key.id: directory.signing_key})
+        verifier = Verifier(tokens.keys, tokens.is_revoked)
+        trust = MeshTrust(vault, on_signed=metrics.identities_signed.inc)
         reconciler = Reconciler(
-            store, cache, allowed_networks=settings.allowed_networks, on_compiled=metrics.reconciled
+            store,
+            cache,
+            trust=trust,
+            allowed_networks=settings.allowed_networks,
+            on_compiled=metrics.reconciled,
         )
         metrics.watch(
             connected=registry.connected,
@@ -97,8 +113,11 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             snapshot_age=reconciler.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
         )
+        metrics.watch_certificates(reconciler.provided_certificates, trust.authority_expiries)
         tasks = await stack.enter_async_context(_Background())
         tasks.start(reconciler.run(), "reconciler")
+        tasks.start(tokens.run(), "tokens")
+        tasks.start(trust.run(reconciler), "mesh trust")
         await reconciler.ready.wait()
 
         ads = DiscoveryService(cache, _AdsHooks(verifier, registry, reconciler, metrics))
@@ -109,6 +128,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             directory.server.key_pem,
         )
         stack.push_async_callback(ads.stop)
+        tasks.start(ads.run(), "ads: tokens")
         registrar = Registrar(
             store,
             reconciler,
@@ -122,14 +142,28 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         )
         tasks.start(registrar.run(), "registrar")
 
-        resources = _resource_app(settings, directory, store, reconciler, registry, verifier)
+        resources = resource_app(
+            store,
+            authenticate=require_admin(verifier),
+            explainer=Explainer(
+                reconciler,
+                registry,
+                credentials=reconciler.credentials,
+                allowed_networks=settings.allowed_networks,
+            ),
+            tokens=tokens,
+            secrets=vault,
+            identities=IdentityApi(trust, lambda request: verifier.identity(bearer_token(request))),
+            zone=settings.zone,
+            allowed_networks=settings.allowed_networks,
+        )
         proxies = DataplaneApi(registrar, reconciler, registry, verifier.dataplane).app()
         targets = discovery_app(
             reconciler.assignments,
             default_fetch_timeout=settings.fetch_timeout,
             authorize=discovery_access(verifier),
         )
-        health = diagnostics_app(metrics.registry, lambda: _unready(reconciler))
+        health = diagnostics_app(metrics.registry, lambda: _unready(reconciler), metrics_access(verifier))
         for server, app in (
             ("api", resources),
             ("dataplane_api", proxies),
@@ -137,11 +171,13 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             ("diagnostics", health),
         ):
             metrics.count_requests(app, server)
+        with_tls = _tls(directory)
+        maybe_tls = None if settings.plain_http else with_tls
         apps: list[tuple[socket.socket, web.AppRunner, SSLContext | None]] = [
-            (api, _runner(resources), None),
-            (dataplane_api, _runner(proxies), _tls(directory)),
-            (discovery, discovery_runner(targets), None),
-            (diagnostics, _runner(health), None),
+            (api, _runner(resources), maybe_tls),
+            (dataplane_api, _runner(proxies), with_tls),
+            (discovery, discovery_runner(targets), maybe_tls),
+            (diagnostics, _runner(health), maybe_tls),
         ]
         for listener, runner, tls in apps:
             await runner.setup()
@@ -149,12 +185,13 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             await web.SockSite(runner, listener, ssl_context=tls).start()
 
         host, tls_host = _host_for_urls(settings.bind), _host_for_urls(settings.bind_with_tls)
+        scheme = "http" if settings.plain_http else "https"
         endpoints = {
-            "api": f"http://{host}:{api.getsockname()[1]}",
+            "api": f"{scheme}://{host}:{api.getsockname()[1]}",
             "dataplane_api": f"https://{tls_host}:{dataplane_api.getsockname()[1]}",
             "ads": f"{tls_host}:{ads_port}",
-            "discovery": f"http://{host}:{discovery.getsockname()[1]}",
-            "diagnostics": f"http://{host}:{diagnostics.getsockname()[1]}",
+            "discovery": f"{scheme}://{host}:{discovery.getsockname()[1]}",
+            "diagnostics": f"{scheme}://{host}:{diagnostics.getsockname()[1]}",
         }
         directory.write_endpoints(endpoints)
         stack.callback(directory.remove_endpoints)
@@ -218,10 +255,19 @@ class _AdsHooks:
         self._reconciler = reconciler
         self._metrics = metrics
 
-    def authenticate(self, token: str, mesh: str, name: str) -> None:
-        compiled = self._reconciler.compiled(mesh, name)
-        tags = tag_values(compiled.dataplane.spec) if compiled else None
-        check_dataplane(self._verifier.dataplane(token), mesh, name, tags)
+    def authenticate(self, token: str, mesh: str, name: str) -> StillGood:
+        claims = self._verifier.dataplane(token)
+
+        def still_good() -> None:
+            self._verifier.check_again(claims)
+            compiled = self._reconciler.compiled(mesh, name) if claims.tags else None
+            if claims.tags and compiled is None:
+                # Nobody waits here for a Dataplane whose tags are not known yet.
+                raise PermissionDenied(f"dataplane {name} is not registered, so its tags cannot be checked")
+            check_dataplane(claims, mesh, name, tag_values(compiled.dataplane.spec) if compiled else None)
+
+        still_good()
+        return still_good
 
     def on_connected(self, proxy: ProxyInfo) -> None:
         self._registry.stream_opened(proxy.mesh, proxy.dataplane, proxy.agent_version, proxy.envoy_version)
@@ -239,34 +285,11 @@ class _AdsHooks:
         self._registry.refused(mesh, name, type_url, message)
 
 
-def _resource_app(
-    settings: Settings,
-    directory: DataDir,
-    store: SqliteStore,
-    reconciler: Reconciler,
-    registry: ProxyRegistry,
-    verifier: Verifier,
-) -> web.Application:
-    def sign(audience: str, valid_for: timedelta, **claims: object) -> str:
-        return issue(
-            directory.signing_key,
-            audience,
-            token_id=secrets.token_hex(16),
-            now=datetime.now(UTC),
-            valid_for=valid_for,
-            **claims,  # type: ignore[arg-type]  # the resource API has checked them
-        )
-
-    return resource_app(
-        store,
-        authenticate=require_admin(verifier),
-        explainer=Explainer(
-            reconciler, registry, problems=reconciler.problems, allowed_networks=settings.allowed_networks
-        ),
-        sign=sign,
-        zone=settings.zone,
-        allowed_networks=settings.allowed_networks,
-    )
+async def _tokens(store: SqliteStore, directory: DataDir) -> TokenService:
+    try:
+        return await TokenService.open(store, directory.signing_keys, directory.admin_token)
+    except OSError as exc:
+        raise StartupError(f"cannot use {exc.filename or directory.admin_token}: {exc.strerror}") from exc
 
 
 def _runner(app: web.Application) -> web.AppRunner:

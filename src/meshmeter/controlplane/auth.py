@@ -1,6 +1,6 @@
 """Who asks: bearer tokens of HTTP requests, checked.
 
-`Verifier` knows the keys and the clock; the functions below say what each kind of API demands.
+`Verifier` knows the keys, the clock and what has been revoked; the functions below say what each kind of API demands.
 """
 
 from __future__ import annotations
@@ -10,36 +10,75 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from meshmeter.certs.tokens import ADMIN, DATAPLANE, DISCOVERY, Claims, SigningKey, verify
+from meshmeter.certs.tokens import (
+    ADMIN,
+    DATAPLANE,
+    DISCOVERY,
+    IDENTITY,
+    Claims,
+    SigningKey,
+    check_time,
+    read,
+    verify,
+)
 from meshmeter.effective.addresses import is_loopback
-from meshmeter.errors import Unauthenticated
+from meshmeter.errors import PermissionDenied, Unauthenticated
 
 FORWARDED_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 """What proxies add to requests that they pass on."""
 
 
 class Verifier:
-    """Verifies tokens against the signing keys of this control plane."""
+    """Verifies tokens against the signing keys of this control plane and what has been revoked."""
 
     def __init__(
         self,
         keys: Mapping[str, SigningKey],
+        is_revoked: Callable[[str], bool] = lambda _token_id: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
+        """`keys` may change while the verifier is in use."""
         self._keys = keys
+        self._is_revoked = is_revoked
         self._now = now
 
     def admin(self, token: str) -> Claims:
         """Raises Unauthenticated."""
-        return verify(token, self._keys, audience=ADMIN, now=self._now())
+        return self._verify(token, ADMIN)
 
     def dataplane(self, token: str) -> Claims:
         """Raises Unauthenticated."""
-        return verify(token, self._keys, audience=DATAPLANE, now=self._now())
+        return self._verify(token, DATAPLANE)
 
     def discovery(self, token: str) -> Claims:
         """Raises Unauthenticated."""
-        return verify(token, self._keys, audience=DISCOVERY, now=self._now())
+        return self._verify(token, DISCOVERY)
+
+    def identity(self, token: str) -> Claims:
+        """An identity token, or an admin token, which covers every identity. Raises Unauthenticated."""
+        claims = read(token, self._keys)
+        return self._verify(token, ADMIN if claims.audience == ADMIN else IDENTITY)
+
+    def reader(self, token: str) -> Claims:
+        """A discovery token, or an admin token. Raises Unauthenticated."""
+        claims = read(token, self._keys)
+        return self._verify(token, ADMIN if claims.audience == ADMIN else DISCOVERY)
+
+    def check_again(self, claims: Claims) -> None:
+        """Raise Unauthenticated unless a token that was good is good still: much cheaper than to verify it."""
+        if claims.key_id not in self._keys:
+            raise Unauthenticated(
+                "the token is signed by a key that is no longer known here; issue a new one"
+            )
+        if self._is_revoked(claims.id):
+            raise Unauthenticated("the token is revoked; issue a new one")
+        check_time(claims, self._now())
+
+    def _verify(self, token: str, audience: str) -> Claims:
+        claims = verify(token, self._keys, audience=audience, now=self._now())
+        if self._is_revoked(claims.id):
+            raise Unauthenticated("the token is revoked; issue a new one")
+        return claims
 
 
 def bearer_token(request: web.Request) -> str:
@@ -62,6 +101,19 @@ def is_local(request: web.Request) -> bool:
 def require_admin(verifier: Verifier) -> Callable[[web.Request], Claims]:
     """Demand an admin token of every request."""
     return lambda request: verifier.admin(bearer_token(request))
+
+
+def metrics_access(verifier: Verifier) -> Callable[[web.Request], object]:
+    """Who may read the control plane's own metrics: local clients, and who has an admin token or a discovery token
+    for all meshes."""
+
+    def check(request: web.Request) -> None:
+        if "Authorization" not in request.headers and is_local(request):
+            return
+        if verifier.reader(bearer_token(request)).meshes is not None:
+            raise PermissionDenied("the token is limited to meshes; these metrics are about all")
+
+    return check
 
 
 def discovery_access(verifier: Verifier) -> Callable[[web.Request], frozenset[str] | None]:

@@ -2,11 +2,12 @@
 
     ca.crt                  its own CA, which agents and Envoys trust; hand it out freely
     ca.key                  0600
-    server.crt, server.key  for the dataplane API and ADS; made anew when old or when names change (key 0600)
-    signing.key             signs tokens, 0600
-    admin.token             admin token of the CLI on this host, 0600
+    server.crt, server.key  for every server that speaks TLS; made anew when old or when names change (key 0600)
+    signing.key             signs tokens, 0600; signing-KID.key are earlier ones (`signing_keys`)
+    admin.token             admin token of the CLI on this host, 0600 (`token_service`)
     endpoints.json          where the running control plane listens
     meshmeter.db            the store
+    secrets.key             encrypts the store's secrets, 0600 (`secret_vault`)
 
 The directory is 0700. Files are written whole or not at all.
 """
@@ -14,10 +15,7 @@ The directory is 0700. Files are written whole or not at all.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import socket
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,15 +26,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.authority import KeyPair, covers, issue_server, make_authority, renew_at
-from meshmeter.certs.tokens import ADMIN, SigningKey, issue, verify
 from meshmeter.controlplane.settings import is_host
-from meshmeter.errors import StartupError, Unauthenticated
+from meshmeter.controlplane.signing_keys import SigningKeys
+from meshmeter.controlplane.whole_files import close_to_others, write_whole
+from meshmeter.errors import StartupError
 
 CA_VALIDITY = timedelta(days=3650)
 SERVER_VALIDITY = timedelta(days=365)
-ADMIN_VALIDITY = timedelta(days=365)
-ADMIN_RENEWAL = timedelta(days=30)
-"""The admin token is written anew when it is valid for less than this."""
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -50,11 +46,15 @@ class DataDir:
     path: Path
     authority: KeyPair
     server: KeyPair
-    signing_key: SigningKey
+    signing_keys: SigningKeys
 
     @property
     def database(self) -> Path:
         return self.path / DATABASE
+
+    @property
+    def admin_token(self) -> Path:
+        return self.path / "admin.token"
 
     def write_endpoints(self, endpoints: Mapping[str, str]) -> None:
         """Say where the servers listen, in endpoints.json."""
@@ -77,13 +77,12 @@ def open_data_dir(path: Path, names: tuple[str, ...], *, now: datetime) -> DataD
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority = _authority(path, now)
         server = _server(path, authority, (*LOCAL_NAMES, *_host_names(), *names), now)
-        signing_key = _signing_key(path)
-        _admin_token(path, signing_key, now)
+        signing_keys = SigningKeys.open(path)
     except OSError as exc:
         raise StartupError(
             f"cannot use {exc.filename or path}: {exc.strerror}; check --data-dir, its owner and its free space"
         ) from exc
-    return DataDir(path, authority, server, signing_key)
+    return DataDir(path, authority, server, signing_keys)
 
 
 def _authority(path: Path, now: datetime) -> KeyPair:
@@ -102,7 +101,7 @@ def _authority(path: Path, now: datetime) -> KeyPair:
     for file in (certificate, key):
         if not file.exists():
             raise StartupError(f"{file} is missing: {remedy}")
-    _close_to_others(key)
+    close_to_others(key)
     try:
         return KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
     except ValueError as exc:
@@ -113,7 +112,7 @@ def _server(path: Path, authority: KeyPair, names: tuple[str, ...], now: datetim
     certificate, key = path / "server.crt", path / "server.key"
     wanted = tuple(dict.fromkeys(names))
     if certificate.exists() and key.exists():
-        _close_to_others(key)
+        close_to_others(key)
         try:
             there = KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
             there.certificate.verify_directly_issued_by(authority.certificate)
@@ -139,60 +138,7 @@ def _server(path: Path, authority: KeyPair, names: tuple[str, ...], now: datetim
     return made
 
 
-def _signing_key(path: Path) -> SigningKey:
-    file = path / "signing.key"
-    if not file.exists():
-        write_whole(file, SigningKey.of(ec.generate_private_key(ec.SECP256R1())).to_pem(), 0o600)
-    _close_to_others(file)
-    try:
-        return SigningKey.from_pem(file.read_bytes())
-    except ValueError as exc:
-        raise StartupError(
-            f"{file}: {exc}; restore it, or remove it to make a new one (all tokens then have to be issued again)"
-        ) from exc
-
-
-def _admin_token(path: Path, key: SigningKey, now: datetime) -> None:
-    file = path / "admin.token"
-    if file.exists():
-        _close_to_others(file)
-        try:
-            text = file.read_text(errors="replace").strip()
-            if verify(text, {key.id: key}, audience=ADMIN, now=now).expires_at - now > ADMIN_RENEWAL:
-                return
-        except Unauthenticated:
-            pass  # expired, garbage, or of an earlier signing key
-    token = issue(key, ADMIN, token_id=secrets.token_hex(16), now=now, valid_for=ADMIN_VALIDITY)
-    write_whole(file, token.encode() + b"\n", 0o600)
-
-
-def _close_to_others(file: Path) -> None:
-    """Take away what others may do with a secret file, as a copy or a restored backup may have it."""
-    if file.stat().st_mode & 0o077:
-        file.chmod(0o600)
-
-
 def _host_names() -> tuple[str, ...]:
     """What this host calls itself, if that can be a host name."""
     name = socket.gethostname()
     return (name,) if is_host(name) else ()
-
-
-def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Replace the file by one with this content and mode, which is on disk when this returns. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

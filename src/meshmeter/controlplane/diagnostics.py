@@ -12,10 +12,19 @@ from meshmeter.controlplane.api_errors import error_middleware
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def diagnostics_app(registry: CollectorRegistry, unready: Callable[[], Mapping[str, str]]) -> web.Application:
-    """`unready` gives the parts that are not ready, each with its reason; empty means ready."""
+def diagnostics_app(
+    registry: CollectorRegistry,
+    unready: Callable[[], Mapping[str, str]],
+    authorize: Callable[[web.Request], object] = lambda _request: None,
+) -> web.Application:
+    """`unready` gives the parts that are not ready, each with its reason; empty means ready.
 
-    async def metrics(_request: web.Request) -> web.Response:
+    `authorize` raises TokenError for who may not read `/metrics`. Health is for everybody: whoever can ask knows
+    already that something runs here.
+    """
+
+    async def metrics(request: web.Request) -> web.Response:
+        authorize(request)
         return web.Response(body=generate_latest(registry), headers={"Content-Type": METRICS_TYPE})
 
     async def healthy(_request: web.Request) -> web.Response:

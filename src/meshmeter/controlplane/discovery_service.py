@@ -1,6 +1,8 @@
 """The ADS server: delta discovery over gRPC and TLS for every Envoy.
 
-A call begins with the proxy's token being checked against the node that it says it is; `AdsStream` does the rest.
+A call begins with the proxy's token being checked against the node that it says it is; `AdsStream` does the rest. While
+the call lasts the token is checked again every second: one that is revoked, expires, or no longer covers its
+Dataplane ends the call.
 """
 
 from __future__ import annotations
@@ -9,9 +11,9 @@ import asyncio
 import logging
 import platform
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import grpc
@@ -32,6 +34,12 @@ FIRST_REQUEST_SECONDS = 10.0
 STOP_SECONDS = 1.0
 """How long streams may take to end when the server stops, before they are cut."""
 
+CHECK_SECONDS = 1.0
+"""Between two checks whether the tokens of live streams are still good."""
+
+CHECKED_AT_ONCE = 200
+"""Streams that are checked before others may work."""
+
 OPTIONS = (
     # Thousands of proxies that reconnect at once would otherwise be turned away.
     ("grpc.server.max_pending_requests", 100_000),
@@ -46,10 +54,14 @@ OPTIONS = (
 )
 
 
+StillGood = Callable[[], None]
+"""Raises TokenError as soon as a token that was let in is good no longer; cheap."""
+
+
 class Hooks(StreamHooks, Protocol):
     """What the control plane does about streams. No hook may block."""
 
-    def authenticate(self, token: str, mesh: str, name: str) -> None:
+    def authenticate(self, token: str, mesh: str, name: str) -> StillGood:
         """Raises TokenError unless the token covers this proxy. An empty token means that there is none."""
         ...
 
@@ -69,16 +81,42 @@ class _TurnedAway(Exception):
         self.code, self.reason = code, reason
         super().__init__(reason)
 
+    @classmethod
+    def by(cls, error: TokenError) -> _TurnedAway:
+        """Because of the token."""
+        denied = isinstance(error, PermissionDenied)
+        return cls(
+            grpc.StatusCode.PERMISSION_DENIED if denied else grpc.StatusCode.UNAUTHENTICATED, str(error)
+        )
+
+
+@dataclass(slots=True, eq=False)
+class _Visit:
+    """A proxy that was let in."""
+
+    stream: AdsStream
+    still_good: StillGood
+    refusal: TokenError | None = None
+    """Why it has to leave, once its token is good no longer."""
+
 
 class DiscoveryService:
     """Serves the snapshots of a cache. `start` binds, `stop` ends all streams. One event loop only."""
 
-    def __init__(self, cache: SnapshotCache, hooks: Hooks, *, identifier: str = ""):
+    def __init__(
+        self,
+        cache: SnapshotCache,
+        hooks: Hooks,
+        *,
+        identifier: str = "",
+        check_seconds: float = CHECK_SECONDS,
+    ):
         """`identifier` is what proxies show as their control plane; without one, the name of this host."""
         self._cache = cache
         self._hooks = hooks
         self._identifier = identifier or platform.node()
-        self._streams: defaultdict[tuple[str, str], set[AdsStream]] = defaultdict(set)
+        self._visits: defaultdict[tuple[str, str], set[_Visit]] = defaultdict(set)
+        self._check_seconds = check_seconds
         self._server: grpc.aio.Server | None = None
 
     async def start(self, host: str, port: int, certificate_pem: bytes, key_pem: bytes) -> int:
@@ -104,19 +142,44 @@ class DiscoveryService:
         server, self._server = self._server, None
         if server is None:
             return
-        for streams in self._streams.values():
-            for stream in streams:
-                stream.stop()
+        for visits in self._visits.values():
+            for visit in visits:
+                visit.stream.stop()
         await server.stop(grace)
+
+    async def run(self) -> None:
+        """End the streams whose tokens are good no longer, until cancelled."""
+        while True:
+            await asyncio.sleep(self._check_seconds)
+            for number, (key, visit) in enumerate(self._all_visits()):
+                self._check(key, visit)
+                if number % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1:
+                    await asyncio.sleep(0)
+
+    def _all_visits(self) -> list[tuple[tuple[str, str], _Visit]]:
+        return [(key, visit) for key, visits in self._visits.items() for visit in visits]
+
+    @staticmethod
+    def _check(key: tuple[str, str], visit: _Visit) -> None:
+        if visit.refusal is not None:
+            return
+        try:
+            visit.still_good()
+        except TokenError as exc:
+            log.warning("%s/%s has to leave: %s", *key, exc)
+            visit.refusal = exc
+            visit.stream.stop()
 
     async def _serve(self, requests: AsyncIterator[bytes], context: Any) -> None:
         """One call. Whatever a client does ends at most its own call, with a status that says why."""
         messages = aiter(requests)
         try:
             first = await _first(messages)
-            proxy = self._admit(first, _bearer_token(context))
-            with self._attend(proxy, context) as stream:
-                await stream.run(first, messages)
+            proxy, still_good = self._admit(first, _bearer_token(context))
+            with self._attend(proxy, still_good, context) as visit:
+                await visit.stream.run(first, messages)
+            if visit.refusal is not None:
+                raise _TurnedAway.by(visit.refusal)
         except _TurnedAway as exc:
             await context.abort(exc.code, exc.reason)
         except ProtocolError as exc:
@@ -126,7 +189,7 @@ class DiscoveryService:
         except grpc.aio.BaseError as exc:
             log.debug("a stream broke off: %s", exc)
 
-    def _admit(self, first: Request, token: str) -> ProxyInfo:
+    def _admit(self, first: Request, token: str) -> tuple[ProxyInfo, StillGood]:
         """Who is there, once the token says the same. Raises _TurnedAway."""
         if first.node is None:
             raise _TurnedAway(grpc.StatusCode.INVALID_ARGUMENT, "the first message has no node")
@@ -140,17 +203,16 @@ class DiscoveryService:
                 f"the node id has to be {proxy.node_id} as its metadata says",
             )
         try:
-            self._hooks.authenticate(token, proxy.mesh, proxy.dataplane)
+            still_good = self._hooks.authenticate(token, proxy.mesh, proxy.dataplane)
         except TokenError as exc:
             log.warning("%s/%s is not let in: %s", proxy.mesh, proxy.dataplane, exc)
-            denied = isinstance(exc, PermissionDenied)
-            raise _TurnedAway(
-                grpc.StatusCode.PERMISSION_DENIED if denied else grpc.StatusCode.UNAUTHENTICATED, str(exc)
-            ) from exc
-        return proxy if proxy.envoy_version else replace(proxy, envoy_version=first.node.version)
+            raise _TurnedAway.by(exc) from exc
+        if not proxy.envoy_version:
+            proxy = replace(proxy, envoy_version=first.node.version)
+        return proxy, still_good
 
     @contextmanager
-    def _attend(self, proxy: ProxyInfo, context: Any) -> Iterator[AdsStream]:
+    def _attend(self, proxy: ProxyInfo, still_good: StillGood, context: Any) -> Iterator[_Visit]:
         """The stream of a proxy, counted while it lasts. A proxy that reconnects may have two for a moment."""
         key = (proxy.mesh, proxy.dataplane)
         stream = AdsStream(
@@ -160,15 +222,16 @@ class DiscoveryService:
             write=context.write,
             identifier=self._identifier,
         )
-        self._streams[key].add(stream)
+        visit = _Visit(stream, still_good)
+        self._visits[key].add(visit)
         log.info("%s/%s connected", *key)
         try:
             self._hooks.on_connected(proxy)
-            yield stream
+            yield visit
         finally:
-            self._streams[key].discard(stream)
-            if not self._streams[key]:
-                del self._streams[key]
+            self._visits[key].discard(visit)
+            if not self._visits[key]:
+                del self._visits[key]
                 log.info("%s/%s disconnected", *key)
                 self._hooks.on_disconnected(*key)
 

@@ -11,6 +11,8 @@ from meshmeter.controlplane.paging import DEFAULT_SIZE, LARGEST_SIZE
 from meshmeter.resources import dataplane
 from meshmeter.resources.kinds import KINDS, Kind
 
+_EMPTY: Json = {"type": "object", "maxProperties": 0}
+
 
 @cache
 def description() -> Json:
@@ -68,7 +70,7 @@ def _kind_paths(kind: Kind) -> Json:
                 f"delete{kind.name}",
                 f"Delete a {kind.name}",
                 [*name, *_conditions()],
-                {200: _json("Deleted", {"type": "object", "maxProperties": 0})},
+                {200: _json("Deleted", _EMPTY)},
                 errors=(400, 404, 409),
             ),
         },
@@ -108,6 +110,7 @@ def _other_paths() -> Json:
         {200: _json("One page", _page_of(ref("Overview")))},
         errors=(400, 404),
     )
+    secret = [_mesh_parameter(), _path_parameter("name", "Name of the secret.")]
     kinds = [word for kind in KINDS.values() for word in (kind.name, kind.singular, kind.plural)]
     public: Json = {"security": []}
     return {
@@ -164,6 +167,88 @@ def _other_paths() -> Json:
         },
         "/tokens/dataplane": {"post": _token_operation("dataplane", "DataplaneTokenRequest")},
         "/tokens/discovery": {"post": _token_operation("discovery", "DiscoveryTokenRequest")},
+        "/tokens/identity": {"post": _token_operation("identity", "IdentityTokenRequest")},
+        "/tokens/admin": {"post": _token_operation("admin", "AdminTokenRequest")},
+        "/tokens": {
+            "get": _operation(
+                "listTokens",
+                "What was issued and has not expired; never a token",
+                [],
+                {200: _json("The tokens", ref("Tokens"))},
+            )
+        },
+        "/tokens/_revoke": {
+            "post": _operation(
+                "revokeToken",
+                "Make a token void",
+                [],
+                {200: _json("The token", ref("Token"))},
+                errors=(400, 404, 413, 415),
+                body=_body(ref("RevocationRequest"), ("application/json",), "Which: its id, or itself."),
+            )
+        },
+        "/tokens/_rotate-key": {
+            "post": _operation(
+                "rotateKey",
+                "Sign tokens with a new key",
+                [],
+                {200: _json("The new key", object_schema({"keyId": {"type": "string"}}, ("keyId",)))},
+                errors=(400, 413, 415),
+                body=_body(ref("RotationRequest"), ("application/json",), "What becomes of earlier tokens."),
+            )
+        },
+        "/meshes/{mesh}/secrets": {
+            "get": _operation(
+                "listSecrets",
+                "The secrets of a mesh; never what they hold",
+                [_mesh_parameter()],
+                {200: _json("All of them", _page_of(ref("Secret")))},
+                errors=(404,),
+            )
+        },
+        "/meshes/{mesh}/secrets/{name}": {
+            "get": _operation(
+                "getSecret",
+                "Whether there is a secret; never what it holds",
+                secret,
+                {200: _json("There is", ref("Secret"))},
+                errors=(404,),
+            ),
+            "put": _operation(
+                "putSecret",
+                "Write a secret",
+                secret,
+                {200: _json("Replaced", _EMPTY), 201: _json("Created", _EMPTY)},
+                errors=(400, 404, 413, 415),
+                body=_body(ref("SecretDocument"), ("application/json", "application/yaml"), "The secret."),
+            ),
+            "delete": _operation(
+                "deleteSecret",
+                "Delete a secret",
+                secret,
+                {200: _json("Deleted", _EMPTY)},
+                errors=(404,),
+            ),
+        },
+        "/meshes/{mesh}/identities": {
+            "post": _operation(
+                "issueIdentity",
+                "A certificate of the mesh for a key of yours; an identity token may ask too",
+                [_mesh_parameter()],
+                {201: _json("The certificate", ref("Identity"))},
+                errors=(400, 403, 409, 413, 415),
+                body=_body(ref("IdentityRequest"), ("application/json",), "The service and the key."),
+            )
+        },
+        "/meshes/{mesh}/trust": {
+            "get": _operation(
+                "trust",
+                "What the mesh trusts now; an identity token may ask too",
+                [_mesh_parameter()],
+                {200: _json("The certificates", ref("Trust"))},
+                errors=(403, 409),
+            )
+        },
         "/schemas/{kind}": {
             "get": _operation(
                 "schema",
@@ -281,7 +366,8 @@ def _operation(
 
 _ERRORS = {
     400: "Refused, with every fault",
-    401: "No valid admin token",
+    401: "No valid token",
+    403: "The token does not cover it",
     404: "There is none",
     409: "Another version is stored",
     413: "The body is too large",

@@ -18,8 +18,25 @@ def component_schemas() -> Json:
     """Every schema that the description refers to, by name."""
     text: Json = {"type": "string"}
     texts: Json = {"type": "array", "items": text}
+    name: Json = {"type": "string", "minLength": 1}
     time: Json = {"type": ["string", "null"], "format": "date-time"}
     count: Json = {"type": "integer", "minimum": 0}
+    token = object_schema(
+        {
+            "id": text,
+            "kind": {"enum": ["admin", "dataplane", "discovery", "identity"]},
+            "keyId": text,
+            "issuedAt": time,
+            "expiresAt": time,
+            "revokedAt": time,
+            "mesh": text,
+            "name": text,
+            "tags": {"type": "object", "additionalProperties": texts},
+            "meshes": texts,
+            "service": text,
+        },
+        ("id", "kind", "keyId", "issuedAt", "expiresAt", "revokedAt"),
+    )
     violation = object_schema({"field": text, "reason": text}, ("field", "reason"))
     schemas: Json = {
         "Error": object_schema(
@@ -99,6 +116,61 @@ def component_schemas() -> Json:
             closed=True,
         ),
         "DiscoveryTokenRequest": object_schema({"meshes": texts, "validFor": _duration()}, closed=True),
+        "IdentityTokenRequest": object_schema(
+            {"mesh": name, "service": name, "validFor": _duration()}, ("mesh", "service"), closed=True
+        ),
+        "AdminTokenRequest": object_schema({"validFor": _duration("24 hours")}, closed=True),
+        "Token": token,
+        "Tokens": object_schema({"items": {"type": "array", "items": ref("Token")}}, ("items",)),
+        "RevocationRequest": {
+            "oneOf": [
+                object_schema({"id": name}, ("id",), closed=True),
+                object_schema({"token": name}, ("token",), closed=True),
+            ]
+        },
+        "RotationRequest": object_schema(
+            {
+                "overlap": {
+                    "type": "boolean",
+                    "default": True,
+                    "description": "False: every token that was issued before is void at once.",
+                }
+            },
+            closed=True,
+        ),
+        "Secret": object_schema(
+            {"type": {"const": "Secret"}, "mesh": text, "name": text}, ("type", "mesh", "name")
+        ),
+        "SecretDocument": object_schema(
+            {
+                "type": {"const": "Secret"},
+                "mesh": text,
+                "name": text,
+                "data": {"type": "string", "contentEncoding": "base64"},
+            },
+            ("data",),
+            closed=True,
+        ),
+        "IdentityRequest": object_schema(
+            {
+                "service": name,
+                "csr": {"type": "string", "description": "Certificate signing request (PEM), P-256."},
+            },
+            ("service", "csr"),
+            closed=True,
+        ),
+        "Identity": object_schema(
+            {
+                "mesh": text,
+                "service": text,
+                "certificate": text,
+                "trustBundle": text,
+                "notBefore": time,
+                "notAfter": time,
+            },
+            ("mesh", "service", "certificate", "trustBundle", "notBefore", "notAfter"),
+        ),
+        "Trust": object_schema({"mesh": text, "trustBundle": text}, ("mesh", "trustBundle")),
     }
     for kind in KINDS.values():
         schemas |= _kind_schemas(kind)
@@ -125,8 +197,8 @@ def _moved(value: Any, prefix: str) -> Any:
     return [_moved(item, prefix) for item in value] if isinstance(value, list) else value
 
 
-def _duration() -> Json:
-    return {"type": "string", "examples": ["24h", "30d"], "description": "Lifetime; without one, 30 days."}
+def _duration(default: str = "30 days") -> Json:
+    return {"type": "string", "examples": ["24h", "30d"], "description": f"Lifetime; without one, {default}."}
 
 
 def object_schema(properties: Json, required: Iterable[str] = (), *, closed: bool = False) -> Json:

@@ -1,7 +1,10 @@
 """The discovery API: where Prometheus finds the proxies of the mesh (design 7, kuma-facts 7.2).
 
-    POST /v3/discovery:monitoringassignments[?fetch-timeout=D]   for kuma_sd_configs; waits up to D for a
-    change GET  /v1/targets[?mesh=M][&service=S]                        for http_sd_configs; with ETag
+    POST /v3/discovery:monitoringassignments[?fetch-timeout=D]   for kuma_sd_configs; waits up to D for a change
+    GET  /v1/targets[?mesh=M][&service=S][&direct=true]          for http_sd_configs; with ETag
+
+`direct` is for a Prometheus that has a certificate of the mesh itself, instead of a sidecar that adds the TLS: what
+is behind the mesh's mTLS then has scheme https.
 
 Both answer from the same assignments, gzip-compressed where the client accepts it. Errors are JSON of the
 type `/std-errors` (kuma-facts 9.2).
@@ -88,6 +91,7 @@ class _DiscoveryApi:
         wanted = await _discovery_request(request)
         selection = Selection(meshes=meshes, names=wanted.resource_names)
         selected = await self._newer(selection, wanted.version_info, wait)
+        self._authorize(request)  # a token may have been revoked meanwhile
         if selected.version == wanted.version_info:
             return web.Response(status=304)
         return _response(request, self._bodies.discovery(selected))
@@ -95,8 +99,13 @@ class _DiscoveryApi:
     async def targets(self, request: web.Request) -> web.Response:
         meshes = self._authorize(request)
         for parameter in request.query:
-            if parameter not in ("mesh", "service"):
-                raise _BadRequest("Unknown query parameter", f"{parameter!r} is none of mesh, service")
+            if parameter not in ("mesh", "service", "direct"):
+                raise _BadRequest(
+                    "Unknown query parameter", f"{parameter!r} is none of mesh, service, direct"
+                )
+        direct = request.query.get("direct", "false")
+        if direct not in ("true", "false"):
+            raise _BadRequest("Could not parse direct", f"must be true or false, not {direct!r}")
         mesh = request.query.get("mesh")
         if mesh is not None:
             if meshes is not None and mesh not in meshes:
@@ -108,7 +117,7 @@ class _DiscoveryApi:
         if any(known.value in (etag.value, "*") for known in request.if_none_match or ()):
             response = web.Response(status=304)
         else:
-            response = _response(request, self._bodies.targets(selected))
+            response = _response(request, self._bodies.targets(selected, direct=direct == "true"))
         response.etag = etag
         return response
 

@@ -54,12 +54,13 @@ class BodyCache:
         # The version is a hash of the content, so it names the body whichever selection led to it.
         return self._bodies.get(("discovery", selected.version), lambda: Body(response_body(selected)))
 
-    def targets(self, selected: AssignmentSnapshot) -> Body:
-        """The list of target groups."""
-        return self._bodies.get(
-            ("targets", selected.version),
-            lambda: Body(json.dumps(target_groups(selected), separators=(",", ":")).encode()),
-        )
+    def targets(self, selected: AssignmentSnapshot, *, direct: bool = False) -> Body:
+        """The list of target groups; `direct` for a client that speaks the mesh's TLS itself."""
+
+        def make() -> Body:
+            return Body(json.dumps(target_groups(selected, direct=direct), separators=(",", ":")).encode())
+
+        return self._bodies.get(("targets", selected.version, direct), make)
 
 
 class _Recent(Generic[V]):

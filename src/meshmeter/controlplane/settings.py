@@ -52,8 +52,13 @@ class Settings:
 
     @property
     def bind_with_tls(self) -> str:
-        """The address of the servers that speak TLS."""
+        """The address of the servers that always speak TLS."""
         return self.tls_bind or self.bind
+
+    @property
+    def plain_http(self) -> bool:
+        """Whether resource API, discovery and diagnostics speak plain HTTP: on loopback, or if told so."""
+        return self.insecure_http or is_loopback(self.bind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +89,17 @@ OPTIONS: Sequence[Option] = (
         "meshmeter-data",
         "Directory of the database, keys and certificates; made if it is not there.",
     ),
-    Option("bind", "host", "127.0.0.1", "Address that every server listens on."),
+    Option(
+        "bind",
+        "host",
+        "127.0.0.1",
+        "Address that every server listens on. Beyond loopback all of them speak TLS and demand a token.",
+    ),
     Option(
         "tls_bind",
         "host",
         "",
-        "Address of the servers that speak TLS and demand a token (dataplane API, ADS), if not that of --bind.",
+        "Address of the servers for proxies (dataplane API, ADS), if not that of --bind.",
     ),
     Option("api_port", "port", "5681", "Port of the resource API; 0 is any free port, here and below."),
     Option("dataplane_api_port", "port", "5682", "Port of the dataplane API (TLS)."),
@@ -106,7 +116,8 @@ OPTIONS: Sequence[Option] = (
         "insecure_http",
         "flag",
         "false",
-        "Serve resource API, discovery and diagnostics in plain HTTP although --bind leaves loopback.",
+        "Serve resource API, discovery and diagnostics in plain HTTP although --bind leaves loopback: who listens on "
+        "the network can read the tokens.",
     ),
     Option("default_mesh", "flag", "true", "Create the Mesh `default` when the store is new."),
     Option("zone", "zone", "default", "Value of the kuma.io/zone tag of Dataplanes that have none."),
@@ -138,11 +149,9 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Se
     written.
     """
     values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
 
     def take(option: Option, given: object, source: str) -> None:
         values[option.name] = _value(option, given, source)
-        sources[option.name] = source
 
     if flags.get("config"):
         written = _from_file(Path(str(flags["config"])), CONFIG_FLAG)
@@ -158,14 +167,7 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Se
         if (given := flags.get(option.name)) is not None:
             take(option, given, option.flag)
 
-    settings = Settings(**values)
-    if not settings.insecure_http and not is_loopback(settings.bind):
-        raise SettingsError(
-            f"{sources['bind']}: {settings.bind!r} leaves loopback, where resource API, discovery and diagnostics "
-            "would answer in plain HTTP: keep --bind on loopback (--tls-bind opens the servers that proxies need), "
-            "or add --insecure-http if the network is trusted"
-        )
-    return settings
+    return Settings(**values)
 
 
 def _from_file(path: Path, source: str) -> list[tuple[Option, object, str]]:

@@ -22,6 +22,8 @@ class Use(StrEnum):
     """The application itself listens."""
     OUTBOUND = "outbound"
     """Envoy receives traffic of the application for another service."""
+    METRICS_PROXY = "metrics proxy"
+    """Envoy receives scrapes of a Prometheus beside it for other proxies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ def interfaces(spec: DataplaneSpec) -> Iterator[Interface]:
                 Use.OUTBOUND,
                 f"networking.outbound[{index}].port",
             )
+    proxy = networking.metrics_proxy
+    if proxy is not None and proxy.port:
+        address = proxy.address or DEFAULT_OUTBOUND_ADDRESS
+        yield Interface(address, proxy.port, Use.METRICS_PROXY, "networking.metricsProxy.port")
 
 
 def taken_by(spec: DataplaneSpec, address: str, port: int) -> Interface | None:

@@ -17,18 +17,22 @@ ROUTER = {
 
 def connection_manager(
     stat_prefix: str,
-    route_config: dict[str, Any],
+    route_config: dict[str, Any] | None,
     *,
     filters: Sequence[dict[str, Any]] = (),
     **more: Any,
 ) -> dict[str, Any]:
-    """The network filter. `filters` come before the router; `more` are further fields of the manager."""
+    """The network filter. `filters` come before the router; `more` are further fields of the manager.
+
+    Without a `route_config` its routes come by RDS, and `more` has `rds`.
+    """
+    routes = {"routeConfig": route_config} if route_config is not None else {}
     return {
         "name": HTTP_CONNECTION_MANAGER,
         "typedConfig": {
             "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "statPrefix": stat_prefix,
-            "routeConfig": route_config,
+            **routes,
             "httpFilters": [*filters, ROUTER],
             **more,
         },

@@ -16,12 +16,18 @@ from typing import Any
 
 from meshmeter.effective.interfaces import reachable_address
 from meshmeter.effective.metrics import EffectiveMetrics
+from meshmeter.effective.transport import Transport
 from meshmeter.mads.labels import services, target_labels
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.metrics import TlsMode
 from meshmeter.resources.resource import Resource
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
+
+DIRECT_SCHEME_LABEL = "meshmeter_io_direct_scheme"
+"""Label of a target behind the mesh's mTLS: `https`, the scheme for a client that has a certificate of the mesh. A
+relabelling rule makes it `__scheme__` for such clients; others must not see it there, since their sidecar adds the
+TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +37,16 @@ class Target:
     name: str
     """Name of the Dataplane."""
     scheme: str
+    """For a client whose sidecar adds the TLS of the mesh, as Kuma gives it."""
     address: str
     """Host and port; the host is empty if the Dataplane has none."""
     metrics_path: str
     labels: Mapping[str, str]
+
+    @property
+    def direct_scheme(self) -> str:
+        """For a client that has a certificate of the mesh itself."""
+        return self.labels.get(DIRECT_SCHEME_LABEL, self.scheme)
 
     def to_json(self) -> dict[str, Any]:
         """Names of the wire; empty fields are left out."""
@@ -88,12 +100,16 @@ def build_assignment(
     if effective is None:
         return None
     provided = services(dataplane)
+    labels = target_labels(dataplane)
+    labels.pop(DIRECT_SCHEME_LABEL, None)  # a tag of that name must not steer who scrapes
+    if effective.transport is Transport.MTLS:
+        labels[DIRECT_SCHEME_LABEL] = "https"
     target = Target(
         name=dataplane.name,
         scheme="https" if effective.tls_mode.value is TlsMode.PROVIDED_TLS else "http",
         address=_host_port(reachable_address(dataplane.spec), effective.port.value),
         metrics_path=effective.path.value,
-        labels=target_labels(dataplane),
+        labels=labels,
     )
     return MonitoringAssignment(dataplane.mesh, provided[0], provided, target)
 

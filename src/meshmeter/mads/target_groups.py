@@ -14,18 +14,24 @@ META = "__meta_kuma_"
 
 
 def target_groups(
-    snapshot: AssignmentSnapshot, mesh: str | None = None, service: str | None = None
+    snapshot: AssignmentSnapshot,
+    mesh: str | None = None,
+    service: str | None = None,
+    *,
+    direct: bool = False,
 ) -> list[dict[str, Any]]:
-    """One group per target, in order of mesh and name; `mesh` and `service` select, None does not
-    restrict."""
+    """One group per target, in order of mesh and name; `mesh` and `service` select, None does not restrict.
+
+    With `direct` the scheme is that of a client that speaks the mesh's TLS itself.
+    """
     selection = Selection(frozenset({mesh}) if mesh is not None else None, service)
-    return [_group(assignment) for assignment in select(snapshot, selection).assignments]
+    return [_group(assignment, direct) for assignment in select(snapshot, selection).assignments]
 
 
-def _group(assignment: MonitoringAssignment) -> dict[str, Any]:
+def _group(assignment: MonitoringAssignment, direct: bool) -> dict[str, Any]:
     target = assignment.target
     labels = {
-        "__scheme__": target.scheme,
+        "__scheme__": target.direct_scheme if direct else target.scheme,
         "__metrics_path__": target.metrics_path,
         "instance": target.name,
         f"{META}mesh": assignment.mesh,

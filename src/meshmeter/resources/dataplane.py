@@ -78,6 +78,15 @@ class Admin(Model):
     """Its port on 127.0.0.1, where it has one."""
 
 
+class MetricsProxy(Model):
+    """A forward proxy for a Prometheus beside this proxy (an extension of ours)."""
+
+    port: Port | None = None
+    """Port on which the proxy listens for Prometheus, which names it in `proxy_url`."""
+    address: str | None = None
+    """Loopback address on which it listens; absent means 127.0.0.1."""
+
+
 class Networking(Model):
     """Where the proxy listens and whom it calls."""
 
@@ -93,6 +102,9 @@ class Networking(Model):
     """Set for the proxy of a gateway."""
     admin: Admin | None = None
     """The proxy's own administration interface."""
+    metrics_proxy: MetricsProxy | None = None
+    """A forward proxy to the metrics endpoints of the mesh, for a Prometheus beside this proxy (an extension of
+    ours)."""
     transparent_proxying: dict[str, Any] | None = None
     """Kept, without effect."""
 

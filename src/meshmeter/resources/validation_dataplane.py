@@ -16,6 +16,7 @@ from meshmeter.resources.dataplane import (
     DataplaneSpec,
     Gateway,
     Inbound,
+    MetricsProxy,
     Networking,
     Outbound,
 )
@@ -70,6 +71,8 @@ def _networking(networking: Networking) -> Iterator[Violation]:
         yield Violation("networking.outbound", "outbound cannot be defined for builtin gateways")
     for index, outbound in enumerate(networking.outbound or ()):
         yield from _outbound(outbound, f"networking.outbound[{index}]")
+    if networking.metrics_proxy is not None:
+        yield from _metrics_proxy(networking, networking.metrics_proxy)
 
 
 def _host(address: str | None, path: str) -> Iterator[Violation]:
@@ -100,6 +103,27 @@ def _admin(networking: Networking) -> Iterator[Violation]:
     for outbound in networking.outbound or ():
         if outbound.port == port and collides(_LOOPBACK, outbound.address or _LOOPBACK):
             yield Violation(path, "must differ from outbound")
+            break
+
+
+def _metrics_proxy(networking: Networking, proxy: MetricsProxy) -> Iterator[Violation]:
+    """Whoever reaches it scrapes with the identity of this proxy, so it is for this host only."""
+    path = "networking.metricsProxy"
+    if reason := syntax.port_fault(proxy.port):
+        yield Violation(f"{path}.port", reason)
+    address = proxy.address or _LOOPBACK
+    if not syntax.is_ip(address):
+        yield Violation(f"{path}.address", "address has to be valid IP address")
+        return
+    if not ip_address(address).is_loopback:
+        yield Violation(f"{path}.address", "must be a loopback address")
+    for inbound in networking.inbound or ():
+        if inbound.port == proxy.port and collides(address, inbound.address or networking.address):
+            yield Violation(f"{path}.port", "must differ from inbound")
+            break
+    for outbound in networking.outbound or ():
+        if outbound.port == proxy.port and collides(address, outbound.address or _LOOPBACK):
+            yield Violation(f"{path}.port", "must differ from outbound")
             break
 
 

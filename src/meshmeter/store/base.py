@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from meshmeter.resources.resource import AnyResource, Key
+from meshmeter.store.token_records import TokenRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,31 @@ class Store(Protocol):
         ...
 
     async def get_secret(self, name: str) -> bytes | None:
-        """The secret, or None if there is none of that name."""
+        """The secret as it was put, or None if there is none of that name."""
         ...
 
     async def put_secret(self, name: str, value: bytes) -> None:
         """Write a secret. One named `MESH/…` belongs to that Mesh and is deleted with it."""
+        ...
+
+    async def delete_secret(self, name: str) -> bool:
+        """Remove a secret; False if there was none of that name."""
+        ...
+
+    async def secret_names(self, prefix: str = "") -> Sequence[str]:
+        """The names that begin so, in order."""
+        ...
+
+    async def tokens(self) -> Sequence[TokenRecord]:
+        """The records of all tokens, oldest first."""
+        ...
+
+    async def put_token(self, record: TokenRecord) -> None:
+        """Write a record, in place of an earlier one of the same id."""
+        ...
+
+    async def forget_tokens(self, expired_before: datetime) -> int:
+        """Remove the records of tokens that expired before then; how many there were."""
         ...
 
     async def close(self) -> None: ...

@@ -23,6 +23,18 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO revision (one, value) VALUES (1, 0)",
         "CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # Times are ISO 8601 in UTC, so that they sort as text. `subject` is JSON.
+        """CREATE TABLE tokens (
+            id TEXT PRIMARY KEY,
+            key_id TEXT NOT NULL,
+            audience TEXT NOT NULL,
+            issued_at TEXT NOT NULL,
+            expires_at TEXT NOT NULL,
+            revoked_at TEXT,
+            subject TEXT NOT NULL
+        ) WITHOUT ROWID""",
+    ),
 )
 """Step n brings a database from version n to n + 1. Steps are never changed once released, only added."""
 

@@ -24,8 +24,17 @@ from meshmeter.resources.resource import AnyResource, Key
 from meshmeter.store.base import Change, Contents, Event, Put
 from meshmeter.store.event_log import EventLog
 from meshmeter.store.lock import FileLock
-from meshmeter.store.rows import COLUMNS, to_document, to_resource
+from meshmeter.store.rows import (
+    COLUMNS,
+    TOKEN_COLUMNS,
+    time_text,
+    to_document,
+    to_record,
+    to_resource,
+    to_token_row,
+)
 from meshmeter.store.schema import upgrade
+from meshmeter.store.token_records import TokenRecord
 
 T = TypeVar("T")
 
@@ -209,6 +218,28 @@ class SqliteStore:
             "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         )
         await self._run(lambda: self._db.execute(statement, [name, value]))
+
+    async def delete_secret(self, name: str) -> bool:
+        statement = "DELETE FROM secrets WHERE name = ?"
+        return await self._run(lambda: self._db.execute(statement, [name]).rowcount > 0)
+
+    async def secret_names(self, prefix: str = "") -> Sequence[str]:
+        query = "SELECT name FROM secrets WHERE substr(name, 1, ?) = ? ORDER BY name"
+        rows = await self._run(lambda: self._db.execute(query, [len(prefix), prefix]).fetchall())
+        return [name for (name,) in rows]
+
+    async def tokens(self) -> Sequence[TokenRecord]:
+        query = f"SELECT {TOKEN_COLUMNS} FROM tokens ORDER BY issued_at, id"
+        return await self._run(lambda: [to_record(row) for row in self._db.execute(query)])
+
+    async def put_token(self, record: TokenRecord) -> None:
+        statement = f"INSERT OR REPLACE INTO tokens ({TOKEN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        # Shielded: a revocation that has begun is finished even if who asked for it goes away.
+        await asyncio.shield(self._run(lambda: self._db.execute(statement, to_token_row(record))))
+
+    async def forget_tokens(self, expired_before: datetime) -> int:
+        statement = "DELETE FROM tokens WHERE expires_at < ?"
+        return await self._run(lambda: self._db.execute(statement, [time_text(expired_before)]).rowcount)
 
     async def close(self) -> None:
         """Finish what was begun, end every watch and let the next control plane in. A second call does nothing."""

@@ -14,10 +14,14 @@ from meshmeter.certs.tokens import (
     ADMIN,
     DATAPLANE,
     DISCOVERY,
+    IDENTITY,
     Claims,
     SigningKey,
     check_dataplane,
+    check_identity,
+    check_time,
     issue,
+    read,
     verify,
 )
 from meshmeter.errors import PermissionDenied, Unauthenticated
@@ -61,6 +65,7 @@ def test_the_claims_come_back() -> None:
         issued_at=NOW,
         not_before=NOW,
         expires_at=NOW + HOUR,
+        key_id=KEY.id,
         mesh="default",
         name="backend-1",
         tags={"kuma.io/service": ("backend", "backend-admin")},
@@ -221,3 +226,27 @@ def test_what_a_token_does_not_cover_is_named(token_claims: Claims, reason: str)
     with pytest.raises(PermissionDenied) as caught:
         check_dataplane(token_claims, "default", "backend-1", {"kuma.io/service": {"backend", "admin"}})
     assert str(caught.value) == reason
+
+
+def test_an_identity_token_is_for_exactly_one_service() -> None:
+    claims = read(token(IDENTITY, mesh="default", service="prometheus-server"), KEYS)
+    assert (claims.kind, claims.mesh, claims.service) == ("identity", "default", "prometheus-server")
+    check_identity(claims, "default", "prometheus-server")
+    for mesh, service in (("other", "prometheus-server"), ("default", "backend"), ("default", "")):
+        with pytest.raises(PermissionDenied, match="the token is for"):
+            check_identity(claims, mesh, service)
+
+
+def test_a_token_without_mesh_or_service_is_for_no_identity() -> None:
+    for claims in (read(token(IDENTITY, service="s"), KEYS), read(token(IDENTITY, mesh="m"), KEYS)):
+        with pytest.raises(PermissionDenied):
+            check_identity(claims, "m", "s")
+
+
+def test_reading_looks_at_the_signature_only() -> None:
+    claims = read(token(ADMIN), KEYS)
+    with pytest.raises(Unauthenticated, match="expired"):
+        check_time(claims, NOW + HOUR)
+    check_time(claims, NOW)
+    with pytest.raises(Unauthenticated, match="not known here"):
+        read(token(ADMIN), {})

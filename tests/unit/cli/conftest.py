@@ -21,7 +21,7 @@ def api(tmp_path: Path) -> Iterator[ServedApi]:
 @pytest.fixture
 def offline(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
     """The command line, in a directory where it finds no control plane."""
-    for variable in ("API_ADDRESS", "TOKEN", "TOKEN_FILE", "DATA_DIR"):
+    for variable in ("API_ADDRESS", "TOKEN", "TOKEN_FILE", "DATA_DIR", "CA_CERT_FILE"):
         monkeypatch.delenv(f"MESHMETER_{variable}", raising=False)
     monkeypatch.chdir(tmp_path)
     return Cli(capsys)

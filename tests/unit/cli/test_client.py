@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,8 +12,9 @@ import pytest
 
 from meshmeter.cli.client import ApiClient, naming, path_to
 from meshmeter.cli.connection import Connection
-from meshmeter.errors import ApiError
+from meshmeter.errors import ApiError, SettingsError
 from support.api_server import ServedApi, serve_in_thread
+from support.certificates import server_certificate
 
 
 @pytest.fixture
@@ -103,3 +105,43 @@ def test_what_is_not_found_is_named() -> None:
         raise ApiError(404, "Failed to retrieve Mesh", "Not found")
     with pytest.raises(ApiError, match="Conflict"), naming("x"):
         raise ApiError(409, "Conflict")
+
+
+def test_tls_is_verified_by_the_authority_that_is_named(tmp_path: Path) -> None:
+    authority, server = server_certificate(tmp_path, "127.0.0.1")
+    (tmp_path / "other").mkdir()
+    other, _ = server_certificate(tmp_path / "other", "127.0.0.1")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        listening.socket = context.wrap_socket(listening.socket, server_side=True)
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        try:
+            url = f"https://127.0.0.1:{listening.server_address[1]}"
+            assert ApiClient(Connection(url, "t", authority)).get("/") == []
+            for file in (other, None):
+                with pytest.raises(ApiError, match="cannot be reached"):
+                    ApiClient(Connection(url, "t", file)).get("/")
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+def test_a_file_that_is_no_authority_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("nothing")
+    for name in ("ca.crt", "nowhere.crt"):
+        connection = Connection("https://127.0.0.1:1", "t", tmp_path / name)
+        with pytest.raises(SettingsError, match=f"--ca-cert-file: .*{name} has no usable PEM"):
+            ApiClient(connection).get("/")

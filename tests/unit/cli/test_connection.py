@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from meshmeter.cli.connection import DEFAULT_ADDRESS, Connection, find_connection
+from meshmeter.cli.connection import DEFAULT_ADDRESS, Connection, find_connection, local_endpoint, read_token
 from meshmeter.errors import SettingsError
 
 LOCAL = "http://127.0.0.1:4711"
@@ -94,3 +94,37 @@ def test_unusable_files_are_named_and_tokens_never_shown(data_dir: Path, tmp_pat
 
 def test_a_connection_does_not_show_its_token() -> None:
     assert "hidden" not in repr(Connection("http://x", "hidden"))
+
+
+# Trust
+
+
+def test_an_https_address_is_trusted_by_flag_variable_or_directory(data_dir: Path, tmp_path: Path) -> None:
+    flag, variable = tmp_path / "flag.crt", tmp_path / "variable.crt"
+    token = {"MESHMETER_TOKEN": "t"}
+    environ = token | {"MESHMETER_CA_CERT_FILE": str(variable)}
+    address = "https://cp.example:5681"
+    assert find_connection(address, None, data_dir, token).ca_cert_file is None
+    (data_dir / "ca.crt").write_text("")
+    assert find_connection(address, None, data_dir, token).ca_cert_file == data_dir / "ca.crt"
+    assert find_connection(address, None, data_dir, environ).ca_cert_file == variable
+    assert find_connection(address, None, data_dir, environ, flag).ca_cert_file == flag
+    assert find_connection("http://cp.example:5681", None, data_dir, environ, flag).ca_cert_file is None
+
+
+def test_the_other_servers_of_the_directory_are_found_too(data_dir: Path, tmp_path: Path) -> None:
+    (data_dir / "endpoints.json").write_text(json.dumps({"discovery": "http://127.0.0.1:5676"}))
+    assert local_endpoint(data_dir, "discovery") == "http://127.0.0.1:5676"
+    assert local_endpoint(tmp_path / "nowhere", "discovery") is None
+    with pytest.raises(SettingsError, match="is not readable"):
+        local_endpoint(data_dir, "api")
+
+
+def test_a_token_is_read_from_a_file_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(" a.b.c \n")
+    assert read_token(file, "--file") == "a.b.c"
+    file.write_text("a secret with spaces")
+    with pytest.raises(SettingsError) as refused:
+        read_token(file, "--file")
+    assert "a secret" not in str(refused.value) and "--file" in str(refused.value)

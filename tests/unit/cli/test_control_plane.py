@@ -57,7 +57,8 @@ def test_where_it_listens_is_printed(started: list[Settings], capsys: pytest.Cap
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["walk"], ["run", "--api-port", "x"], ["run", "--nosuch"], ["run", "--bind", "0.0.0.0"]]
+    "arguments",
+    [[], ["walk"], ["run", "--api-port", "x"], ["run", "--nosuch"], ["run", "--bind", "0.0.0.0:1"]],
 )
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert control_plane.run(arguments) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 from pathlib import Path
 
 import aiohttp
@@ -113,3 +114,42 @@ async def test_requests_and_the_certificate_are_measured(tmp_path: Path) -> None
             text = await answer.text()
     assert 'http_requests_total{code="401",method="GET",server="api"} 1.0' in text
     assert "meshmeter_control_plane_certificate_expiry_timestamp_seconds 1" in text
+
+
+async def test_beyond_loopback_everything_speaks_tls_and_demands_a_token(tmp_path: Path) -> None:
+    wide = settings(tmp_path, bind="0.0.0.0")
+    async with control_plane(wide) as endpoints:
+        assert {name for name, address in endpoints.items() if not address.startswith("https://")} == {"ads"}
+        trust = ssl.create_default_context(cafile=str(tmp_path / "data" / "ca.crt"))
+        token = (tmp_path / "data" / "admin.token").read_text().strip()
+        bearer = {"Authorization": f"Bearer {token}"}
+        connector = aiohttp.TCPConnector(ssl=trust)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            async with session.get(endpoints["api"] + "/meshes", headers=bearer) as answer:
+                assert answer.status == 200
+            outside = {"X-Forwarded-For": "10.0.0.1"}
+            for path in ("discovery", "/v1/targets"), ("diagnostics", "/metrics"), ("api", "/meshes"):
+                async with session.get("".join((endpoints[path[0]], path[1])), headers=outside) as answer:
+                    assert answer.status == 401, path
+            async with session.get(endpoints["diagnostics"] + "/metrics", headers=outside | bearer) as answer:
+                assert answer.status == 200
+        async with aiohttp.ClientSession() as untrusting:
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                await untrusting.get(endpoints["api"] + "/meshes", headers=bearer)
+            plain = endpoints["api"].replace("https:", "http:")
+            with pytest.raises(aiohttp.ClientError):
+                await untrusting.get(plain + "/meshes")
+
+
+async def test_plain_http_beyond_loopback_has_to_be_asked_for(tmp_path: Path) -> None:
+    async with control_plane(settings(tmp_path, bind="0.0.0.0", insecure_http=True)) as endpoints:
+        plain = {name for name, address in endpoints.items() if address.startswith("http://")}
+        assert plain == {"api", "discovery", "diagnostics"}
+
+
+async def test_a_mesh_without_mtls_has_no_identities(tmp_path: Path) -> None:
+    async with control_plane(settings(tmp_path)) as endpoints, aiohttp.ClientSession() as session:
+        token = (tmp_path / "data" / "admin.token").read_text().strip()
+        bearer = {"Authorization": f"Bearer {token}"}
+        async with session.get(endpoints["api"] + "/meshes/default/trust", headers=bearer) as answer:
+            assert answer.status == 409 and "has no mTLS" in await answer.text()

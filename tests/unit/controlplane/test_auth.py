@@ -8,15 +8,16 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from meshmeter.certs.tokens import ADMIN, DATAPLANE, DISCOVERY, SigningKey, issue
+from meshmeter.certs.tokens import ADMIN, DATAPLANE, DISCOVERY, IDENTITY, SigningKey, issue
 from meshmeter.controlplane.auth import (
     Verifier,
     bearer_token,
     discovery_access,
     is_local,
+    metrics_access,
     require_admin,
 )
-from meshmeter.errors import Unauthenticated
+from meshmeter.errors import PermissionDenied, Unauthenticated
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 KEY = SigningKey.of(ec.generate_private_key(ec.SECP256R1()))
@@ -111,3 +112,59 @@ def test_a_local_client_that_sends_a_token_is_held_to_it() -> None:
         allowed(bearer(token(ADMIN)))
     with pytest.raises(Unauthenticated):
         allowed(request(Authorization=""))
+
+
+# Revocation, and checks that need no token
+
+
+def test_a_revoked_token_is_refused_by_every_api_at_once() -> None:
+    revoked: set[str] = set()
+    verifier = Verifier({KEY.id: KEY}, revoked.__contains__, now=lambda: NOW)
+    accepting = {
+        ADMIN: verifier.admin,
+        DATAPLANE: verifier.dataplane,
+        DISCOVERY: verifier.discovery,
+        IDENTITY: verifier.identity,
+    }
+    claims = {audience: verify(token(audience)) for audience, verify in accepting.items()}
+    for known in claims.values():
+        verifier.check_again(known)
+    revoked.add("t")
+    for audience, verify in accepting.items():
+        with pytest.raises(Unauthenticated, match="the token is revoked; issue a new one"):
+            verify(token(audience))
+        with pytest.raises(Unauthenticated, match="revoked"):
+            verifier.check_again(claims[audience])
+
+
+def test_what_was_good_may_have_expired_or_lost_its_key() -> None:
+    keys, clock = {KEY.id: KEY}, [NOW]
+    verifier = Verifier(keys, now=lambda: clock[0])
+    claims = verifier.admin(token(ADMIN))
+    clock[0] = NOW + timedelta(hours=2)
+    with pytest.raises(Unauthenticated, match="expired"):
+        verifier.check_again(claims)
+    clock[0] = NOW
+    keys.clear()
+    with pytest.raises(Unauthenticated, match="no longer known here"):
+        verifier.check_again(claims)
+
+
+def test_identities_take_admin_and_identity_tokens_only() -> None:
+    assert VERIFIER.identity(token(ADMIN)).audience == ADMIN
+    assert VERIFIER.identity(token(IDENTITY, mesh="m", service="s")).service == "s"
+    for audience in (DATAPLANE, DISCOVERY):
+        with pytest.raises(Unauthenticated, match="this is a token for"):
+            VERIFIER.identity(token(audience))
+
+
+def test_own_metrics_are_for_local_clients_and_for_tokens_that_see_everything() -> None:
+    check = metrics_access(VERIFIER)
+    check(request())
+    check(bearer(token(ADMIN), "10.0.0.1"))
+    check(bearer(token(DISCOVERY), "10.0.0.1"))
+    with pytest.raises(PermissionDenied, match="limited to meshes"):
+        check(bearer(token(DISCOVERY, meshes=["a"]), "10.0.0.1"))
+    for bad in (request("10.0.0.1"), bearer(token(DATAPLANE)), request(X_Real_IP="127.0.0.1")):
+        with pytest.raises(Unauthenticated):
+            check(bad)

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from meshmeter.certs.authority import covers
-from meshmeter.certs.tokens import ADMIN, verify
-from meshmeter.controlplane.data_dir import DataDir, open_data_dir, write_whole
+from meshmeter.controlplane.data_dir import DataDir, open_data_dir
 from meshmeter.errors import StartupError
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-SECRETS = ("ca.key", "server.key", "signing.key", "admin.token")
+SECRETS = ("ca.key", "server.key", "signing.key")
 
 
 @pytest.fixture
@@ -43,20 +42,14 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def admin_token_is_valid(directory: DataDir, now: datetime) -> bool:
-    text = (directory.path / "admin.token").read_text().strip()
-    keys = {directory.signing_key.id: directory.signing_key}
-    return verify(text, keys, audience=ADMIN, now=now).expires_at - now > 30 * DAY
-
-
 def test_the_first_start_makes_everything(path: Path) -> None:
     directory = start(path)
     assert set(contents(path)) == {"ca.crt", "server.crt", *SECRETS}
     assert mode(path) == 0o700
-    assert [mode(path / name) for name in SECRETS] == [0o600] * 4
+    assert [mode(path / name) for name in SECRETS] == [0o600] * 3
     assert mode(path / "ca.crt") == 0o644
     assert directory.database == path / "meshmeter.db"
-    assert admin_token_is_valid(directory, NOW)
+    assert directory.admin_token == path / "admin.token"
     directory.server.certificate.verify_directly_issued_by(directory.authority.certificate)
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path / "server.crt", path / "server.key")
 
@@ -147,42 +140,12 @@ def test_a_clock_outside_the_life_of_the_authority_is_told(path: Path, now: date
     assert "compare the host's clock" in message
 
 
-@pytest.mark.parametrize("age", [0, 300])
-def test_the_admin_token_is_kept_while_it_is_good_for_a_month(path: Path, age: int) -> None:
-    start(path)
-    before = (path / "admin.token").read_bytes()
-    start(path, now=NOW + age * DAY)
-    assert (path / "admin.token").read_bytes() == before
-
-
-@pytest.mark.parametrize("age", [336, 400])
-def test_an_old_admin_token_is_written_anew(path: Path, age: int) -> None:
-    start(path)
-    directory = start(path, now=NOW + age * DAY)
-    assert admin_token_is_valid(directory, NOW + age * DAY)
-
-
-@pytest.mark.parametrize("damage", [b"", b"\xff\xfe", b"a.b.c\n"])
-def test_a_damaged_admin_token_is_written_anew(path: Path, damage: bytes) -> None:
-    start(path)
-    (path / "admin.token").write_bytes(damage)
-    assert admin_token_is_valid(start(path), NOW)
-
-
-def test_a_new_signing_key_gets_a_new_admin_token(path: Path) -> None:
-    first = start(path)
-    (path / "signing.key").unlink()
-    second = start(path)
-    assert second.signing_key.id != first.signing_key.id
-    assert admin_token_is_valid(second, NOW)
-
-
 def test_secrets_that_others_could_read_are_closed(path: Path) -> None:
     start(path)
     for name in SECRETS:
         (path / name).chmod(0o644)
     start(path)
-    assert [mode(path / name) for name in SECRETS] == [0o600] * 4
+    assert [mode(path / name) for name in SECRETS] == [0o600] * 3
 
 
 def test_a_place_that_cannot_be_a_directory_is_named(tmp_path: Path) -> None:
@@ -192,8 +155,8 @@ def test_a_place_that_cannot_be_a_directory_is_named(tmp_path: Path) -> None:
 
 
 def test_a_directory_in_the_place_of_a_file_is_named(path: Path) -> None:
-    (path / "admin.token").mkdir(parents=True)
-    assert f"cannot use {path}/admin.token: Is a directory" in refusal(path)
+    (path / "signing.key").mkdir(parents=True)
+    assert f"cannot use {path}/signing.key: Is a directory" in refusal(path)
 
 
 # endpoints.json
@@ -206,26 +169,6 @@ def test_endpoints_are_there_while_it_runs(path: Path) -> None:
     directory.remove_endpoints()
     directory.remove_endpoints()
     assert not (path / "endpoints.json").exists()
-
-
-# Files whole or not at all
-
-
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    write_whole(file, b"old", 0o644)
-    with file.open("rb") as reader:
-        write_whole(file, b"new", 0o600)
-        assert reader.read() == b"old"
-    assert (file.read_bytes(), mode(file)) == (b"new", 0o600)
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    (file / "inside").mkdir(parents=True)
-    with pytest.raises(OSError):
-        write_whole(file, b"new", 0o600)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_repr_shows_no_key(path: Path) -> None:

@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from meshmeter.controlplane.diagnostics import diagnostics_app
+from meshmeter.errors import Unauthenticated
 
 
 async def test_metrics_are_those_of_the_registry_in_a_format_that_parses() -> None:
@@ -35,3 +36,14 @@ async def test_other_paths_have_the_common_error() -> None:
         assert answer.status == 404 and (await answer.json())["type"] == "/std-errors"
         refused = await client.post("/ready")
         assert refused.status == 405 and refused.headers["Allow"] == "GET,HEAD"
+
+
+async def test_who_may_not_read_metrics_is_refused_and_still_may_ask_for_health() -> None:
+    def nobody(_request: object) -> None:
+        raise Unauthenticated("send a token")
+
+    app = diagnostics_app(CollectorRegistry(), dict, nobody)
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.get("/metrics")).status == 401
+        assert (await client.get("/healthy")).status == 200
+        assert (await client.get("/ready")).status == 200

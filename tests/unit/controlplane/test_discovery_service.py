@@ -170,3 +170,17 @@ async def test_stop_ends_streams_and_may_be_repeated(server: AdsServer) -> None:
             await server.stop()
             await service.stop()
         assert server.hooks.disconnected == [("default", "dp")]
+
+
+async def test_a_live_stream_ends_when_its_token_is_good_no_longer() -> None:
+    async with ads_server(check_seconds=0.01) as server:
+        server.cache.set("default", "dp", build([cluster("a")]))
+        async with call(server) as stream:
+            await stream.write(first())
+            assert await stream.read()
+            server.hooks.revoked = True
+            assert await status(stream) == (grpc.StatusCode.UNAUTHENTICATED, "the token is revoked")
+        await until(lambda: server.hooks.disconnected == [("default", "dp")], "the end")
+        async with call(server) as again:
+            await again.write(first())
+            assert (await status(again))[0] is grpc.StatusCode.UNAUTHENTICATED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from meshmeter.resources.resource import Key
 from meshmeter.store.base import Contents, Delete, Put
 from meshmeter.store.sqlite import SqliteStore
 from meshmeter.xds.cache import SnapshotCache
+from meshmeter.xds.types import ROUTES
 from support.resources import dataplane, metered
+from support.snapshots import documents
 
 PROXY = ProxyInfo("default", "backend-1", "/run/a.sock", "/run/e.sock")
 
@@ -128,3 +131,67 @@ async def test_a_store_that_is_away_is_read_when_it_is_back(
     async with following(FlakyStore(store, 3), SnapshotCache()) as reconciler:
         assert not reconciler.store_is_away
         assert len(reconciler.assignments.value.assignments) == 1
+
+
+# Metrics proxies
+
+
+def domains(cache: SnapshotCache, name: str) -> set[str]:
+    """What the metrics proxy of a Dataplane reaches."""
+    snapshot = cache.get("default", name)
+    if snapshot is None or not snapshot.of(ROUTES):
+        return set()
+    (routes,) = documents(snapshot, ROUTES).values()
+    return {domain for host in routes["virtualHosts"] for domain in host["domains"]} - {"*"}
+
+
+async def test_metrics_proxies_follow_the_targets_of_their_mesh(store: SqliteStore) -> None:
+    scrapers = [
+        dataplane(name, address=address, inbound=[], metricsProxy={"port": 15100})
+        for name, address in (("p-1", "10.0.0.1"), ("p-2", "10.0.0.2"))
+    ]
+    await store.commit([Put(metered()), Put(metered("other")), *map(Put, scrapers)])
+    cache = SnapshotCache()
+    own = {"10.0.0.1:5670", "10.0.0.2:5670"}
+
+    async def reach(expected: set[str]) -> None:
+        async with asyncio.timeout(10):
+            await until(
+                lambda: domains(cache, "p-1") == domains(cache, "p-2") == expected,
+                lambda: asyncio.sleep(0.01),
+            )
+
+    async with following(store, cache) as reconciler:
+        for name in ("p-1", "p-2"):
+            reconciler.proxy_connected(replace(PROXY, dataplane=name))
+        await reach(own)
+        await store.commit(
+            [Put(dataplane(address="10.0.0.9")), Put(dataplane(mesh="other", address="10.0.0.8"))]
+        )
+        await reach({*own, "10.0.0.9:5670"})
+        await store.commit([Put(dataplane(address="10.0.0.9", conf={"port": 1}))])
+        await reach({*own, "10.0.0.9:1"})
+        await store.commit(
+            [Put(dataplane("p-1", address="10.0.0.5", inbound=[], metricsProxy={"port": 15100}))]
+        )
+        await reach({"10.0.0.5:5670", "10.0.0.2:5670", "10.0.0.9:1"})
+        await store.commit([Delete(Key("Dataplane", "default", "backend-1"))])
+        await reach({"10.0.0.5:5670", "10.0.0.2:5670"})
+        await store.commit([Put(dataplane("p-1", address="10.0.0.5", inbound=[]))])
+        await until(lambda: domains(cache, "p-1") == set(), lambda: asyncio.sleep(0.01))
+        assert domains(cache, "p-2") == {"10.0.0.5:5670", "10.0.0.2:5670"}
+
+
+async def test_what_does_not_change_a_target_does_not_touch_a_metrics_proxy(store: SqliteStore) -> None:
+    scraper = dataplane("p-1", address="10.0.0.1", inbound=[], metricsProxy={"port": 15100})
+    await store.commit([Put(metered()), Put(dataplane()), Put(scraper)])
+    cache = SnapshotCache()
+    async with following(store, cache) as reconciler:
+        reconciler.proxy_connected(replace(PROXY, dataplane="p-1"))
+        await until(lambda: cache.get("default", "p-1") is not None, lambda: asyncio.sleep(0.01))
+        before = reconciler.compiled("default", "p-1")
+        config = reconciler.agent_config("default", "backend-1")
+        await store.commit([Put(dataplane(conf={"envoy": {"usedOnly": True}}))])
+        await config.next()
+        await asyncio.sleep(0.05)
+        assert reconciler.compiled("default", "p-1") is before

@@ -334,3 +334,34 @@ async def test_other_paths_and_methods(method: str, path: str, status: int) -> N
         assert response.status == status
         assert (await response.json())["type"] == "/std-errors"
         assert ("Allow" in response.headers) is (status == 405)
+
+
+async def test_a_token_that_is_revoked_during_a_poll_gets_no_answer() -> None:
+    revoked = False
+
+    def authorize(_request: web.Request) -> frozenset[str] | None:
+        if revoked:
+            raise Unauthenticated("the token is revoked")
+        return None
+
+    async with served("shop/b", authorize=authorize) as api, asyncio.TaskGroup() as tasks:
+        _, answer = await api.poll()
+        poll = tasks.create_task(api.poll(answer["version_info"], "1h"))
+        await api.until_waiting(1)
+        revoked = True
+        api.published.set(snapshot("shop/b", "shop/a"))
+        status, refused = await poll
+        assert status == 401 and "resources" not in refused
+
+
+async def test_direct_clients_ask_for_the_scheme_of_the_mesh() -> None:
+    async with served() as api:
+        subject = dataplane(mesh="m")
+        assignment = build_assignment(subject, effective_metrics(metered("m", mtls=True), subject))
+        assert assignment is not None
+        api.published.set(build_snapshot([assignment]))
+        for query, scheme in (("", "http"), ("?direct=false", "http"), ("?direct=true&mesh=m", "https")):
+            _, groups, _ = await api.get(query)
+            assert [group["labels"]["__scheme__"] for group in groups] == [scheme]
+        status, answer, _ = await api.get("?direct=yes")
+        assert (status, answer["title"]) == (400, "Could not parse direct")

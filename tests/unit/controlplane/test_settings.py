@@ -189,10 +189,14 @@ def test_a_file_that_cannot_be_read_is_named_with_who_named_it(tmp_path: Path, c
 
 @pytest.mark.parametrize("bind", ["0.0.0.0", "::", "10.0.0.1", "cp.example"])
 def test_plain_http_leaves_loopback_only_if_told(bind: str) -> None:
-    refused = fault({"bind": bind})
-    assert refused.startswith(f"--bind: '{bind}' leaves loopback") and "--insecure-http" in refused
-    assert fault({}, {"MESHMETER_BIND": bind}).startswith("MESHMETER_BIND: ")
-    assert load({"bind": bind, "insecure_http": True}).bind_with_tls == bind
+    assert not load({"bind": bind}).plain_http
+    assert load({"bind": bind, "insecure_http": True}).plain_http
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_on_loopback_plain_http_is_enough(bind: str) -> None:
+    assert load({"bind": bind}).plain_http
+    assert load({"bind": bind, "tls_bind": "0.0.0.0"}).plain_http
 
 
 def test_the_servers_with_tls_may_leave_loopback_alone() -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
-from meshmeter.certs.tokens import DATAPLANE, DISCOVERY, Claims, verify
-from support.api_server import KEY, ServedApi, serve
+from meshmeter.certs.tokens import ADMIN, DATAPLANE, DISCOVERY, IDENTITY, Claims, read, verify
+from support.api_server import ServedApi, serve
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ async def issued(api: ServedApi, audience: str, path: str, body: object) -> Clai
     async with api.client() as client, client.post(path, json=body) as response:
         assert response.status == 200, await response.text()
         assert response.content_type == "text/plain"
-        return verify(await response.text(), {KEY.id: KEY}, audience=audience, now=datetime.now(UTC))
+        return verify(await response.text(), api.tokens.keys, audience=audience, now=datetime.now(UTC))
 
 
 async def faults(api: ServedApi, path: str, body: object) -> set[str]:
@@ -73,3 +74,78 @@ async def test_every_fault_of_a_request_is_named(api: ServedApi, body: Any, fiel
 async def test_a_discovery_token_for_a_mesh_that_is_not_there(api: ServedApi) -> None:
     assert await faults(api, "/tokens/discovery", {"meshes": ["default", "nope"]}) == {"meshes[1]"}
     assert await faults(api, "/tokens/discovery", {"meshes": "default"}) == {"meshes"}
+
+
+async def call(api: ServedApi, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    async with api.client() as client, client.request(method, path, json=body) as response:
+        return response.status, await response.json()
+
+
+async def test_an_identity_token_names_one_service(api: ServedApi) -> None:
+    claims = await issued(api, IDENTITY, "/tokens/identity", {"mesh": "default", "service": "prometheus"})
+    assert (claims.mesh, claims.service) == ("default", "prometheus")
+    assert claims.expires_at - claims.issued_at == timedelta(days=30)
+    assert await faults(api, "/tokens/identity", {}) == {"mesh", "service"}
+    assert await faults(api, "/tokens/identity", {"mesh": "default", "service": "a b"}) == {"service"}
+
+
+async def test_an_admin_token_is_short_unless_told_otherwise(api: ServedApi) -> None:
+    for body, hours in (({}, 24), ({"validFor": "1h"}, 1)):
+        claims = await issued(api, ADMIN, "/tokens/admin", body)
+        assert claims.expires_at - claims.issued_at == timedelta(hours=hours)
+    assert await faults(api, "/tokens/admin", {"mesh": "default"}) == {"mesh"}
+
+
+async def test_what_was_issued_is_listed_without_the_tokens(api: ServedApi) -> None:
+    async with api.client() as client:
+        body = {"mesh": "default", "name": "web", "tags": {"a": "1"}}
+        async with client.post("/tokens/dataplane", json=body) as response:
+            token = await response.text()
+    status, answer = await call(api, "GET", "/tokens")
+    listed = {item["kind"]: item for item in answer["items"]}
+    assert status == 200 and set(listed) == {"admin", "dataplane"}
+    shown = listed["dataplane"]
+    assert shown["keyId"] in api.tokens.keys and shown["revokedAt"] is None
+    assert (shown["mesh"], shown["name"], shown["tags"]) == ("default", "web", {"a": ["1"]})
+    assert token not in str(answer) and token.rpartition(".")[2] not in str(answer)
+
+
+async def test_a_revocation_by_id_or_by_token_holds_for_the_next_request(api: ServedApi) -> None:
+    other = await api.tokens.issue(ADMIN, timedelta(hours=1))
+    headers = {"Authorization": f"Bearer {other}"}
+    async with ClientSession(api.url, headers=headers) as client:
+        async with client.get("/meshes") as response:
+            assert response.status == 200
+        status, answer = await call(api, "POST", "/tokens/_revoke", {"token": other})
+        assert status == 200 and answer["revokedAt"] and answer["kind"] == "admin"
+        async with client.get("/meshes") as response:
+            assert response.status == 401
+            assert "revoked" in (await response.json())["detail"]
+    third = await api.tokens.issue(ADMIN, timedelta(hours=1))
+    token_id = read(third, api.tokens.keys).id
+    assert (await call(api, "POST", "/tokens/_revoke", {"id": token_id}))[1]["id"] == token_id
+    assert api.tokens.is_revoked(token_id)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({}, "id"), ({"id": "a", "token": "b"}, "id"), ({"token": "a.b.c"}, "token"), ({"id": 3}, "id")],
+)
+async def test_what_to_revoke_has_to_be_clear(api: ServedApi, body: Any, field: str) -> None:
+    assert field in await faults(api, "/tokens/_revoke", body)
+
+
+async def test_an_unknown_id_is_not_found_and_not_repeated(api: ServedApi) -> None:
+    status, answer = await call(api, "POST", "/tokens/_revoke", {"id": "what-is-this"})
+    assert status == 404 and "what-is-this" not in str(answer)
+
+
+async def test_the_key_is_rotated_with_and_without_overlap(api: ServedApi) -> None:
+    before = set(api.tokens.keys)
+    status, answer = await call(api, "POST", "/tokens/_rotate-key", {})
+    assert status == 200 and set(api.tokens.keys) == before | {answer["keyId"]}
+    assert await faults(api, "/tokens/_rotate-key", {"overlap": "no"}) == {"overlap"}
+    status, answer = await call(api, "POST", "/tokens/_rotate-key", {"overlap": False})
+    assert status == 200 and set(api.tokens.keys) == {answer["keyId"]}
+    async with api.client() as client, client.get("/meshes") as response:
+        assert response.status == 401

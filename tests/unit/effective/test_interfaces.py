@@ -103,3 +103,13 @@ def test_own_addresses_without_repetition() -> None:
     )
     assert own_addresses(subject) == ("10.0.0.1", "192.168.0.1", "10.0.0.7")
     assert own_addresses(DataplaneSpec()) == ()
+
+
+def test_a_metrics_proxy_is_an_interface_on_loopback() -> None:
+    made = spec(address="192.168.0.1", metricsProxy={"port": 15100})
+    assert list(interfaces(made)) == [
+        Interface("127.0.0.1", 15100, Use.METRICS_PROXY, "networking.metricsProxy.port")
+    ]
+    assert uses_interface(made, "127.0.0.1", 15100)
+    assert not uses_interface(made, "192.168.0.1", 15100)
+    assert list(interfaces(spec(address="192.168.0.1", metricsProxy={}))) == []

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from meshmeter.effective.metrics import effective_metrics
+from meshmeter.effective.targets import MetricsTarget
+from meshmeter.effective.transport import Transport
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.envoy.snapshot import build_snapshot
@@ -14,7 +16,7 @@ from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
 from meshmeter.xds.snapshot import Snapshot
-from meshmeter.xds.types import CLUSTER, ENDPOINTS, LISTENER
+from meshmeter.xds.types import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from support.resources import dataplane, mesh, metered
 from support.snapshots import documents
 
@@ -159,3 +161,34 @@ def test_an_empty_dataplane_is_no_harm() -> None:
 
 def test_the_same_input_gives_the_same_versions() -> None:
     assert built(dataplane(), of=metered()) == built(dataplane(), of=metered())
+
+
+# The metrics proxy
+
+
+def test_a_metrics_proxy_reaches_its_targets_through_one_cluster() -> None:
+    made = dataplane("prometheus", inbound=[], metricsProxy={"port": 15100})
+    targets = [MetricsTarget(f"10.0.0.{i}", 5670, "/metrics", Transport.PLAIN) for i in range(1, 9)]
+    snapshot = build_snapshot(MeshView(mesh("default"), {}), made, None, PROXY, targets=targets)
+    assert names(snapshot, LISTENER) == names(snapshot, ROUTES) == {"meshmeter:metrics:proxy"}
+    assert names(snapshot, CLUSTER) == {"meshmeter:metrics:plain"}
+    address = documents(snapshot, LISTENER)["meshmeter:metrics:proxy"]["address"]["socketAddress"]
+    assert address == {"address": "127.0.0.1", "portValue": 15100}
+
+
+def test_a_change_of_targets_leaves_the_listener_alone() -> None:
+    made = dataplane("prometheus", inbound=[], metricsProxy={"port": 15100})
+
+    def versions(*targets: MetricsTarget) -> tuple[str, str]:
+        snapshot = build_snapshot(MeshView(mesh("default"), {}), made, None, PROXY, targets=targets)
+        return snapshot.versions[LISTENER], snapshot.versions[ROUTES]
+
+    before, after = versions(), versions(MetricsTarget("10.0.0.1", 5670, "/metrics", Transport.PLAIN))
+    assert before[0] == after[0] and before[1] != after[1]
+
+
+def test_a_port_that_an_outbound_has_is_not_taken_twice() -> None:
+    calls = [{"port": 15100, "tags": {"kuma.io/service": "web"}}]
+    snapshot = built(dataplane(outbound=calls, metricsProxy={"port": 15100}))
+    assert "outbound:127.0.0.1:15100" in names(snapshot, LISTENER)
+    assert any("networking.metricsProxy: 127.0.0.1:15100 is already used" in p for p in snapshot.problems)

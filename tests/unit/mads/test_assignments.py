@@ -116,3 +116,29 @@ def test_select_by_any_service_and_by_name() -> None:
     assert select(snapshot, Selection(names=frozenset({both.name}))).assignments == (both,)
     assert select(snapshot, Selection(meshes=frozenset())).assignments == ()
     assert select(snapshot, EVERYTHING) is snapshot
+
+
+# Who scrapes with a certificate of the mesh
+
+
+def direct(mtls: bool, mode: str | None = None, **networking: Any) -> tuple[str, str, str | None]:
+    """Scheme, direct scheme and label of a target."""
+    made = dataplane(conf={"tls": {"mode": mode}} if mode else None, **networking)
+    assignment = build_assignment(made, effective_metrics(metered(mtls=mtls), made))
+    assert assignment is not None
+    target = assignment.target
+    return target.scheme, target.direct_scheme, target.labels.get("meshmeter_io_direct_scheme")
+
+
+def test_a_target_behind_mtls_says_so_to_direct_clients_only() -> None:
+    assert direct(True) == ("http", "https", "https")
+    assert direct(False) == ("http", "http", None)
+    assert direct(True, "disabled") == ("http", "http", None)
+    assert direct(True, "providedTLS") == direct(False, "providedTLS") == ("https", "https", None)
+
+
+def test_a_tag_of_that_name_steers_nobody() -> None:
+    tags = {"kuma.io/service": "web", "meshmeter.io/direct-scheme": "ftp"}
+    inbound = [{"port": 80, "tags": tags}]
+    assert direct(True, inbound=inbound) == ("http", "https", "https")
+    assert direct(False, inbound=inbound) == ("http", "http", None)

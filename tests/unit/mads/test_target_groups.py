@@ -48,3 +48,14 @@ def test_mesh_and_service_select() -> None:
     assert names(service="web") == [("default", "web-1"), ("shop", "web-1")]
     assert names(mesh="default", service="web") == [("default", "web-1")]
     assert names(mesh="") == []
+
+
+def test_direct_clients_get_the_scheme_of_the_endpoint_itself() -> None:
+    subject = dataplane()
+    assignment = build_assignment(subject, effective_metrics(metered(mtls=True), subject))
+    assert assignment is not None
+    groups = {direct: target_groups(build_snapshot([assignment]), direct=direct) for direct in (False, True)}
+    assert groups[False][0]["labels"]["__scheme__"] == "http"
+    assert groups[True][0]["labels"]["__scheme__"] == "https"
+    for (group,) in groups.values():
+        assert group["labels"]["__meta_kuma_label_meshmeter_io_direct_scheme"] == "https"

@@ -162,3 +162,30 @@ def test_metrics_are_judged_whatever_sort_of_proxy_it_is(networking: dict[str, A
 )
 def test_collisions(one: str | None, other: str | None, answer: bool) -> None:
     assert collides(one, other) is collides(other, one) is answer
+
+
+@pytest.mark.parametrize(
+    ("proxy", "fault"),
+    [
+        ({}, f"networking.metricsProxy.port: {RANGE}"),
+        ({"port": 70000}, f"networking.metricsProxy.port: {RANGE}"),
+        (
+            {"port": 1, "address": "here"},
+            "networking.metricsProxy.address: address has to be valid IP address",
+        ),
+        ({"port": 1, "address": "10.0.0.1"}, "networking.metricsProxy.address: must be a loopback address"),
+        ({"port": 1, "address": "0.0.0.0"}, "networking.metricsProxy.address: must be a loopback address"),
+        ({"port": 81}, "networking.metricsProxy.port: must differ from outbound"),
+    ],
+)
+def test_a_metrics_proxy_is_a_port_on_loopback(proxy: dict[str, Any], fault: str) -> None:
+    assert faults({"outbound": [{"port": 81, "tags": TAGS}], "metricsProxy": proxy}) == [fault]
+
+
+def test_a_metrics_proxy_and_an_inbound_do_not_share_a_port() -> None:
+    networking = {"address": "127.0.0.1", "inbound": [{"port": 80, "tags": TAGS}]}
+    assert faults(networking | {"metricsProxy": {"port": 80}}) == [
+        "networking.metricsProxy.port: must differ from inbound"
+    ]
+    assert faults(networking | {"metricsProxy": {"port": 80, "address": "127.0.0.2"}}) == []
+    assert faults({"metricsProxy": {"port": 15100, "address": "::1"}}) == []

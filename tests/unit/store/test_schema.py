@@ -26,7 +26,7 @@ def tables(db: sqlite3.Connection) -> set[str]:
 def test_a_new_database_takes_all_steps(db: sqlite3.Connection) -> None:
     upgrade(db, "m.db")
     assert version(db) == len(STEPS)
-    assert tables(db) == {"resources", "revision", "secrets"}
+    assert tables(db) == {"resources", "revision", "secrets", "tokens"}
 
 
 def test_an_older_database_takes_only_the_new_steps(

@@ -1,0 +1,106 @@
+"""`prometheus config`: print a configuration of Prometheus that finds and scrapes every proxy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshmeter.cli.connection import DATA_DIR_VARIABLE
+from meshmeter.cli.options import DataDir, DiscoveryKind, ScrapeMode
+
+
+def add_commands(app: typer.Typer) -> None:
+    prometheus = typer.Typer(help="Help with the configuration of Prometheus.", no_args_is_help=True)
+    prometheus.callback()(_group)
+    prometheus.command("config")(config)
+    app.add_typer(prometheus, name="prometheus")
+
+
+def _group() -> None:
+    """Without it, a group of one command would become that command."""
+
+
+def config(
+    mode: Annotated[
+        ScrapeMode,
+        typer.Option(
+            "--mode",
+            help="plain: without the mesh's TLS; sidecar: a data plane beside Prometheus adds it; direct: Prometheus "
+            "has a certificate itself.",
+        ),
+    ] = ScrapeMode.PLAIN,
+    sd: Annotated[
+        DiscoveryKind, typer.Option("--sd", help="How Prometheus finds the proxies.")
+    ] = DiscoveryKind.HTTP,
+    mesh: Annotated[
+        str | None, typer.Option("--mesh", "-m", help="Only this mesh; an identity is good for one.")
+    ] = None,
+    discovery_address: Annotated[
+        str | None,
+        typer.Option(
+            "--discovery-address",
+            metavar="URL",
+            help="Target discovery [from the data directory, else loopback].",
+        ),
+    ] = None,
+    discovery_token_file: Annotated[
+        Path | None,
+        typer.Option("--discovery-token-file", metavar="FILE", help="Discovery token, on Prometheus' host."),
+    ] = None,
+    discovery_ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--discovery-ca-file",
+            metavar="FILE",
+            help="The control plane's ca.crt, on Prometheus' host, for https.",
+        ),
+    ] = None,
+    proxy_url: Annotated[
+        str,
+        typer.Option("--proxy-url", metavar="URL", help="sidecar: networking.metricsProxy of its Dataplane."),
+    ] = "http://127.0.0.1:15100",
+    identity_dir: Annotated[
+        Path,
+        typer.Option("--identity-dir", metavar="DIR", help="direct: where `meshmeter identity` writes."),
+    ] = Path("/etc/prometheus/meshmeter"),
+    provided_ca_file: Annotated[
+        Path | None,
+        typer.Option("--provided-ca-file", metavar="FILE", help="Authority of certificates for providedTLS."),
+    ] = None,
+    interval: Annotated[str, typer.Option("--interval", metavar="DURATION", help="Scrape interval.")] = "15s",
+    data_dir: DataDir = None,
+) -> None:
+    """Print a complete prometheus.yml."""
+    import os
+
+    from meshmeter.cli import output
+    from meshmeter.cli.connection import DEFAULT_DATA_DIR, local_endpoint
+    from meshmeter.cli.prometheus_config import Access, Files, prometheus_config
+    from meshmeter.errors import SettingsError
+    from meshmeter.mads.durations import parse_duration
+
+    try:
+        positive = parse_duration(interval) > 0
+    except ValueError:
+        positive = False
+    if not positive:
+        raise SettingsError(f"--interval: {interval!r} is not a duration such as 15s")
+    if mode is ScrapeMode.DIRECT and mesh is None:
+        mesh = "default"
+    folder = data_dir or Path(os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR)
+    address = discovery_address or local_endpoint(folder, "discovery") or "http://127.0.0.1:5676"
+    ca_file = discovery_ca_file
+    if ca_file is None and address.startswith("https:") and discovery_address is None:
+        ca_file = (folder / "ca.crt").absolute()
+    made = prometheus_config(
+        mode,
+        sd,
+        Access(address, discovery_token_file, ca_file),
+        mesh=mesh,
+        proxy_url=proxy_url,
+        files=Files(identity_dir, provided_ca_file),
+        interval=interval,
+    )
+    output.out(output.as_yaml([made]))

@@ -1,0 +1,188 @@
+"""One scrape end to end: Envoy's metrics listener, the agent, Envoy's admin and two applications, all real.
+
+The baseline is Envoy's own admin answer, read directly in the same run, in turn with the scrapes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from bench_merge import application_body
+from figures import Figure
+
+from meshmeter.effective.metrics import effective_metrics
+from meshmeter.envoy import clusters
+from meshmeter.envoy.metrics_listener import metrics_listener
+from meshmeter.envoy.proxy import ProxyInfo
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig
+from support.many_clusters import get, running_envoy
+from support.processes import free_port
+from support.resources import dataplane, metered
+
+SERIES = 1_000
+"""Of each of the two applications."""
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def application(body: bytes) -> Iterator[int]:
+    """An application that serves a fixed body; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # as real servers do; else delayed acknowledgements are measured
+        wbufsize = -1
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Agent:
+    """The measured process."""
+
+    def __init__(self, folder: Path, admin_socket: Path, agent_socket: Path, ports: list[int]):
+        sources = tuple(
+            SourceConfig(f"app-{n}", "127.0.0.1", port, "/metrics") for n, port in enumerate(ports)
+        )
+        config = ScrapeConfig("1", "default", "bench", True, sources)
+        settings = folder / "agent.json"
+        settings.write_text(
+            json.dumps(
+                {
+                    "agent_socket": str(agent_socket),
+                    "admin_socket": str(admin_socket),
+                    "config": config.to_json(),
+                }
+            )
+        )
+        program = Path(__file__).with_name("agent_process.py")
+        self.process = subprocess.Popen(
+            [sys.executable, program, settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self.process.stdout is not None and self.process.stdout.readline() == b"ready\n"
+
+    def memory(self) -> tuple[float, float]:
+        """Resident now and at its peak, in MB."""
+        status = dict(
+            line.split(":", 1) for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        )
+        return int(status["VmRSS"].split()[0]) / 1024, int(status["VmHWM"].split()[0]) / 1024
+
+    def cpu(self) -> float:
+        """Seconds of CPU used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def stop(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+def scrape(port: int) -> tuple[float, float, int]:
+    """Seconds to the first byte and to the last, and the size."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    started = time.perf_counter()
+    connection.request("GET", "/metrics")
+    response = connection.getresponse()
+    response.read(1)
+    first = time.perf_counter() - started
+    size = 1 + len(response.read())
+    last = time.perf_counter() - started
+    assert response.status == 200
+    connection.close()
+    return first, last, size
+
+
+def figures(quick: bool) -> Iterator[Figure]:
+    """Latency against Envoy's admin, memory and CPU of the agent."""
+    for count in (40, 400) if quick else (40, 400, 2000):
+        yield from _measure(count, 10 if quick else 40)
+
+
+def _measure(count: int, runs: int) -> Iterator[Figure]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshmeter-bench-")))
+        body = application_body(SERIES)
+        ports = [
+            stack.enter_context(application(body.replace(b"app_", f"app{n}_".encode()))) for n in range(2)
+        ]
+        agent_socket, port = folder / "agent.sock", free_port()
+        proxy = ProxyInfo("default", "bench", str(agent_socket), str(folder / "admin.sock"))
+        effective = effective_metrics(metered(port=port), dataplane(address="127.0.0.1"))
+        assert effective is not None
+        listener = metrics_listener(effective, "127.0.0.1", proxy)
+        assert listener is not None
+        agent_cluster = clusters.metrics_cluster(str(agent_socket))
+        for document in (listener, agent_cluster):
+            document.pop("@type")
+        admin_socket = stack.enter_context(
+            running_envoy(folder, count, listener=listener, more=[agent_cluster])
+        )
+        agent = Agent(folder, admin_socket, agent_socket, ports)
+        stack.callback(agent.stop)
+        idle, _ = agent.memory()
+        direct, first, whole = [], [], []
+        size = 0
+        scrape(port)
+        used = agent.cpu()
+        for _ in range(runs):
+            started = time.perf_counter()
+            get(admin_socket, "/stats/prometheus?text_readouts=")
+            direct.append(time.perf_counter() - started)
+            to_first, to_last, size = scrape(port)
+            first.append(to_first)
+            whole.append(to_last)
+        cpu = (agent.cpu() - used) / runs
+        resident, peak = agent.memory()
+        name = f"{count} clusters ({size / 1e6:.2f} MB)"
+        admin = "Envoy's admin answer"
+        for what, seconds in (("scrape", whole), ("first byte of a scrape", first), (admin, direct)):
+            value = statistics.median(seconds)
+            yield Figure(
+                f"{what}, {name}",
+                round(value * 1000, 1),
+                "ms",
+                admin,
+                round(value / statistics.median(direct), 3),
+            )
+        yield Figure(f"agent CPU per scrape, {name}", round(cpu * 1000, 1), "ms")
+        yield Figure(f"agent RSS idle, {name}", round(idle, 1), "MB")
+        yield Figure(
+            f"agent RSS after {runs} scrapes, {name}",
+            round(resident, 1),
+            "MB",
+            "idle",
+            round(resident / idle, 2),
+        )
+        yield Figure(f"agent RSS peak, {name}", round(peak, 1), "MB", "idle", round(peak / idle, 2))
