@@ -10,6 +10,7 @@
     │   ├── TokenNotFound        no token of that id was issued here, or it has expired
     │   ├── WatchExpired         a watch asks for events that are no longer kept: read everything again
     │   └── StoreUnavailable     the database cannot be used now; the message says why
+    ├── MeshAuthorityUnusable    the certificate authority of a mesh cannot sign
     ├── SettingsError            an option, variable or configuration key has an unusable value
     ├── StartupError             a process cannot start (exit code 3); the message says what to do
     ├── TokenError
@@ -107,6 +108,14 @@ class WatchExpired(StoreError):
 
 class StoreUnavailable(StoreError):
     """The database cannot be opened, read or written at the moment."""
+
+
+class MeshAuthorityUnusable(MeshmeterError):
+    """The certificate authority of a mesh cannot be read, made or used; `reason` says why and has nothing of a key."""
+
+    def __init__(self, mesh: str, reason: str):
+        self.mesh, self.reason = mesh, reason
+        super().__init__(f"the certificate authority of mesh {mesh} cannot be used: {reason}")
 
 
 class SettingsError(MeshmeterError):

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from meshmeter import agent_config
 from meshmeter.effective.addresses import IPNetwork
+from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.targets import MetricsTarget, metrics_target
 from meshmeter.effective.view import MeshView
@@ -47,14 +49,20 @@ def compile_proxy(
     proxy: ProxyInfo | None,
     *,
     allowed_networks: Sequence[IPNetwork] = (),
+    credentials: Credentials = NO_CREDENTIALS,
     targets: Collection[MetricsTarget] = (),
 ) -> CompiledProxy:
     """The projections of one Dataplane. `proxy` is what its agent told of itself, None if it never connected.
 
-    `targets` are those of the other Dataplanes of the mesh; only one with `networking.metricsProxy` looks at them.
+    Without an identity in `credentials` nothing opens that needs one. `targets` are those of the other Dataplanes of
+    the mesh; only one with `networking.metricsProxy` looks at them.
     """
     effective = effective_metrics(
-        view.mesh, dataplane, allowed_networks=allowed_networks, permissions=view.permissions
+        view.mesh,
+        dataplane,
+        allowed_networks=allowed_networks,
+        permissions=view.permissions,
+        credentials=credentials,
     )
     target = metrics_target(dataplane, effective) if effective else None
     if target is not None and reads_targets(dataplane):
@@ -65,7 +73,9 @@ def compile_proxy(
         assignment=build_assignment(dataplane, effective),
         agent_config=agent_config.build(dataplane, effective, allowed_networks=allowed_networks),
         target=target,
-        snapshot=build_snapshot(view, dataplane, effective, proxy, targets) if proxy else None,
+        snapshot=build_snapshot(view, dataplane, effective, proxy, credentials=credentials, targets=targets)
+        if proxy
+        else None,
     )
 
 
@@ -74,10 +84,17 @@ def compile_mesh(
     proxies: Mapping[str, ProxyInfo],
     *,
     allowed_networks: Sequence[IPNetwork] = (),
+    credentials: Mapping[str, Credentials] = MappingProxyType({}),
 ) -> dict[str, CompiledProxy]:
     """The projections of every Dataplane of a mesh, by name. `proxies` holds those that have connected."""
     compiled = {
-        name: compile_proxy(view, dataplane, proxies.get(name), allowed_networks=allowed_networks)
+        name: compile_proxy(
+            view,
+            dataplane,
+            proxies.get(name),
+            allowed_networks=allowed_networks,
+            credentials=credentials.get(name, NO_CREDENTIALS),
+        )
         for name, dataplane in view.dataplanes.items()
     }
     targets = {proxy.target for proxy in compiled.values() if proxy.target is not None}
@@ -88,6 +105,7 @@ def compile_mesh(
                 proxy.dataplane,
                 proxies.get(name),
                 allowed_networks=allowed_networks,
+                credentials=credentials.get(name, NO_CREDENTIALS),
                 targets=targets,
             )
     return compiled

@@ -65,6 +65,35 @@ def out_of_scope(data: dict[str, Any]) -> str | None:
 # The metrics listener
 
 
+def d10_permissions(chains: list[dict[str, Any]], access: dict[str, Any]) -> list[dict[str, Any]]:
+    """D10: permissions hold for the endpoint behind mTLS; releases up to 2.4 have the filter already."""
+    name = access["name"]
+    return [
+        chain | {"filters": [access, *(f for f in chain["filters"] if f["name"] != name)]} for chain in chains
+    ]
+
+
+def d11_no_bypass(chains: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """D11: no filter chain of its own for clients on the proxy's own address."""
+    return [c for c in chains if "sourcePrefixRanges" not in c.get("filterChainMatch", {})]
+
+
+def d13_reloaded_files(chains: list[dict[str, Any]], sds_file: str) -> list[dict[str, Any]]:
+    """D13: only the chain that terminates TLS, with its certificate from a file that the agent keeps up to date."""
+    (chain,) = (chain for chain in chains if "transportSocket" in chain)
+    source = {
+        "pathConfigSource": {
+            "path": sds_file,
+            "watchedDirectory": {"path": sds_file.rpartition("/")[0]},
+        },
+        "resourceApiVersion": "V3",
+    }
+    context = {"tlsCertificateSdsSecretConfigs": [{"name": "kuma:metrics:certificate", "sdsConfig": source}]}
+    socket = chain["transportSocket"]
+    typed = socket["typedConfig"] | {"commonTlsContext": context}
+    return [chain | {"transportSocket": socket | {"typedConfig": typed}}]
+
+
 def d12_no_files_no_listener(data: dict[str, Any]) -> bool:
     """D12: whether the case asks for a provided certificate without naming its files: then nothing opens."""
     files = data["metadata"].get("metricsCertPath"), data["metadata"].get("metricsKeyPath")

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from contract.conformance import Case, vectors
-from contract.deviations import d12_no_files_no_listener, d14_d15_routes
+from contract.deviations import (
+    d10_permissions,
+    d11_no_bypass,
+    d12_no_files_no_listener,
+    d13_reloaded_files,
+    d14_d15_routes,
+)
 from contract.universal import resource
+from meshmeter.effective.credentials import Credentials, Identity
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.transport import Transport
 from meshmeter.effective.view import MeshView
@@ -23,27 +32,38 @@ from support.snapshots import documents, normal
 CLUSTER, LISTENER = METRICS_CLUSTER, METRICS_LISTENER
 
 
+IDENTITY = Identity(
+    "demo", "certificate", "key", "bundle", not_after=datetime(2030, 1, 1, tzinfo=UTC), version="1"
+)
+
+SDS_FILE = "/work/certificate/sds.json"
+"""Where the agent hands a provided certificate to Envoy."""
+
+
 def built(data: dict[str, Any]) -> tuple[EffectiveMetrics | None, dict[str, Any]]:
-    """What holds, and all of Envoy's resources, for the proxy of a case."""
+    """What holds, and all of Envoy's listeners and clusters, for the proxy of a case, which has an identity."""
     mesh, dataplane = resource(data["mesh"]), resource(data["dataplane"])
     metadata = data["metadata"]
     socket = metadata.get("metricsSocketPath") or (
         f"{metadata.get('workDir', '/tmp')}/kuma-mh-{dataplane.name}-{mesh.name}.sock"
     )
+    files = metadata.get("metricsCertPath"), metadata.get("metricsKeyPath")
     proxy = ProxyInfo(
         mesh.name,
         dataplane.name,
         agent_socket=socket,
         admin_socket="/tmp/admin.sock",
-        metrics_cert_path=metadata.get("metricsCertPath"),
-        metrics_key_path=metadata.get("metricsKeyPath"),
+        metrics_cert_path=files[0],
+        metrics_key_path=files[1],
+        metrics_sds_path=SDS_FILE if all(files) else None,
         ipv6=metadata.get("ipv6Enabled", False),
     )
     effective = effective_metrics(mesh, dataplane)
-    view = MeshView(mesh, {dataplane.name: dataplane})
-    return effective, documents(
-        build_snapshot(view, dataplane, effective, proxy), types.LISTENER
-    ) | documents(build_snapshot(view, dataplane, effective, proxy), types.CLUSTER)
+    written = data.get("trafficPermission")
+    view = MeshView(mesh, {dataplane.name: dataplane}, (resource(written),) if written else ())
+    credentials = Credentials(identity=replace(IDENTITY, mesh=mesh.name))
+    snapshot = build_snapshot(view, dataplane, effective, proxy, credentials=credentials)
+    return effective, documents(snapshot, types.LISTENER) | documents(snapshot, types.CLUSTER)
 
 
 def golden(case: Case) -> dict[str, Any]:
@@ -62,13 +82,17 @@ def managers(listener: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def without_our_additions(resources: dict[str, Any]) -> dict[str, Any]:
-    """Minus what the reference has nothing for: response compression, and the idle timeout towards the
-    agent."""
+    """Minus what the reference has nothing for: response compression, the idle timeout towards the agent, and TLS 1.2
+    as the least."""
     plain = copy.deepcopy(resources)
     for manager in managers(plain[LISTENER]):
         compressor, router = manager["typedConfig"]["httpFilters"]
         assert compressor["name"] == "envoy.filters.http.compressor"
         manager["typedConfig"]["httpFilters"] = [router]
+    for chain in plain[LISTENER]["filterChains"]:
+        if "transportSocket" in chain:
+            context = chain["transportSocket"]["typedConfig"]["commonTlsContext"]
+            assert context.pop("tlsParams") == {"tlsMinimumProtocolVersion": "TLSv1_2"}
     assert plain[CLUSTER].pop("typedExtensionProtocolOptions")
     return plain
 
@@ -81,23 +105,36 @@ def test_listener(case: Case) -> None:
         assert CLUSTER not in found
         return
     assert effective is not None
-    if d12_no_files_no_listener(case.data) or effective.transport is not Transport.PLAIN:
-        # A protection that cannot be had, or is not built yet, never turns into plain HTTP.
+    if d12_no_files_no_listener(case.data):
         assert found == {}
-        check_access_filter(case)
         return
     expected = golden(case)
+    if case.data.get("behaviour") == "rbac-on-metrics-listener":
+        check_access(found, expected)
+        return
+    chains = d11_no_bypass(expected[LISTENER]["filterChains"])
+    match effective.transport:
+        case Transport.MTLS:
+            written = case.data.get("trafficPermission")
+            permission = resource(written) if written else None
+            chains = d10_permissions(chains, rbac_filter(LISTENER, case.data["mesh"]["name"], permission))
+        case Transport.PROVIDED_TLS:
+            chains = d13_reloaded_files(chains, SDS_FILE)
+    expected[LISTENER]["filterChains"] = chains
     for manager in managers(expected[LISTENER]):
         manager["typedConfig"] = d14_d15_routes(manager["typedConfig"])
     assert without_our_additions(found) == {name: normal(r) for name, r in expected.items()}
 
 
-def check_access_filter(case: Case) -> None:
-    """Our filter is the one that the reference puts on its listener, where it does."""
-    if case.data.get("behaviour") == "rbac-on-metrics-listener":
-        written = case.data["trafficPermission"]
-        made = rbac_filter(LISTENER, case.data["mesh"]["name"], resource(written) if written else None)
-        assert made in [f for chain in golden(case)[LISTENER]["filterChains"] for f in chain["filters"]]
+def check_access(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """A case of an older release, for who is let in: other details of its listener have changed since."""
+
+    def protection(resources: dict[str, Any]) -> list[tuple[Any, Any]]:
+        chains = d11_no_bypass(resources[LISTENER]["filterChains"])
+        return [(chain["filters"][0], chain["transportSocket"]) for chain in chains]
+
+    listener = {LISTENER: normal(expected[LISTENER])}
+    assert protection(without_our_additions(found)) == protection(listener)
 
 
 @vectors("envoy-metrics-listener", "static-endpoint", "transport-socket", "rbac-filter")

@@ -21,6 +21,7 @@ from meshmeter.controlplane.explain import Explainer
 from meshmeter.controlplane.identity_api import IdentityApi
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.resource_api import resource_app
+from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.signing_keys import SigningKeys
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.controlplane.world import World
@@ -77,6 +78,7 @@ async def serve(folder: Path) -> AsyncIterator[ServedApi]:
         authenticate=require_admin(verifier),
         explainer=Explainer(world, registry),
         tokens=tokens,
+        secrets=await SecretVault.open(store, folder),
         identities=IdentityApi(authority, lambda request: verifier.identity(bearer_token(request))),
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

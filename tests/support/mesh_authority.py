@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from meshmeter.certs.authority import KeyPair, make_authority
+from meshmeter.certs.mesh_ca import BACKDATE
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class MeshAuthority:
             .issuer_name(authority.certificate.subject)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now)
+            .not_valid_before(now - BACKDATE)
             .not_valid_after(now + self.valid_for)
             .add_extension(x509.SubjectAlternativeName(names), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+from meshmeter.effective.credentials import Credentials, Identity
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.pipeline import compile_mesh, compile_proxy
 from meshmeter.resources.codec import decode
 from meshmeter.resources.defaults import with_defaults
+from meshmeter.xds import types
 from meshmeter.xds.snapshot import Snapshot
+from support.snapshots import documents
 
 MESH: dict[str, Any] = {
     "type": "Mesh",
@@ -73,7 +77,14 @@ def test_a_mesh_with_mtls_opens_nothing_in_plain_text() -> None:
     compiled = compile_proxy(secured, secured.dataplanes["web-1"], PROXY)
     assert listeners(compiled.snapshot) == set()
     assert compiled.effective is not None
-    assert "mtls-unavailable" in {finding.code for finding in compiled.effective.findings}
+    identity = Identity("default", "cert", "key", "bundle", datetime(2030, 1, 1, tzinfo=UTC), "1")
+    opened = compile_proxy(
+        secured, secured.dataplanes["web-1"], PROXY, credentials=Credentials(identity=identity)
+    )
+    assert opened.snapshot is not None
+    for listener in documents(opened.snapshot, types.LISTENER).values():
+        chains = listener["filterChains"]
+        assert all("transportSocket" in chain for chain in chains) or listener["name"].startswith("outbound:")
 
 
 def test_equal_input_gives_equal_versions() -> None:

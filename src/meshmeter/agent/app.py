@@ -12,10 +12,12 @@ import logging
 import os
 import uuid
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from meshmeter.agent import document, envoy_binary, variables
 from meshmeter.agent.backoff import Backoff
+from meshmeter.agent.certificate_watch import CertificateWatch
 from meshmeter.agent.config_watch import ConfigWatch
 from meshmeter.agent.control_plane import ControlPlane, Registration
 from meshmeter.agent.envoy_process import EnvoyOptions, EnvoyProcess
@@ -26,7 +28,7 @@ from meshmeter.agent.settings import Settings
 from meshmeter.agent.signals import StopSignals
 from meshmeter.agent.state import SavedState
 from meshmeter.agent.work_dir import WorkDir, default_path, locked
-from meshmeter.errors import ApiError, MeshmeterError, SettingsError, TokenError
+from meshmeter.errors import ApiError, MeshmeterError, SettingsError, StartupError, TokenError
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
             options = EnvoyOptions(
                 program, settings.drain_time, settings.concurrency, settings.envoy_log_level
             )
+            certificates = _certificate_watch(settings, work_dir)
             facts = ProxyFacts(
                 instance=str(uuid.uuid4()),
                 agent_socket=work_dir.agent_socket,
@@ -61,6 +64,8 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
                 envoy_version=envoy_version,
                 metrics_cert_path=settings.metrics_cert_path,
                 metrics_key_path=settings.metrics_key_path,
+                metrics_sds_path=work_dir.certificate if certificates else None,
+                certificate=lambda: certificates.finding.to_json() if certificates else None,
             )
             agent = Agent(
                 control_plane,
@@ -68,9 +73,23 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
                 SavedState(work_dir.state, settings.control_plane),
                 EnvoyProcess(options, work_dir, redact=control_plane.redact),
                 work_dir,
+                certificates,
             )
             saved = agent.state.load(mesh, name)
             await agent.run(signals, saved, settings.connect_timeout)
+
+
+def _certificate_watch(settings: Settings, work_dir: WorkDir) -> CertificateWatch | None:
+    """The watch over the provided certificate, which has looked once; None if there is none. Raises StartupError."""
+    certificate, key = settings.metrics_cert_path, settings.metrics_key_path
+    if certificate is None or key is None:
+        return None
+    watch = CertificateWatch(certificate, key, work_dir.certificate)
+    try:
+        watch.start()
+    except OSError as exc:
+        raise StartupError(f"{work_dir.certificate} cannot be written: {exc.strerror}") from exc
+    return watch
 
 
 def read_dataplane(settings: Settings) -> dict[str, Any]:
@@ -95,12 +114,14 @@ class Agent:
         state: SavedState,
         envoy: EnvoyProcess,
         work_dir: WorkDir,
+        certificates: CertificateWatch | None = None,
     ):
         self._control_plane = control_plane
         self._registrar = registrar
         self.state = state
         self._envoy = envoy
         self._work_dir = work_dir
+        self._certificates = certificates
         self._watch: ConfigWatch | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -119,6 +140,8 @@ class Agent:
             raise _cause(group) from None
         finally:
             self._work_dir.remove_sockets()
+            if self._certificates is not None:
+                self._certificates.close()
         log.info("stopped")
 
     async def _serve(self, saved: Registration | None, connect_timeout: float) -> None:
@@ -148,6 +171,9 @@ class Agent:
             tasks.create_task(self._envoy.run(), name="agent: run Envoy")
             tasks.create_task(self._envoy.renew_when_cut_off(), name="agent: renew Envoy")
             tasks.create_task(reports.run(), name="agent: report scrapes")
+            if self._certificates is not None:
+                tell = partial(self._control_plane.certificate, registration.mesh, registration.name)
+                tasks.create_task(self._certificates.run(tell), name="agent: watch the certificate")
             self._watching = tasks.create_task(watch.run(), name="agent: watch the configuration")
 
     def _changed(self, registration: Registration) -> None:

@@ -148,6 +148,10 @@ class ControlPlane:
         """Tell what the last scrape was like; ValueError if that is over `MAX_REPORT_BYTES`."""
         await self._request("POST", f"{_proxy(mesh, name)}/scrape-report", report, limit=MAX_REPORT_BYTES)
 
+    async def certificate(self, mesh: str, name: str, state: Mapping[str, Any]) -> None:
+        """Tell what the provided certificate is worth."""
+        await self._request("PUT", f"{_proxy(mesh, name)}/certificate", state, limit=MAX_REPORT_BYTES)
+
     async def deregister(self, mesh: str, name: str, instance: str) -> None:
         """This proxy stops for good."""
         await self._request("DELETE", f"{_proxy(mesh, name)}?instance={quote(instance, safe='')}")

@@ -33,6 +33,10 @@ class ProxyFacts:
     envoy_version: str
     metrics_cert_path: Path | None = None
     metrics_key_path: Path | None = None
+    metrics_sds_path: Path | None = None
+    """Where Envoy reads the provided certificate; None if there is none."""
+    certificate: Callable[[], dict[str, Any] | None] = lambda: None
+    """What the provided certificate is worth now, for the control plane; None if there is none."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -41,6 +45,8 @@ class ProxyFacts:
             "adminSocket": str(self.admin_socket),
             "metricsCertPath": str(self.metrics_cert_path) if self.metrics_cert_path else None,
             "metricsKeyPath": str(self.metrics_key_path) if self.metrics_key_path else None,
+            "metricsSdsPath": str(self.metrics_sds_path) if self.metrics_sds_path else None,
+            "certificate": self.certificate(),
             "agentVersion": __version__,
             "envoyVersion": self.envoy_version,
         }

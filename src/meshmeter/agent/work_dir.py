@@ -45,6 +45,11 @@ class WorkDir:
         return self.path / "bootstrap.json"
 
     @property
+    def certificate(self) -> Path:
+        """Envoy reads the provided certificate here, in a directory that changes for no other reason."""
+        return self.path / "certificate" / "sds.json"
+
+    @property
     def state(self) -> Path:
         return self.path / "state.json"
 

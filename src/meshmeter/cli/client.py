@@ -42,6 +42,9 @@ class ApiClient:
     def post(self, path: str, body: object, query: Mapping[str, str] | None = None) -> Any:
         return self._call("POST", path, query=query, body=body)
 
+    def put(self, path: str, body: object) -> Any:
+        return self._call("PUT", path, body=body)
+
     def delete(self, path: str) -> Any:
         return self._call("DELETE", path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,12 @@ class Input:
         """Where the document is, `file.yaml:12`."""
         document = self.documents[index]
         return f"{document.origin}:{document.line}"
+
+    def split(self, belongs: Callable[[Document], bool]) -> tuple[Input, Input]:
+        """The documents for which `belongs` holds, and the others."""
+        first = tuple(document for document in self.documents if belongs(document))
+        others = tuple(document for document in self.documents if not belongs(document))
+        return Input(first, ()), Input(others, self.faults)
 
     def decoded(self) -> tuple[list[tuple[str, AnyResource]], list[Violation]]:
         """The valid resources, each with its place, and every fault: of reading, of content, of repetition."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from meshmeter.certs.mesh_ca import BACKDATE
 from meshmeter.controlplane.whole_files import sync_folder, write_whole
 
 CERTIFICATE, KEY, TRUST = "tls.crt", "tls.key", "ca.crt"
@@ -36,8 +37,9 @@ class HeldIdentity:
 
     @property
     def renew_at(self) -> datetime:
-        """Half of its life."""
-        return self.not_before + (self.not_after - self.not_before) / 2
+        """Half of its life, which begins when it is issued; it is valid from somewhat earlier."""
+        issued = min(self.not_before + BACKDATE, self.not_after)
+        return issued + (self.not_after - issued) / 2
 
 
 def write_identity(folder: Path, certificate: str, key: bytes, trust_bundle: str) -> HeldIdentity:

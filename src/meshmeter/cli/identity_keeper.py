@@ -94,10 +94,17 @@ async def keep(
                 log.warning("cannot renew the identity, trying again: %s", exc)
                 told = str(exc)
         try:
-            async with asyncio.timeout(poll):
+            async with asyncio.timeout(_pause(held, poll, now())):
                 await stop.wait()
         except TimeoutError:
             continue
+
+
+def _pause(held: HeldIdentity | None, poll: float, now: datetime) -> float:
+    """Seconds until the next look: sooner if the identity is to be renewed before."""
+    if held is None or held.renew_at <= now:
+        return poll
+    return min(poll, (held.renew_at - now).total_seconds())
 
 
 def _look(

@@ -50,6 +50,7 @@ def application() -> typer.Typer:
         prometheus_commands,
         resource_commands,
         schema_commands,
+        secret_commands,
         token_commands,
     )
 
@@ -73,6 +74,7 @@ def application() -> typer.Typer:
         identity_commands,
         prometheus_commands,
         token_commands,
+        secret_commands,
         schema_commands,
         demo_command,
     ):

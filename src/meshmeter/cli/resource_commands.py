@@ -66,6 +66,9 @@ def apply(
     given = read_input(file, var)
     _stop_if_unreadable(given)
     client = connect(api_address, token_file, data_dir, ca_cert_file)
+    given = apply_secrets(given, client, dry_run=dry_run)
+    if not given.documents:
+        return
     body = {"documents": [document.data for document in given.documents]}
     try:
         answer = client.post("/_apply", body, {"dry-run": "true" if dry_run else "false"})
@@ -81,6 +84,31 @@ def apply(
             output.warn(f"{given.place(index)}: {warning}")
     if dry_run:
         output.out(affected_line(answer["affected"]))
+
+
+def apply_secrets(given: Input, client: ApiClient, *, dry_run: bool) -> Input:
+    """Write the documents of type Secret, each by itself and before the others, which may refer to them.
+
+    What is left of the input. Raises ApiError.
+    """
+    from meshmeter.cli import output
+    from meshmeter.cli.client import path_to
+    from meshmeter.errors import ApiError, Violation
+
+    secrets, others = given.split(lambda document: document.data.get("type") == "Secret")
+    for index, document in enumerate(secrets.documents):
+        mesh, name = str(document.data.get("mesh", "default")), str(document.data.get("name", ""))
+        line = f'resource type="Secret" mesh="{mesh}" name="{name}"'
+        if dry_run:
+            output.out(f"{line} (dry run, not compared)")
+            continue
+        try:
+            client.put(path_to("meshes", mesh, "secrets", name), document.data)
+        except ApiError as exc:
+            faults = [Violation(f"{secrets.place(index)}: {v.field}", v.reason) for v in exc.violations]
+            raise ApiError(exc.status, f"{secrets.place(index)}: {exc.title}", exc.detail, faults) from exc
+        output.out(f"{line} Written")
+    return others
 
 
 def affected_line(affected: dict[str, int]) -> str:

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from meshmeter.errors import (
     InvalidResource,
+    MeshAuthorityUnusable,
     MeshInUse,
     MeshmeterError,
     MeshNotFound,
@@ -83,6 +84,8 @@ def response_for(error: MeshmeterError) -> web.Response:
         case MeshInUse():
             fault = Violation("mesh", str(error))
             return error_response(400, "Could not delete a resource", "Resource is not valid", [fault])
+        case MeshAuthorityUnusable():
+            return error_response(409, "Could not issue an identity", str(error))
         case VersionConflict():
             return error_response(409, "Conflict", str(error))
         case Unauthenticated():

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
 
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.tokens import check_dataplane
 from meshmeter.controlplane import logs
@@ -30,11 +29,13 @@ from meshmeter.controlplane.diagnostics import diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService, StillGood
 from meshmeter.controlplane.explain import Explainer
 from meshmeter.controlplane.identity_api import IdentityApi
+from meshmeter.controlplane.mesh_trust import MeshTrust
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.registration import Registrar, Surroundings
 from meshmeter.controlplane.resource_api import resource_app
 from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
+from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.token_service import TokenService
@@ -82,6 +83,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         stack.push_async_callback(store.close)
         directory = open_data_dir(settings.data_dir, _names(settings), now=datetime.now(UTC))
         tokens = await _tokens(store, directory)
+        vault = await SecretVault.open(store, settings.data_dir)
         metrics.certificate_expiry.set(directory.server.certificate.not_valid_after_utc.timestamp())
 
         sockets = _Sockets(stack)
@@ -97,8 +99,13 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         registry = ProxyRegistry()
         cache = SnapshotCache()
         verifier = Verifier(tokens.keys, tokens.is_revoked)
+        trust = MeshTrust(vault, on_signed=metrics.identities_signed.inc)
         reconciler = Reconciler(
-            store, cache, allowed_networks=settings.allowed_networks, on_compiled=metrics.reconciled
+            store,
+            cache,
+            trust=trust,
+            allowed_networks=settings.allowed_networks,
+            on_compiled=metrics.reconciled,
         )
         metrics.watch(
             connected=registry.connected,
@@ -106,9 +113,11 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             snapshot_age=reconciler.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
         )
+        metrics.watch_certificates(reconciler.provided_certificates, trust.authority_expiries)
         tasks = await stack.enter_async_context(_Background())
         tasks.start(reconciler.run(), "reconciler")
         tasks.start(tokens.run(), "tokens")
+        tasks.start(trust.run(reconciler), "mesh trust")
         await reconciler.ready.wait()
 
         ads = DiscoveryService(cache, _AdsHooks(verifier, registry, reconciler, metrics))
@@ -136,9 +145,15 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         resources = resource_app(
             store,
             authenticate=require_admin(verifier),
-            explainer=Explainer(reconciler, registry, allowed_networks=settings.allowed_networks),
+            explainer=Explainer(
+                reconciler,
+                registry,
+                credentials=reconciler.credentials,
+                allowed_networks=settings.allowed_networks,
+            ),
             tokens=tokens,
-            identities=IdentityApi(_NoMeshTls(), lambda request: verifier.identity(bearer_token(request))),
+            secrets=vault,
+            identities=IdentityApi(trust, lambda request: verifier.identity(bearer_token(request))),
             zone=settings.zone,
             allowed_networks=settings.allowed_networks,
         )
@@ -275,16 +290,6 @@ async def _tokens(store: SqliteStore, directory: DataDir) -> TokenService:
         return await TokenService.open(store, directory.signing_keys, directory.admin_token)
     except OSError as exc:
         raise StartupError(f"cannot use {exc.filename or directory.admin_token}: {exc.strerror}") from exc
-
-
-class _NoMeshTls:
-    """The authority of meshes without mTLS."""
-
-    async def issue(self, mesh: str, service: str, public_key: ec.EllipticCurvePublicKey) -> None:
-        return None
-
-    async def bundle(self, mesh: str) -> None:
-        return None
 
 
 def _runner(app: web.Application) -> web.AppRunner:

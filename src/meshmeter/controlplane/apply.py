@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from meshmeter.controlplane.hidden_keys import hide
 from meshmeter.controlplane.world import World
 from meshmeter.controlplane.writing import change_violations, completed, is_kubernetes, same_content
 from meshmeter.effective.addresses import IPNetwork
@@ -221,7 +222,7 @@ def _mesh_of(resource: AnyResource) -> str:
 
 
 def _lines(resource: AnyResource) -> list[str]:
-    document = codec.to_universal(resource)
+    document = hide(codec.to_universal(resource))
     for written_by_us in ("creationTime", "modificationTime"):
         document.pop(written_by_us, None)
     # Sorted: the order of keys means nothing, so a document that only orders them otherwise shows no difference.

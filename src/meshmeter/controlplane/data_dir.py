@@ -7,6 +7,7 @@
     admin.token             admin token of the CLI on this host, 0600 (`token_service`)
     endpoints.json          where the running control plane listens
     meshmeter.db            the store
+    secrets.key             encrypts the store's secrets, 0600 (`secret_vault`)
 
 The directory is 0700. Files are written whole or not at all.
 """

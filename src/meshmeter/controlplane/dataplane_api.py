@@ -3,6 +3,7 @@
     POST   /v1/proxies                                   register; bootstrap and agent configuration
     GET    /v1/proxies/{mesh}/{name}/agent-config        ?version=V&wait=SECONDS: long poll; 200, 304 or 404
     POST   /v1/proxies/{mesh}/{name}/scrape-report       what the last scrape was like
+    PUT    /v1/proxies/{mesh}/{name}/certificate         what the certificate for providedTLS is worth
     DELETE /v1/proxies/{mesh}/{name}                     the agent stops for good
 
 Every request carries the dataplane's token; it has to cover the proxy it speaks of.
@@ -20,6 +21,7 @@ from aiohttp import web
 from meshmeter.certs.tokens import Claims, check_dataplane
 from meshmeter.controlplane.api_errors import error_middleware
 from meshmeter.controlplane.auth import bearer_token
+from meshmeter.controlplane.certificate_reports import read_certificate
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.reconciler import Reconciler
@@ -60,6 +62,7 @@ class DataplaneApi:
         app.router.add_post("/v1/proxies", self._register)
         app.router.add_get("/v1/proxies/{mesh}/{name}/agent-config", self._agent_config)
         app.router.add_post("/v1/proxies/{mesh}/{name}/scrape-report", self._scrape_report)
+        app.router.add_put("/v1/proxies/{mesh}/{name}/certificate", self._certificate)
         app.router.add_delete("/v1/proxies/{mesh}/{name}", self._deregister)
         app.on_shutdown.append(self._stop)
         return app
@@ -110,6 +113,12 @@ class DataplaneApi:
     async def _scrape_report(self, request: web.Request) -> web.Response:
         mesh, name = self._allowed(request)
         self._registry.reported(mesh, name, await _json(request, MAX_REPORT))
+        return web.Response(status=204)
+
+    async def _certificate(self, request: web.Request) -> web.Response:
+        mesh, name = self._allowed(request)
+        certificate = read_certificate(await _json(request, MAX_REPORT), "certificate")
+        self._reconciler.certificate_reported(mesh, name, certificate)
         return web.Response(status=204)
 
     async def _deregister(self, request: web.Request) -> web.Response:

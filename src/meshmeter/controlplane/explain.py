@@ -18,6 +18,7 @@ from meshmeter.controlplane.runtime_findings import runtime_findings
 from meshmeter.effective.access import admitted_sources, select_permission
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.aggregates import EffectiveAggregate
+from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials, ProvidedCertificate
 from meshmeter.effective.findings import FINDINGS, Finding, finding
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.origin import Origin, Sourced
@@ -57,13 +58,16 @@ class Explainer:
         statuses: Statuses,
         *,
         problems: Callable[[str, str], Sequence[str]] = lambda _mesh, _name: (),
+        credentials: Callable[[str, str], Credentials] = lambda _mesh, _name: NO_CREDENTIALS,
         allowed_networks: Sequence[IPNetwork] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
-        """`problems` tells what could not be built of the Envoy configuration of a proxy, by mesh and name."""
+        """By mesh and name of a proxy, `problems` tells what could not be built of its Envoy configuration, and
+        `credentials` what it has at hand to protect its endpoint."""
         self._views = views
         self._statuses = statuses
         self._problems = problems
+        self._credentials = credentials
         self._allowed_networks = tuple(allowed_networks)
         self._now = now
 
@@ -84,7 +88,7 @@ class Explainer:
                 "backend": effective.backend,
                 "urls": [f"{target.scheme}://{target.address}{target.metrics_path}"],
                 "settings": settings_json(effective),
-                "tls": tls_json(view, effective),
+                "tls": tls_json(view, effective, self._credentials(mesh, name).provided),
                 "access": access_json(view, effective),
                 "aggregate": [aggregate_json(entry) for entry in effective.aggregate],
             }
@@ -141,7 +145,11 @@ class Explainer:
 
     def _effective(self, view: MeshView, dataplane: Resource[DataplaneSpec]) -> EffectiveMetrics | None:
         return effective_metrics(
-            view.mesh, dataplane, allowed_networks=self._allowed_networks, permissions=view.permissions
+            view.mesh,
+            dataplane,
+            allowed_networks=self._allowed_networks,
+            permissions=view.permissions,
+            credentials=self._credentials(dataplane.mesh, dataplane.name),
         )
 
     def _judge(
@@ -209,8 +217,10 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, TlsMode) else value
 
 
-def tls_json(view: MeshView, effective: EffectiveMetrics) -> dict[str, Any]:
-    """What protects the endpoint, and why that."""
+def tls_json(
+    view: MeshView, effective: EffectiveMetrics, provided: ProvidedCertificate | None = None
+) -> dict[str, Any]:
+    """What protects the endpoint, and why that; with providedTLS also what the agent says of the certificate."""
     mode = effective.tls_mode.value
     if mode is TlsMode.DISABLED:
         reason = "tls.mode is disabled: plain HTTP, whatever the Mesh's mTLS"
@@ -220,7 +230,15 @@ def tls_json(view: MeshView, effective: EffectiveMetrics) -> dict[str, Any]:
         reason = f"tls.mode is {mode} and the Mesh has mTLS: only certificates of the mesh are let in"
     else:
         reason = f"tls.mode is {mode} and the Mesh has no mTLS: plain HTTP"
-    return {"mode": str(mode), "transport": str(effective.transport), "reason": reason}
+    answer = {"mode": str(mode), "transport": str(effective.transport), "reason": reason}
+    if mode is TlsMode.PROVIDED_TLS and provided is not None:
+        certificate = {
+            "state": str(provided.state),
+            "detail": provided.detail,
+            "notAfter": time_text(provided.not_after),
+        }
+        return answer | {"certificate": certificate}
+    return answer
 
 
 def access_json(view: MeshView, effective: EffectiveMetrics) -> dict[str, Any]:

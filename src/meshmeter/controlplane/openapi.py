@@ -11,6 +11,8 @@ from meshmeter.controlplane.paging import DEFAULT_SIZE, LARGEST_SIZE
 from meshmeter.resources import dataplane
 from meshmeter.resources.kinds import KINDS, Kind
 
+_EMPTY: Json = {"type": "object", "maxProperties": 0}
+
 
 @cache
 def description() -> Json:
@@ -68,7 +70,7 @@ def _kind_paths(kind: Kind) -> Json:
                 f"delete{kind.name}",
                 f"Delete a {kind.name}",
                 [*name, *_conditions()],
-                {200: _json("Deleted", {"type": "object", "maxProperties": 0})},
+                {200: _json("Deleted", _EMPTY)},
                 errors=(400, 404, 409),
             ),
         },
@@ -108,6 +110,7 @@ def _other_paths() -> Json:
         {200: _json("One page", _page_of(ref("Overview")))},
         errors=(400, 404),
     )
+    secret = [_mesh_parameter(), _path_parameter("name", "Name of the secret.")]
     kinds = [word for kind in KINDS.values() for word in (kind.name, kind.singular, kind.plural)]
     public: Json = {"security": []}
     return {
@@ -193,6 +196,39 @@ def _other_paths() -> Json:
                 errors=(400, 413, 415),
                 body=_body(ref("RotationRequest"), ("application/json",), "What becomes of earlier tokens."),
             )
+        },
+        "/meshes/{mesh}/secrets": {
+            "get": _operation(
+                "listSecrets",
+                "The secrets of a mesh; never what they hold",
+                [_mesh_parameter()],
+                {200: _json("All of them", _page_of(ref("Secret")))},
+                errors=(404,),
+            )
+        },
+        "/meshes/{mesh}/secrets/{name}": {
+            "get": _operation(
+                "getSecret",
+                "Whether there is a secret; never what it holds",
+                secret,
+                {200: _json("There is", ref("Secret"))},
+                errors=(404,),
+            ),
+            "put": _operation(
+                "putSecret",
+                "Write a secret",
+                secret,
+                {200: _json("Replaced", _EMPTY), 201: _json("Created", _EMPTY)},
+                errors=(400, 404, 413, 415),
+                body=_body(ref("SecretDocument"), ("application/json", "application/yaml"), "The secret."),
+            ),
+            "delete": _operation(
+                "deleteSecret",
+                "Delete a secret",
+                secret,
+                {200: _json("Deleted", _EMPTY)},
+                errors=(404,),
+            ),
         },
         "/meshes/{mesh}/identities": {
             "post": _operation(

@@ -138,6 +138,19 @@ def component_schemas() -> Json:
             },
             closed=True,
         ),
+        "Secret": object_schema(
+            {"type": {"const": "Secret"}, "mesh": text, "name": text}, ("type", "mesh", "name")
+        ),
+        "SecretDocument": object_schema(
+            {
+                "type": {"const": "Secret"},
+                "mesh": text,
+                "name": text,
+                "data": {"type": "string", "contentEncoding": "base64"},
+            },
+            ("data",),
+            closed=True,
+        ),
         "IdentityRequest": object_schema(
             {
                 "service": name,

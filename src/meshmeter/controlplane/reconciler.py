@@ -11,11 +11,20 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import replace
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
 
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.world import ProxyKey, World
+from meshmeter.effective.credentials import (
+    NO_CREDENTIALS,
+    CertificateState,
+    Credentials,
+    ProvidedCertificate,
+)
 from meshmeter.effective.targets import MetricsTarget
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
@@ -23,6 +32,8 @@ from meshmeter.errors import StoreUnavailable, WatchExpired
 from meshmeter.mads.assignments import AssignmentSnapshot, MonitoringAssignment, build_snapshot
 from meshmeter.pipeline import CompiledProxy, compile_proxy, reads_targets
 from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.mesh import KIND as MESH
+from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.store.base import Store
@@ -37,6 +48,36 @@ RETRY = 1.0
 """Seconds between attempts to read a store that is away."""
 
 
+NOT_CONFIGURED = ProvidedCertificate(
+    CertificateState.NOT_CONFIGURED,
+    "tls.mode is providedTLS, and the proxy was started without the paths of a certificate and its key",
+)
+
+
+class Trust(Protocol):
+    """Who signs for the meshes; `mesh_trust.MeshTrust` is one."""
+
+    async def prepare(self, mesh: Resource[MeshSpec]) -> None:
+        """Have the authority that the Mesh names now."""
+        ...
+
+    def credentials(self, mesh: Resource[MeshSpec], dataplane: Resource[DataplaneSpec]) -> Credentials:
+        """The identity of a proxy, or why there is none."""
+        ...
+
+    def without_identity(self, mesh: str) -> Credentials:
+        """What there is to say of the authority, for a proxy that never connected."""
+        ...
+
+    def forget_mesh(self, mesh: str) -> None:
+        """There is no such Mesh any more."""
+        ...
+
+    def forget_proxy(self, key: ProxyKey) -> None:
+        """There is no such Dataplane any more."""
+        ...
+
+
 class Reconciler:
     """Owns the world picture and the published results. One event loop only."""
 
@@ -45,11 +86,14 @@ class Reconciler:
         store: Store,
         cache: SnapshotCache,
         *,
+        trust: Trust | None = None,
         allowed_networks: Sequence[IPv4Network | IPv6Network] = (),
         on_compiled: Callable[[float, int], None] = lambda _seconds, _proxies: None,
     ):
+        """Without `trust` nobody has an identity, and what needs one stays closed."""
         self._store = store
         self._cache = cache
+        self._trust = trust
         self._allowed_networks = tuple(allowed_networks)
         self._on_compiled = on_compiled
         self._world = World()
@@ -57,11 +101,14 @@ class Reconciler:
         self._compiled: dict[ProxyKey, CompiledProxy] = {}
         self._assignments: dict[ProxyKey, MonitoringAssignment] = {}
         self._agent_configs: dict[ProxyKey, Published[ScrapeConfig | None]] = {}
+        self._certificates: dict[ProxyKey, ProvidedCertificate] = {}
+        self._credentials: dict[ProxyKey, Credentials] = {}
         self._targets: defaultdict[str, dict[str, MetricsTarget]] = defaultdict(dict)
         """By mesh and name of the Dataplane."""
         self._readers: set[ProxyKey] = set()
         """Proxies whose snapshots depend on the targets of their meshes."""
         self._dirty: set[ProxyKey] = set()
+        self._dirty_meshes: set[str] = set()
         self._wake = asyncio.Event()
         self.ready = asyncio.Event()
         """Set once everything in the store has been compiled and published."""
@@ -84,6 +131,10 @@ class Reconciler:
         """What could not be built of the proxy's Envoy configuration; empty also while it has none."""
         compiled = self._compiled.get((mesh, name))
         return compiled.snapshot.problems if compiled and compiled.snapshot else ()
+
+    def credentials(self, mesh: str, name: str) -> Credentials:
+        """What the proxy was compiled with, without its identity: that is for Envoy alone."""
+        return self._credentials.get((mesh, name), NO_CREDENTIALS)
 
     def dataplanes(self) -> list[Resource[DataplaneSpec]]:
         """Every Dataplane there is."""
@@ -115,7 +166,32 @@ class Reconciler:
     def proxy_gone(self, mesh: str, name: str) -> None:
         """The proxy has been away for long: forget where its sockets were."""
         self._proxies.pop((mesh, name), None)
+        self._certificates.pop((mesh, name), None)
         self._mark({(mesh, name)})
+
+    def certificate_reported(self, mesh: str, name: str, certificate: ProvidedCertificate) -> None:
+        """The agent told what the provided certificate is worth."""
+        key = (mesh, name)
+        if self._certificates.get(key) != certificate:
+            self._certificates[key] = certificate
+            self._mark({key})
+
+    def provided_certificates(self) -> dict[ProxyKey, datetime]:
+        """When the provided certificates that proxies told of expire."""
+        return {
+            key: certificate.not_after
+            for key, certificate in self._certificates.items()
+            if certificate.not_after is not None
+        }
+
+    def recompile(self, proxies: set[ProxyKey]) -> None:
+        """Something besides the resources changed for these proxies."""
+        self._mark(proxies)
+
+    def recompile_mesh(self, mesh: str) -> None:
+        """Something besides the resources changed for all proxies of a mesh."""
+        view = self._world.view(mesh)
+        self._mark({(mesh, name) for name in view.dataplanes} if view else set())
 
     # The loop
 
@@ -137,7 +213,8 @@ class Reconciler:
                 async for events in self._store.watch(contents.revision):
                     self.in_step_at = time.monotonic()
                     for event in events:
-                        self._mark(self._world.apply(event.key, event.resource))
+                        touched = self._world.apply(event.key, event.resource)
+                        self._mark(touched, {event.key.name} if event.key.kind == MESH else set())
             except StoreUnavailable as exc:
                 if not self.store_is_away:
                     log.error("the store is away, serving the last good configuration: %s", exc)
@@ -147,14 +224,16 @@ class Reconciler:
                 log.info("the watch fell behind, reading everything again")
 
     def _take_over(self, world: World) -> None:
+        gone = set(self._world.meshes()) - set(world.meshes())
         self._world = world
-        self._mark(set(world.proxies()) | set(self._compiled))
-        if not self._dirty:
+        self._mark(set(world.proxies()) | set(self._compiled), set(world.meshes()) | gone)
+        if not self._dirty and not self._dirty_meshes:
             self.ready.set()
 
-    def _mark(self, keys: set[ProxyKey]) -> None:
-        if keys:
+    def _mark(self, keys: set[ProxyKey], meshes: Set[str] = frozenset()) -> None:
+        if keys or meshes:
             self._dirty |= keys
+            self._dirty_meshes |= meshes
             self._wake.set()
 
     async def _compile(self) -> None:
@@ -163,7 +242,10 @@ class Reconciler:
             await asyncio.sleep(SETTLE)
             self._wake.clear()
             dirty, self._dirty = self._dirty, set()
+            meshes, self._dirty_meshes = self._dirty_meshes, set()
             started = time.monotonic()
+            for mesh in sorted(meshes):
+                await self._prepare(mesh)
             views = {mesh: self._world.view(mesh) for mesh in {mesh for mesh, _ in dirty}}
             readers = self._find_readers(views, dirty)
             for key in sorted(dirty - readers):
@@ -177,8 +259,30 @@ class Reconciler:
                 await asyncio.sleep(0)
             self._publish_assignments()
             self._on_compiled(time.monotonic() - started, len(dirty))
-            if not self._dirty:
+            if not self._dirty and not self._dirty_meshes:
                 self.ready.set()
+
+    async def _prepare(self, mesh: str) -> None:
+        """Have an authority ready before anything of its mesh is compiled."""
+        if self._trust is None:
+            return
+        view = self._world.view(mesh)
+        if view is None:
+            self._trust.forget_mesh(mesh)
+        else:
+            await self._trust.prepare(view.mesh)
+
+    def _find_credentials(
+        self, mesh: Resource[MeshSpec], dataplane: Resource[DataplaneSpec], proxy: ProxyInfo | None
+    ) -> Credentials:
+        """What the proxy has at hand. Nothing is signed for one that never connected."""
+        if proxy is None:
+            return self._trust.without_identity(mesh.name) if self._trust else NO_CREDENTIALS
+        found = self._trust.credentials(mesh, dataplane) if self._trust else NO_CREDENTIALS
+        if proxy.metrics_sds_path is None:
+            return replace(found, provided=NOT_CONFIGURED)
+        # Before the agent has spoken nothing is held against the certificate: while there is none, Envoy opens nothing.
+        return replace(found, provided=self._certificates.get((dataplane.mesh, dataplane.name)))
 
     def _find_readers(self, views: Mapping[str, MeshView | None], dirty: set[ProxyKey]) -> set[ProxyKey]:
         """Those of the dirty proxies that read the targets of others; the set of all of them is brought up to date."""
@@ -199,12 +303,15 @@ class Reconciler:
         mesh, name = key
         others = self._targets[mesh].copy() if key in self._readers else {}
         others.pop(name, None)
+        proxy = self._proxies.get(key)
         try:
+            credentials = self._find_credentials(view.mesh, dataplane, proxy)
             result = compile_proxy(
                 view,
                 dataplane,
-                self._proxies.get(key),
+                proxy,
                 allowed_networks=self._allowed_networks,
+                credentials=credentials,
                 targets=others.values(),
             )
         except Exception:
@@ -212,6 +319,7 @@ class Reconciler:
             log.exception("cannot compile the configuration of %s/%s, keeping the last one", *key)
             return set()
         self._compiled[key] = result
+        self._credentials[key] = replace(credentials, identity=None)
         if result.assignment is None:
             self._assignments.pop(key, None)
         else:
@@ -236,6 +344,9 @@ class Reconciler:
 
     def _forget(self, key: ProxyKey) -> None:
         self._compiled.pop(key, None)
+        self._credentials.pop(key, None)
+        if self._trust is not None:
+            self._trust.forget_proxy(key)
         self._assignments.pop(key, None)
         self._cache.clear(*key)
         self._publish_agent_config(key, None)

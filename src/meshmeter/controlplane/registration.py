@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from meshmeter.certs.tokens import Claims, check_dataplane
+from meshmeter.controlplane.certificate_reports import read_certificate
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.world import ProxyKey
@@ -92,10 +93,14 @@ class Registrar:
                 [Violation("type", f"{sent.kind} cannot be registered, only a Dataplane can")]
             )
         check_dataplane(claims, sent.mesh, sent.name, tag_values(sent.spec))
+        told = proxy.get("certificate")
+        certificate = read_certificate(told, "proxy.certificate") if told is not None else None
         stored = await self._store_unless_known(sent)
         info = proxy_info(stored, proxy)
         self._instances[stored.mesh, stored.name] = str(proxy.get("instance", ""))
         self._registry.registered(stored.mesh, stored.name)
+        if certificate is not None:
+            self._reconciler.certificate_reported(stored.mesh, stored.name, certificate)
         self._reconciler.proxy_connected(info)
         config = await self._first_config(stored)
         log.info("registered %s", stored.key)
@@ -203,6 +208,7 @@ def proxy_info(dataplane: Resource[DataplaneSpec], sent: Mapping[str, Any]) -> P
         admin_socket=text("adminSocket", required=True),
         metrics_cert_path=text("metricsCertPath", required=False) or None,
         metrics_key_path=text("metricsKeyPath", required=False) or None,
+        metrics_sds_path=text("metricsSdsPath", required=False) or None,
         agent_version=text("agentVersion", required=False),
         envoy_version=text("envoyVersion", required=False),
     )

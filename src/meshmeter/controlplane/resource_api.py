@@ -9,6 +9,7 @@
     GET             /meshes/{name}/_metrics                      the same summed up for a mesh
     GET             …/dataplanes/{name}/_overview, …/dataplanes/_overview, /dataplanes/_overview
                     /tokens…                                     see token_api
+                    /meshes/{mesh}/secrets…                      see secret_api
                     /meshes/{mesh}/identities, …/trust           see identity_api; identity tokens too
     GET             /schemas/{kind}, /openapi.json               descriptions, for everybody
 
@@ -35,11 +36,13 @@ from meshmeter.controlplane.apply import (
     apply_resources,
     decode_documents,
 )
+from meshmeter.controlplane.hidden_keys import hide, is_hidden, restore
 from meshmeter.controlplane.list_filters import matcher
 from meshmeter.controlplane.openapi import description
 from meshmeter.controlplane.paging import page, page_size
 from meshmeter.controlplane.preconditions import etag, expected_version
 from meshmeter.controlplane.request_body import LARGEST_BATCH, read_document, read_json
+from meshmeter.controlplane.secret_api import SecretApi, Vault
 from meshmeter.controlplane.token_api import TokenApi, Tokens
 from meshmeter.controlplane.writing import change_violations, completed, decode_for, is_kubernetes
 from meshmeter.effective.addresses import IPNetwork
@@ -86,6 +89,7 @@ def resource_app(
     explainer: ExplainProvider,
     tokens: Tokens,
     identities: identity_api.IdentityApi,
+    secrets: Vault,
     zone: str = "default",
     allowed_networks: Sequence[IPNetwork] = (),
 ) -> web.Application:
@@ -101,6 +105,7 @@ def resource_app(
     api = _ResourceApi(store, explainer, zone, tuple(allowed_networks))
     api.add_routes(app)
     TokenApi(tokens, api.mesh_exists).add_routes(app)
+    SecretApi(secrets, api.mesh_exists).add_routes(app)
     identities.add_routes(app)
     return app
 
@@ -191,6 +196,8 @@ class _ResourceApi:
         key = await self._key(kind, request, writes=True)
         expected = expected_version(request)
         document = await read_document(request, kind.name)
+        if is_hidden(document):
+            document = restore(document, await self._stored(key))
         new = decode_for(document, key)
         for attempt in range(ATTEMPTS):
             stored = await self._stored(key)
@@ -294,6 +301,7 @@ class _ResourceApi:
         if len(documents) > MOST_DOCUMENTS:
             reason = f"there may be at most {MOST_DOCUMENTS} documents, not {len(documents)}"
             raise InvalidResource([Violation("documents", reason)])
+        documents = [await self._with_keys(document, index) for index, document in enumerate(documents)]
         decoded = await asyncio.to_thread(decode_documents, documents)
         batch = await apply_resources(
             self._store,
@@ -303,6 +311,15 @@ class _ResourceApi:
             dry_run=dry_run,
         )
         return web.json_response(await asyncio.to_thread(batch.to_json, with_diff=dry_run))
+
+    async def _with_keys(self, document: object, index: int) -> object:
+        """A Mesh that refers to the keys that are stored with those keys. Raises InvalidResource."""
+        if not isinstance(document, dict) or not is_hidden(document):
+            return document
+        metadata = document.get("metadata")
+        name = (metadata if isinstance(metadata, dict) else document).get("name")
+        stored = await self._stored(Key(mesh.KIND, "", name)) if isinstance(name, str) else None
+        return restore(document, stored, where=f"documents[{index}].")
 
     # What holds
 
@@ -348,9 +365,9 @@ def _no_mesh() -> Refusal:
 def _rendering(request: web.Request) -> Callable[[AnyResource], dict[str, Any]]:
     form = request.query.get("format", "universal")
     if form == "universal":
-        return codec.to_universal
+        return lambda resource: hide(codec.to_universal(resource))
     if form in ("kubernetes", "k8s"):
-        return codec.to_kubernetes
+        return lambda resource: hide(codec.to_kubernetes(resource))
     reason = "must be one of universal, kubernetes, k8s"
     raise Refusal(400, "Bad Request", "Invalid format", [Violation("format", reason)])
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from meshmeter import __version__
+from meshmeter.controlplane.world import ProxyKey
 
 
 class SelfMetrics:
@@ -56,6 +60,11 @@ class SelfMetrics:
             "When the certificate of the dataplane API and ADS expires; a restart in its last third renews it.",
             registry=self.registry,
         )
+        self.identities_signed = Counter(
+            "meshmeter_control_plane_identities_signed",
+            "Certificates signed for proxies and for programs without one.",
+            registry=self.registry,
+        )
         self.http_requests = Counter(
             "meshmeter_control_plane_http_requests",
             "Requests answered, by server, method and status.",
@@ -98,3 +107,40 @@ class SelfMetrics:
             ("discovery_targets", "Targets that Prometheus is told.", targets),
         ):
             Gauge(f"meshmeter_control_plane_{name}", help_, registry=self.registry).set_function(read)
+
+    def watch_certificates(
+        self,
+        provided: Callable[[], Mapping[ProxyKey, datetime]],
+        authorities: Callable[[], Mapping[str, datetime]],
+    ) -> None:
+        """When provided certificates, by proxy, and the authorities of meshes expire."""
+        self.registry.register(_Expiries(provided, authorities))
+
+
+class _Expiries(Collector):
+    """Read when scraped: proxies and meshes come and go."""
+
+    def __init__(
+        self,
+        provided: Callable[[], Mapping[ProxyKey, datetime]],
+        authorities: Callable[[], Mapping[str, datetime]],
+    ):
+        self._provided, self._authorities = provided, authorities
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        certificates = GaugeMetricFamily(
+            "meshmeter_control_plane_provided_certificate_expiry_timestamp_seconds",
+            "When the certificate that a proxy was given for its metrics endpoint expires.",
+            labels=("mesh", "dataplane"),
+        )
+        for (mesh, name), moment in sorted(self._provided().items()):
+            certificates.add_metric((mesh, name), moment.timestamp())
+        yield certificates
+        authorities = GaugeMetricFamily(
+            "meshmeter_control_plane_mesh_ca_expiry_timestamp_seconds",
+            "When the certificate authority of a mesh with mTLS expires.",
+            labels=("mesh",),
+        )
+        for mesh, moment in sorted(self._authorities().items()):
+            authorities.add_metric((mesh,), moment.timestamp())
+        yield authorities

@@ -91,6 +91,10 @@ class World:
         state = self._meshes.get(key[0])
         return state.dataplanes.get(key[1]) if state else None
 
+    def meshes(self) -> Iterator[str]:
+        """The name of every Mesh there is."""
+        return (name for name, state in self._meshes.items() if state.mesh is not None)
+
     def proxies(self) -> Iterator[ProxyKey]:
         """Every Dataplane there is."""
         for mesh_name, state in self._meshes.items():

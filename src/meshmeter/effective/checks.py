@@ -9,6 +9,7 @@ from meshmeter.effective import addresses
 from meshmeter.effective.access import select_permission
 from meshmeter.effective.addresses import IPNetwork, parse_ip
 from meshmeter.effective.aggregates import EffectiveAggregate
+from meshmeter.effective.credentials import CertificateState, Credentials
 from meshmeter.effective.findings import Finding, finding
 from meshmeter.effective.interfaces import (
     Use,
@@ -19,7 +20,7 @@ from meshmeter.effective.interfaces import (
 )
 from meshmeter.effective.origin import Sourced
 from meshmeter.effective.precedence import ConfLayer
-from meshmeter.effective.transport import UNAVAILABLE, Transport, mtls_enabled
+from meshmeter.effective.transport import Transport, mtls_enabled
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.metrics import TlsMode
@@ -34,10 +35,8 @@ _USES = {
 }
 
 
-def listener_findings(
-    spec: DataplaneSpec, port: Sourced[int], transport: Transport, mode: Sourced[TlsMode]
-) -> Iterator[Finding]:
-    """What forbids the listener: a port in use (deviations D16) or a protection that cannot be served."""
+def listener_findings(spec: DataplaneSpec, port: Sourced[int]) -> Iterator[Finding]:
+    """What forbids the listener in the Dataplane itself: an address that is none, a port in use (deviations D16)."""
     address = listen_address(spec)
     if address and parse_ip(address) is None:
         yield finding(
@@ -58,10 +57,33 @@ def listener_findings(
             f"metrics port {port.value} is also networking.admin.port",
             field=port.origin.field,
         )
-    if code := UNAVAILABLE.get(transport):
+
+
+def credential_findings(
+    mesh: MeshSpec, transport: Transport, mode: Sourced[TlsMode], credentials: Credentials
+) -> Iterator[Finding]:
+    """What the proxy lacks to protect its endpoint as asked (deviations D12): the endpoint stays closed then."""
+    if transport is Transport.MTLS and credentials.authority_fault:
         yield finding(
-            code,
-            f"tls.mode {mode.value} asks for {transport} on the metrics endpoint, which cannot be served",
+            "mesh-ca-unusable",
+            f"the certificate authority of the mesh cannot be used: {credentials.authority_fault}",
+            field="mtls",
+        )
+    if mtls_enabled(mesh) and credentials.authority_warning:
+        yield finding(
+            "mesh-ca-outdated",
+            f"the authority of before stays in force: {credentials.authority_warning}",
+            field="mtls",
+        )
+    provided = credentials.provided
+    if (
+        transport is Transport.PROVIDED_TLS
+        and provided is not None
+        and provided.state is not CertificateState.USABLE
+    ):
+        yield finding(
+            f"provided-tls-{provided.state}",
+            provided.detail or f"the provided certificate is {provided.state}",
             field=mode.origin.field,
         )
 

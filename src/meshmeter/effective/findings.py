@@ -65,20 +65,66 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "Write the IP address of the host; a name for peers and Prometheus goes into "
             "networking.advertisedAddress.",
         ),
-        "mtls-unavailable": FindingKind(
+        "mesh-ca-unusable": FindingKind(
             "refused",
             "listener",
-            "The endpoint has to be protected by the mesh's mTLS, which this release cannot serve yet. It "
-            "stays closed instead of answering in plain text.",
-            "Wait for a release that serves mTLS, or set tls.mode: disabled if plain HTTP is acceptable.",
+            "The mesh has mTLS, and its certificate authority cannot be read, made or used, so this proxy has no "
+            "identity. Everything that needs one stays closed: the metrics endpoint, inbounds and outbounds.",
+            "Correct what the message names: the file or secret of the authority, or mtls.backends of the Mesh. It is "
+            "tried again every few seconds.",
         ),
-        "provided-tls-unavailable": FindingKind(
+        "mesh-ca-outdated": FindingKind(
+            "warning",
+            "proxy",
+            "The certificate authority that the Mesh names cannot be used now. The one that was read before stays in "
+            "force until the control plane restarts.",
+            "Correct what the message names before the control plane restarts. It is tried again every few seconds.",
+        ),
+        "provided-tls-not-configured": FindingKind(
             "refused",
             "listener",
-            "The endpoint has to be protected by a provided certificate, which this release cannot serve "
-            "yet. It stays closed instead of answering in plain text.",
-            "Wait for a release that serves providedTLS, or set tls.mode: disabled if plain HTTP is "
-            "acceptable.",
+            "The endpoint has to be protected by a provided certificate, and this proxy was started without the paths "
+            "of one. It stays closed instead of answering in plain text.",
+            "Start the proxy with KUMA_DATAPLANE_RUNTIME_METRICS_CERT_PATH and KUMA_DATAPLANE_RUNTIME_METRICS_KEY_PATH "
+            "(or --metrics-cert-path and --metrics-key-path).",
+        ),
+        "provided-tls-missing": FindingKind(
+            "refused",
+            "listener",
+            "The file of the provided certificate or of its key does not exist. The endpoint stays closed.",
+            "Put the file where the message says, on the proxy's host. The endpoint then opens by itself.",
+        ),
+        "provided-tls-unreadable": FindingKind(
+            "refused",
+            "listener",
+            "The file of the provided certificate or of its key cannot be read by the proxy's user. The endpoint stays "
+            "closed.",
+            "Let the user that runs the proxy read the file. The endpoint then opens by itself.",
+        ),
+        "provided-tls-expired": FindingKind(
+            "refused",
+            "listener",
+            "The provided certificate has expired. The endpoint stays closed.",
+            "Replace both files by a new certificate and its key. The endpoint then opens by itself.",
+        ),
+        "provided-tls-not-yet-valid": FindingKind(
+            "refused",
+            "listener",
+            "The provided certificate is not valid yet. The endpoint stays closed until it is.",
+            "Compare the clock of the proxy's host, or replace the certificate.",
+        ),
+        "provided-tls-mismatched": FindingKind(
+            "refused",
+            "listener",
+            "The provided key does not belong to the provided certificate. The endpoint stays closed.",
+            "Put certificate and key of one pair into the two files. The endpoint then opens by itself.",
+        ),
+        "provided-tls-invalid": FindingKind(
+            "refused",
+            "listener",
+            "The provided certificate or key is not what it has to be: PEM, not encrypted, RSA of at least 2048 bits "
+            "or ECDSA. The endpoint stays closed.",
+            "Replace the file that the message names. The endpoint then opens by itself.",
         ),
         "listener-rejected": FindingKind(
             "refused",

@@ -8,7 +8,13 @@ from types import MappingProxyType
 
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.aggregates import DEFAULT_PATH, EffectiveAggregate, join_aggregates
-from meshmeter.effective.checks import check_aggregate, listener_findings, proxy_findings
+from meshmeter.effective.checks import (
+    check_aggregate,
+    credential_findings,
+    listener_findings,
+    proxy_findings,
+)
+from meshmeter.effective.credentials import Credentials
 from meshmeter.effective.findings import Finding
 from meshmeter.effective.interfaces import listen_address
 from meshmeter.effective.origin import Layer, Origin, Sourced
@@ -70,12 +76,14 @@ def effective_metrics(
     *,
     allowed_networks: Sequence[IPNetwork] = (),
     permissions: Sequence[Resource[TrafficPermissionSpec]] | None = None,
+    credentials: Credentials | None = None,
 ) -> EffectiveMetrics | None:
     """The settings in force with the origin of each and all findings, or None when metrics are off for this
     proxy.
 
     `allowed_networks` are those beyond loopback and the Dataplane's own addresses that aggregate entries may
     point into. `permissions` are the mesh's; without them (None) nothing is said about who may scrape.
+    `credentials` are the proxy's; without them (None) it is taken to have what it needs.
     """
     found = conf_layers(mesh, dataplane)
     if found is None:
@@ -116,7 +124,8 @@ def effective_metrics(
         ),
         aggregate=aggregate,
         findings=(
-            *listener_findings(dataplane.spec, port, transport, mode),
+            *listener_findings(dataplane.spec, port),
+            *(credential_findings(mesh.spec, transport, mode, credentials) if credentials else ()),
             *(entry.refused for entry in aggregate if entry.refused is not None),
             *proxy_findings(mesh.spec, layers, transport, mode, tags, permissions),
         ),

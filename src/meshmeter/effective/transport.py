@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from meshmeter.effective.origin import Sourced
@@ -17,15 +16,6 @@ class Transport(StrEnum):
     PLAIN = "plain"
     MTLS = "mtls"
     PROVIDED_TLS = "provided-tls"
-
-
-UNAVAILABLE: Mapping[Transport, str] = {
-    Transport.MTLS: "mtls-unavailable",
-    Transport.PROVIDED_TLS: "provided-tls-unavailable",
-}
-"""Transports that cannot be served, with the code of the finding that refuses the listener: a protected
-endpoint is never replaced by a plain one. A transport leaves this table when the Envoy projection can build
-its filter chain."""
 
 
 def tls_mode(layers: tuple[ConfLayer, ...]) -> Sourced[TlsMode]:
@@ -48,6 +38,12 @@ def mtls_enabled(mesh: MeshSpec) -> bool:
     """True if the Mesh asks for mTLS, also when the backend it names is missing: that must not open
     anything."""
     return bool(mesh.mtls and mesh.mtls.enabled_backend)
+
+
+def permissive(mesh: MeshSpec) -> bool:
+    """Whether inbounds accept plain traffic beside that of the mesh. The metrics endpoint never does."""
+    backend = mesh.mtls.enabled() if mesh.mtls else None
+    return backend is not None and backend.mode == "PERMISSIVE"
 
 
 def transport_of(mesh: MeshSpec, mode: TlsMode) -> Transport:

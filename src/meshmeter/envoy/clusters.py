@@ -29,9 +29,12 @@ def local_cluster(name: str, address: str, port: int, protocol: Protocol) -> dic
     }
 
 
-def service_cluster(name: str, protocol: Protocol) -> dict[str, Any]:
-    """A service of the mesh, whose endpoints come by EDS."""
-    return _cluster(name, protocol) | {"type": "EDS", "edsClusterConfig": {"edsConfig": ADS_SOURCE}}
+def service_cluster(
+    name: str, protocol: Protocol, transport_socket: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """A service of the mesh, whose endpoints come by EDS; called in plain unless there is a transport socket."""
+    document = _cluster(name, protocol) | {"type": "EDS", "edsClusterConfig": {"edsConfig": ADS_SOURCE}}
+    return document | ({"transportSocket": transport_socket} if transport_socket is not None else {})
 
 
 def metrics_cluster(agent_socket: str) -> dict[str, Any]:

@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from meshmeter.envoy import names
 from meshmeter.envoy.addresses import socket_address
 from meshmeter.envoy.http import connection_manager, virtual_host
 from meshmeter.envoy.protocols import Protocol
+from meshmeter.envoy.rbac import rbac_filter
+from meshmeter.envoy.tls import downstream_mtls
+from meshmeter.resources.resource import Resource
+from meshmeter.resources.traffic_permission import TrafficPermissionSpec
 from meshmeter.xds import types
 
 NO_TIMEOUT = "0s"
 """How long a request may take is for the applications to say."""
 
 
+TLS_INSPECTOR = {
+    "name": "envoy.filters.listener.tls_inspector",
+    "typedConfig": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+    },
+}
+"""Looks at the first bytes of a connection, so that filter chains can be chosen by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeshAccess:
+    """How an inbound is protected in a mesh with mTLS."""
+
+    mesh: str
+    permission: Resource[TrafficPermissionSpec] | None
+    """Who may call; without one nobody may."""
+    permissive: bool
+    """Whether callers outside the mesh may call in plain, or with TLS that is the application's business."""
+
+
 def listener(
-    name: str, address: str, port: int, direction: str, filter_chains: Sequence[dict[str, Any]]
+    name: str, address: str, port: int, direction: str, filter_chains: Sequence[dict[str, Any]], **more: Any
 ) -> dict[str, Any]:
-    """A listener on one address.
+    """A listener on one address; `more` are further fields.
 
     Without port reuse a port that another process holds is refused, and so is told, instead of shared unseen.
     """
     return {
+        **more,
         "@type": types.LISTENER,
         "name": name,
         "address": socket_address(address, port),
@@ -33,18 +59,34 @@ def listener(
 
 
 def inbound_listener(
-    address: str, port: int, service: str, cluster: str, service_port: int, protocol: Protocol
+    address: str,
+    port: int,
+    service: str,
+    cluster: str,
+    service_port: int,
+    protocol: Protocol,
+    access: MeshAccess | None = None,
 ) -> dict[str, Any]:
-    """What peers call; goes to the application's cluster."""
+    """What peers call; goes to the application's cluster. Without `access` everybody may call."""
+    name = names.inbound_listener(address, port)
     stat_prefix = names.stat_name(names.local_cluster(service_port))
-    route = names.inbound_route(service)
-    return listener(
-        names.inbound_listener(address, port),
-        address,
-        port,
-        "INBOUND",
-        [{"filters": [_traffic_filter(stat_prefix, route, service, cluster, protocol)]}],
-    )
+    traffic = _traffic_filter(stat_prefix, names.inbound_route(service), service, cluster, protocol)
+    if access is None:
+        return listener(name, address, port, "INBOUND", [{"filters": [traffic]}])
+    mtls = {
+        "filters": [rbac_filter(name, access.mesh, access.permission), traffic],
+        "transportSocket": downstream_mtls(access.mesh),
+    }
+    if not access.permissive:
+        return listener(name, address, port, "INBOUND", [mtls])
+    of_the_mesh = {"transportProtocol": "tls", "applicationProtocols": [names.MESH_PROTOCOL]}
+    application_tls = _tcp_filter(stat_prefix, cluster)
+    chains = [
+        {"filterChainMatch": of_the_mesh, **mtls},
+        {"filterChainMatch": {"transportProtocol": "tls"}, "filters": [application_tls]},
+        {"filterChainMatch": {"transportProtocol": "raw_buffer"}, "filters": [traffic]},
+    ]
+    return listener(name, address, port, "INBOUND", chains, listenerFilters=[TLS_INSPECTOR])
 
 
 def outbound_listener(
@@ -66,14 +108,7 @@ def _traffic_filter(
     stat_prefix: str, route_name: str, host_name: str, cluster: str, protocol: Protocol
 ) -> dict[str, Any]:
     if not protocol.is_http:
-        return {
-            "name": "envoy.filters.network.tcp_proxy",
-            "typedConfig": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-                "statPrefix": stat_prefix,
-                "cluster": cluster,
-            },
-        }
+        return _tcp_filter(stat_prefix, cluster)
     route = {"match": {"prefix": "/"}, "route": {"cluster": cluster, "timeout": NO_TIMEOUT}}
     return connection_manager(
         stat_prefix,
@@ -84,3 +119,14 @@ def _traffic_filter(
         },
         upgradeConfigs=[{"upgradeType": "websocket"}],
     )
+
+
+def _tcp_filter(stat_prefix: str, cluster: str) -> dict[str, Any]:
+    return {
+        "name": "envoy.filters.network.tcp_proxy",
+        "typedConfig": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+            "statPrefix": stat_prefix,
+            "cluster": cluster,
+        },
+    }

@@ -14,6 +14,10 @@ from meshmeter.envoy import names
 from meshmeter.envoy.http import compressor, connection_manager, virtual_host
 from meshmeter.envoy.listeners import listener
 from meshmeter.envoy.proxy import ProxyInfo
+from meshmeter.envoy.rbac import rbac_filter
+from meshmeter.envoy.tls import downstream_mtls, downstream_provided
+from meshmeter.resources.resource import Resource
+from meshmeter.resources.traffic_permission import TrafficPermissionSpec
 
 AGENT_PATH = "/metrics"
 """Where the agent serves, whatever the path of the endpoint."""
@@ -24,24 +28,46 @@ TIMEOUT = "90s"
 CONTENT_TYPES = ("text/plain", "application/openmetrics-text")
 
 
-def metrics_listener(effective: EffectiveMetrics, address: str, proxy: ProxyInfo) -> dict[str, Any] | None:
-    """The listener on `address`, or None if there is to be none."""
-    filter_chains = _filter_chains(effective, proxy)
-    if filter_chains is None:
+def metrics_listener(
+    effective: EffectiveMetrics,
+    address: str,
+    proxy: ProxyInfo,
+    *,
+    has_identity: bool = False,
+    permission: Resource[TrafficPermissionSpec] | None = None,
+) -> dict[str, Any] | None:
+    """The listener on `address`, or None if there is to be none.
+
+    `has_identity`: whether the snapshot has the secrets of mTLS. `permission` is the one that holds for the tags of the
+    endpoint; in a mesh with mTLS nobody may scrape without.
+    """
+    filter_chain = _filter_chain(effective, proxy, has_identity, permission)
+    if filter_chain is None:
         return None
-    return listener(names.METRICS_LISTENER, address, effective.port.value, "INBOUND", filter_chains)
+    return listener(names.METRICS_LISTENER, address, effective.port.value, "INBOUND", [filter_chain])
 
 
-def _filter_chains(effective: EffectiveMetrics, proxy: ProxyInfo) -> list[dict[str, Any]] | None:
+def _filter_chain(
+    effective: EffectiveMetrics,
+    proxy: ProxyInfo,
+    has_identity: bool,
+    permission: Resource[TrafficPermissionSpec] | None,
+) -> dict[str, Any] | None:
     """The one place that decides whether the endpoint opens, and behind what.
 
-    A protection that is not built here keeps it closed (deviations D12).
+    A protection that cannot be had keeps it closed (deviations D12). The proxy's own host is no exception (D11).
     """
     if not effective.serves:
         return None
+    scrapes = _manager(effective.path.value, proxy)
     match effective.transport:
         case Transport.PLAIN:
-            return [{"filters": [_manager(effective.path.value, proxy)]}]
+            return {"filters": [scrapes]}
+        case Transport.MTLS if has_identity:
+            access = rbac_filter(names.METRICS_LISTENER, effective.mesh, permission)
+            return {"filters": [access, scrapes], "transportSocket": downstream_mtls(effective.mesh)}
+        case Transport.PROVIDED_TLS if proxy.metrics_sds_path is not None:
+            return {"filters": [scrapes], "transportSocket": downstream_provided(proxy.metrics_sds_path)}
         case _:
             return None
 

@@ -19,6 +19,9 @@ METRICS_PROXY = "meshmeter:metrics:proxy"
 METRICS_PROXY_PLAIN = "meshmeter:metrics:plain"
 METRICS_PROXY_MTLS = "meshmeter:metrics:mtls"
 ADS_CLUSTER = "ads_cluster"
+PROVIDED_CERTIFICATE = "kuma:metrics:certificate"
+MESH_PROTOCOL = "kuma"
+"""Application protocol (ALPN) by which a proxy tells TLS of the mesh from TLS of applications."""
 
 _NOT_IN_STATS = re.compile(r"[^a-zA-Z_\-0-9]")
 
@@ -49,6 +52,16 @@ def local_cluster(port: int) -> str:
 def local_cluster_at(address: str, port: int) -> str:
     """The same, where two applications of one proxy share a port on different addresses."""
     return f"localhost:{host_port(address, port)}"
+
+
+def identity_secret(mesh: str) -> str:
+    """What a proxy shows to others."""
+    return f"identity_cert:secret:{mesh}"
+
+
+def authority_secret(mesh: str) -> str:
+    """By what a proxy verifies others."""
+    return f"mesh_ca:secret:{mesh}"
 
 
 def inbound_route(service: str) -> str:

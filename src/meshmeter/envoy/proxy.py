@@ -27,6 +27,8 @@ class ProxyInfo:
     """File of the provided certificate; None if the user named none."""
     metrics_key_path: str | None = None
     """File of its key; None if the user named none."""
+    metrics_sds_path: str | None = None
+    """File by which the agent hands the provided certificate to Envoy, once it is good; None if it does not."""
     agent_version: str = ""
     envoy_version: str = ""
     ipv6: bool = True
@@ -46,6 +48,7 @@ class ProxyInfo:
             "adminSocket": self.admin_socket,
             "metricsCertPath": self.metrics_cert_path,
             "metricsKeyPath": self.metrics_key_path,
+            "metricsSdsPath": self.metrics_sds_path,
             "agentVersion": self.agent_version,
             "envoyVersion": self.envoy_version,
             "ipv6": self.ipv6,
@@ -81,6 +84,7 @@ class ProxyInfo:
             admin_socket=needed("adminSocket"),
             metrics_cert_path=text("metricsCertPath") or None,
             metrics_key_path=text("metricsKeyPath") or None,
+            metrics_sds_path=text("metricsSdsPath") or None,
             agent_version=text("agentVersion"),
             envoy_version=text("envoyVersion"),
             ipv6=ipv6,

@@ -21,13 +21,9 @@ def rbac_filter(
     It belongs behind mTLS only: without a client certificate it knows no identity.
     """
     rules: dict[str, Any] = {}
-    if permission is not None:
-        rules["policies"] = {
-            permission.name: {
-                "permissions": [{"any": True}],
-                "principals": [_principal(mesh, source) for source in admitted_sources(permission)],
-            }
-        }
+    principals = [_principal(mesh, source) for source in admitted_sources(permission)]
+    if permission is not None and principals:
+        rules["policies"] = {permission.name: {"permissions": [{"any": True}], "principals": principals}}
     return {
         "name": "envoy.filters.network.rbac",
         "typedConfig": {

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from meshmeter.effective.transport import mtls_enabled
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy import names
 from meshmeter.envoy.clusters import service_cluster
 from meshmeter.envoy.endpoints import assignment, find_endpoints
 from meshmeter.envoy.protocols import Protocol, common_protocol
+from meshmeter.envoy.tls import upstream_mtls
+from meshmeter.resources.dataplane import SERVICE_TAG
 from meshmeter.xds.snapshot import Resource, pack
 
 
@@ -37,9 +40,11 @@ def _build(view: MeshView, tags: Mapping[str, str]) -> Service:
     found = find_endpoints(view, tags)
     protocol = common_protocol(found.protocols)
     cluster = names.service_cluster(tags)
+    mesh = view.mesh
+    tls = upstream_mtls(mesh.name, service=tags[SERVICE_TAG]) if mtls_enabled(mesh.spec) else None
     return Service(
         protocol=protocol,
-        cluster=pack(service_cluster(cluster, protocol)),
+        cluster=pack(service_cluster(cluster, protocol, tls)),
         endpoints=pack(assignment(cluster, found)),
         problems=found.problems,
     )

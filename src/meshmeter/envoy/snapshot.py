@@ -5,17 +5,19 @@ What cannot be built costs only itself: it is left out, and the snapshot says so
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from meshmeter.effective.access import select_permission
 from meshmeter.effective.addresses import overlap
+from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
 from meshmeter.effective.interfaces import DEFAULT_OUTBOUND_ADDRESS, listen_address
 from meshmeter.effective.metrics import EffectiveMetrics
 from meshmeter.effective.targets import MetricsTarget
-from meshmeter.effective.transport import mtls_enabled
+from meshmeter.effective.transport import Transport, mtls_enabled, permissive
 from meshmeter.effective.view import MeshView
-from meshmeter.envoy import clusters, listeners, names
+from meshmeter.envoy import clusters, listeners, names, tls
 from meshmeter.envoy.addresses import ip_literal
 from meshmeter.envoy.metrics_listener import metrics_listener
 from meshmeter.envoy.metrics_proxy import metrics_proxy
@@ -54,11 +56,15 @@ class _Parts:
     bound: dict[tuple[str, int], str] = field(default_factory=dict)
     """Address and port to the listener that has it."""
 
-    def listen(self, document: dict[str, Any], cluster: str) -> None:
-        """Add a listener that sends its traffic to a cluster."""
+    def listen(self, document: dict[str, Any], cluster: str, secrets: Iterable[ResourceKey] = ()) -> None:
+        """Add a listener that sends its traffic to a cluster and refers to these secrets."""
         listener = pack(document)
         self.resources.append(listener)
-        self.references.append((listener.key, ResourceKey(types.CLUSTER, cluster)))
+        self.refer(listener, ResourceKey(types.CLUSTER, cluster), *secrets)
+
+    def refer(self, source: XdsResource, *targets: ResourceKey) -> None:
+        """Note that a resource is of no use without others."""
+        self.references += [(source.key, target) for target in targets]
 
     def is_taken(self, address: str, port: int, field_path: str) -> bool:
         """Whether an earlier part has the port; else it is this one's from now on."""
@@ -76,38 +82,45 @@ def build_snapshot(
     dataplane: Resource[DataplaneSpec],
     effective: EffectiveMetrics | None,
     proxy: ProxyInfo,
+    *,
+    credentials: Credentials = NO_CREDENTIALS,
     targets: Collection[MetricsTarget] = (),
 ) -> Snapshot:
     """The snapshot. `effective` is None when metrics are off for this proxy; `targets` are what a metrics proxy
     reaches.
 
+    In a mesh with mTLS everything but metrics that are meant to be otherwise needs the identity in `credentials`.
     Raises xds.snapshot.InconsistentSnapshot or ValueError only for a fault in this package.
     """
     parts = _Parts()
     networking = dataplane.spec.networking or Networking()
-    if _carries_traffic(view.mesh.spec, networking):
+    identity = credentials.identity if mtls_enabled(view.mesh.spec) else None
+    if identity is not None:
+        parts.resources += [pack(document) for document in tls.secrets(identity)]
+    if _carries_traffic(view.mesh.spec, networking, has_identity=identity is not None):
         for index, inbound in enumerate(networking.inbound or ()):
-            _add_inbound(parts, networking, inbound, f"networking.inbound[{index}]")
+            _add_inbound(parts, view, networking, inbound, f"networking.inbound[{index}]")
         for index, outbound in enumerate(networking.outbound or ()):
             _add_outbound(parts, view, outbound, f"networking.outbound[{index}]")
     if effective is not None:
-        _add_metrics(parts, effective, listen_address(dataplane.spec), proxy)
+        written = listen_address(dataplane.spec)
+        _add_metrics(parts, view, effective, written, proxy, has_identity=identity is not None)
     if networking.metrics_proxy is not None:
-        _add_metrics_proxy(parts, networking.metrics_proxy, targets)
+        _add_metrics_proxy(parts, view, networking.metrics_proxy, targets, has_identity=identity is not None)
     return build(parts.resources, parts.references, parts.problems)
 
 
-def _carries_traffic(mesh: MeshSpec, networking: Networking) -> bool:
+def _carries_traffic(mesh: MeshSpec, networking: Networking, *, has_identity: bool) -> bool:
     """The one place that decides whether inbounds and outbounds are opened.
 
-    In a mesh with mTLS they stay closed: only plain listeners can be built, and those would let everybody in.
-    A builtin gateway has listeners of its own kind, which are not built here.
+    In a mesh with mTLS they stay closed without an identity: plain listeners would let everybody in. A builtin gateway
+    has listeners of its own kind, which are not built here.
     """
     builtin_gateway = networking.gateway is not None and networking.gateway.type == BUILTIN_GATEWAY
-    return not mtls_enabled(mesh) and not builtin_gateway
+    return (has_identity or not mtls_enabled(mesh)) and not builtin_gateway
 
 
-def _add_inbound(parts: _Parts, networking: Networking, inbound: Inbound, path: str) -> None:
+def _add_inbound(parts: _Parts, view: MeshView, networking: Networking, inbound: Inbound, path: str) -> None:
     service = (inbound.tags or {}).get(SERVICE_TAG, "unknown")
     if inbound.state == IGNORED or not inbound.port:
         return
@@ -127,12 +140,24 @@ def _add_inbound(parts: _Parts, networking: Networking, inbound: Inbound, path: 
     if parts.is_taken(address, inbound.port, path):
         return
     cluster = _local_cluster(parts, application, service_port, inbound)
+    protocol, access = protocol_of(inbound), _access(view, inbound)
     parts.listen(
-        listeners.inbound_listener(
-            address, inbound.port, service, cluster, service_port, protocol_of(inbound)
-        ),
+        listeners.inbound_listener(address, inbound.port, service, cluster, service_port, protocol, access),
         cluster,
+        _secrets(view),
     )
+
+
+def _access(view: MeshView, inbound: Inbound) -> listeners.MeshAccess | None:
+    if not mtls_enabled(view.mesh.spec):
+        return None
+    permission = select_permission(view.permissions, inbound.tags or {})
+    return listeners.MeshAccess(view.mesh.name, permission, permissive(view.mesh.spec))
+
+
+def _secrets(view: MeshView) -> tuple[ResourceKey, ...]:
+    """What everything that speaks the mesh's mTLS refers to."""
+    return tls.secret_keys(view.mesh.name) if mtls_enabled(view.mesh.spec) else ()
 
 
 def _local_cluster(parts: _Parts, address: str, port: int, inbound: Inbound) -> str:
@@ -162,7 +187,7 @@ def _add_outbound(parts: _Parts, view: MeshView, outbound: Outbound, path: str) 
         parts.services.add(cluster.name)
         parts.problems.extend(service.problems)
         parts.resources += [cluster, service.endpoints]
-        parts.references.append((cluster.key, service.endpoints.key))
+        parts.refer(cluster, service.endpoints.key, *_secrets(view))
     parts.listen(
         listeners.outbound_listener(
             address, outbound.port, tags[SERVICE_TAG], cluster.name, service.protocol
@@ -171,29 +196,53 @@ def _add_outbound(parts: _Parts, view: MeshView, outbound: Outbound, path: str) 
     )
 
 
-def _add_metrics(parts: _Parts, effective: EffectiveMetrics, written: str, proxy: ProxyInfo) -> None:
+def _add_metrics(
+    parts: _Parts,
+    view: MeshView,
+    effective: EffectiveMetrics,
+    written: str,
+    proxy: ProxyInfo,
+    *,
+    has_identity: bool,
+) -> None:
     address = ip_literal(written)
     if address is None:
         parts.problems.append(_not_an_ip("networking.address", written))
         return
-    document = metrics_listener(effective, address, proxy)
+    permission = select_permission(view.permissions, effective.tags.value)
+    document = metrics_listener(effective, address, proxy, has_identity=has_identity, permission=permission)
     if document is None or parts.is_taken(address, effective.port.value, "the metrics endpoint"):
         return
     parts.resources.append(pack(clusters.metrics_cluster(proxy.agent_socket)))
-    parts.listen(document, names.METRICS_CLUSTER)
+    secrets = _secrets(view) if effective.transport is Transport.MTLS else ()
+    parts.listen(document, names.METRICS_CLUSTER, secrets)
 
 
-def _add_metrics_proxy(parts: _Parts, written: MetricsProxy, targets: Collection[MetricsTarget]) -> None:
+def _add_metrics_proxy(
+    parts: _Parts,
+    view: MeshView,
+    written: MetricsProxy,
+    targets: Collection[MetricsTarget],
+    *,
+    has_identity: bool,
+) -> None:
+    """Add the forward proxy to the metrics endpoints of the mesh; without an identity it could reach none of them."""
     path = "networking.metricsProxy"
+    with_tls = mtls_enabled(view.mesh.spec)
+    if with_tls and not has_identity:
+        return
     address = _ip(parts, written.address or DEFAULT_OUTBOUND_ADDRESS, path, "address")
     if address is None or not written.port or parts.is_taken(address, written.port, path):
         return
-    made = metrics_proxy(address, written.port, targets, None)
+    mesh_tls = tls.upstream_mtls(view.mesh.name) if with_tls else None
+    made = metrics_proxy(address, written.port, targets, mesh_tls)
     routes, listener = pack(made.routes), pack(made.listener)
     clusters = [pack(cluster) for cluster in made.clusters]
     parts.resources += [*clusters, listener, routes]
-    parts.references.append((listener.key, routes.key))
-    parts.references += [(routes.key, cluster.key) for cluster in clusters]
+    parts.refer(listener, routes.key)
+    for cluster in clusters:
+        parts.refer(routes, cluster.key)
+        parts.refer(cluster, *_secrets(view))
     parts.problems += made.problems
 
 

@@ -71,8 +71,8 @@ class MtlsBackend(Model):
     dp_cert: DpCert | None = None
     """Certificates of the proxies."""
     conf: dict[str, Any] | None = Field(default=None, repr=False)
-    """Settings of the authority; for `provided`: `cert` and `key`, each with one of `secret`, `file`,
-    `inline`, `inlineString`."""
+    """Settings of the authority; for `builtin`: `caCert` with `RSAbits` (absent: ECDSA) and `expiration` (absent: ten
+    years); for `provided`: `cert` and `key`, each with one of `secret`, `file`, `inline`, `inlineString`."""
     mode: str | None = None
     """`STRICT` (only mTLS, the default) or `PERMISSIVE` (plain traffic too)."""
     root_chain: RootChain | None = None

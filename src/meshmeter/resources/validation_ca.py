@@ -16,10 +16,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from meshmeter.errors import Violation
 from meshmeter.resources import paths, syntax
+from meshmeter.resources.durations import parse_duration
 from meshmeter.resources.mesh import MtlsBackend
 
 BUILTIN = "builtin"
 PROVIDED = "provided"
+
+SMALLEST_RSA, LARGEST_RSA = 2048, 8192
+"""Bits of the key of an authority that we make."""
 
 _LONGEST_SECRET_NAME = 255
 _SOURCES = ("secret", "file", "inline", "inlineString")
@@ -36,6 +40,25 @@ def builtin_ca_violations(mesh: str, backend: MtlsBackend, path: str) -> Iterato
         yield Violation(f"{path}.name", f"Backend name is too long. Max length: {_LONGEST_SECRET_NAME}")
     elif syntax.name_fault(name) not in (None, syntax.TOO_LONG.format(syntax.LONGEST_NAME)):
         yield Violation(f"{path}.name", f'"{name}" name must be valid dns name')
+    if "caCert" in (backend.conf or {}):
+        yield from _ca_cert_violations((backend.conf or {})["caCert"], f"{path}.conf.caCert")
+
+
+def _ca_cert_violations(written: object, path: str) -> Iterator[Violation]:
+    if not isinstance(written, Mapping):
+        yield Violation(path, "must be a mapping with RSAbits, expiration")
+        return
+    for name, value in written.items():
+        at = paths.child(path, name)
+        match name:
+            case "RSAbits" | "rsaBits":
+                if not isinstance(value, int) or not SMALLEST_RSA <= value <= LARGEST_RSA:
+                    yield Violation(at, f"must be a number from {SMALLEST_RSA} to {LARGEST_RSA}")
+            case "expiration":
+                if not isinstance(value, str) or not parse_duration(value):
+                    yield Violation(at, "has to be a valid format")
+            case _:
+                yield Violation(at, "unknown field")
 
 
 def provided_ca_violations(

@@ -83,11 +83,19 @@ class Store(Protocol):
         ...
 
     async def get_secret(self, name: str) -> bytes | None:
-        """The secret, or None if there is none of that name."""
+        """The secret as it was put, or None if there is none of that name."""
         ...
 
     async def put_secret(self, name: str, value: bytes) -> None:
         """Write a secret. One named `MESH/…` belongs to that Mesh and is deleted with it."""
+        ...
+
+    async def delete_secret(self, name: str) -> bool:
+        """Remove a secret; False if there was none of that name."""
+        ...
+
+    async def secret_names(self, prefix: str = "") -> Sequence[str]:
+        """The names that begin so, in order."""
         ...
 
     async def tokens(self) -> Sequence[TokenRecord]:

@@ -219,6 +219,15 @@ class SqliteStore:
         )
         await self._run(lambda: self._db.execute(statement, [name, value]))
 
+    async def delete_secret(self, name: str) -> bool:
+        statement = "DELETE FROM secrets WHERE name = ?"
+        return await self._run(lambda: self._db.execute(statement, [name]).rowcount > 0)
+
+    async def secret_names(self, prefix: str = "") -> Sequence[str]:
+        query = "SELECT name FROM secrets WHERE substr(name, 1, ?) = ? ORDER BY name"
+        rows = await self._run(lambda: self._db.execute(query, [len(prefix), prefix]).fetchall())
+        return [name for (name,) in rows]
+
     async def tokens(self) -> Sequence[TokenRecord]:
         query = f"SELECT {TOKEN_COLUMNS} FROM tokens ORDER BY issued_at, id"
         return await self._run(lambda: [to_record(row) for row in self._db.execute(query)])

@@ -73,6 +73,8 @@ async def test_the_control_plane_learns_everything_it_needs(server: FakeControlP
         "adminSocket": "/w/admin.sock",
         "metricsCertPath": "/c",
         "metricsKeyPath": "/k",
+        "metricsSdsPath": None,
+        "certificate": None,
         "agentVersion": __version__,
         "envoyVersion": "1.40.0",
     }

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.authority import issue_server, make_authority
+from meshmeter.certs.mesh_ca import BACKDATE
 from meshmeter.cli import identity_files
 from meshmeter.cli.identity_files import read_identity, write_identity
 from support.mesh_authority import MeshAuthority
@@ -37,7 +38,8 @@ async def test_three_files_for_their_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert held == read_identity(folder)
     assert held.uris == ("spiffe://default/prometheus",)
-    assert held.renew_at - held.not_before == held.not_after - held.renew_at == timedelta(hours=12)
+    issued = held.not_before + BACKDATE
+    assert held.renew_at - issued == held.not_after - held.renew_at
 
 
 async def test_a_renewal_replaces_all_and_leaves_nothing(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def test_every_route_is_described_and_nothing_else() -> None:
         authenticate=lambda request: None,
         explainer=None,  # type: ignore[arg-type]  # as above
         tokens=None,  # type: ignore[arg-type]  # as above
+        secrets=None,  # type: ignore[arg-type]  # as above
         identities=IdentityApi(None, None),  # type: ignore[arg-type]  # as above
     )
     served = {

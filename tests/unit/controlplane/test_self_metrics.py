@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,18 @@ def test_gauges_are_read_when_they_are_scraped() -> None:
     assert value(metrics, "discovery_targets") == 4
 
 
+def test_certificates_come_and_go() -> None:
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    provided, authorities = {("shop", "web"): moment}, {"shop": moment}
+    metrics = SelfMetrics()
+    metrics.watch_certificates(lambda: provided, lambda: authorities)
+    names = "provided_certificate_expiry_timestamp_seconds", "mesh_ca_expiry_timestamp_seconds"
+    assert value(metrics, names[0], mesh="shop", dataplane="web") == moment.timestamp()
+    assert value(metrics, names[1], mesh="shop") == moment.timestamp()
+    provided.clear()
+    assert value(metrics, names[0], mesh="shop", dataplane="web") is None
+
+
 async def test_answers_are_counted_by_server_method_and_status() -> None:
     async def handle(_request: web.Request) -> web.Response:
         return web.Response()
@@ -73,6 +86,7 @@ async def test_answers_are_counted_by_server_method_and_status() -> None:
 def test_every_own_metric_has_the_prefix_and_is_documented() -> None:
     metrics = SelfMetrics()
     metrics.watch(connected=lambda: 0, revision=lambda: 0, snapshot_age=lambda: 0, targets=lambda: 0)
+    metrics.watch_certificates(dict, dict)
     own = [f for f in metrics.registry.collect() if not f.name.startswith(("python_", "process_"))]
     assert len(own) > 10 and all(family.name.startswith(PREFIX) for family in own)
     names = {family.name + {"counter": "_total", "info": "_info"}.get(family.type, "") for family in own}

@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
+from meshmeter.effective.credentials import CertificateState, Credentials, ProvidedCertificate
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
-from meshmeter.effective.metrics import Transport as T
 from support.resources import dataplane, metered, permission
 
 
 def effective(
     conf: dict[str, Any], *, mtls: bool = False, on_dataplane: dict[str, Any] | None = None, **rest: Any
 ) -> EffectiveMetrics:
-    options = {name: rest.pop(name) for name in ("allowed_networks", "permissions") if name in rest}
+    options = {
+        name: rest.pop(name) for name in ("allowed_networks", "permissions", "credentials") if name in rest
+    }
     found = effective_metrics(metered(mtls=mtls, **conf), dataplane(conf=on_dataplane, **rest), **options)
     assert found is not None
     return found
@@ -51,20 +53,51 @@ def test_the_admin_port_is_refused() -> None:
     assert found.findings[0].field == "metrics.conf.port"
 
 
+PROVIDED = {"tls": {"mode": "providedTLS"}}
+EXPIRED = ProvidedCertificate(CertificateState.EXPIRED, "/tls/cert expired at 2026-01-01T00:00:00Z")
+
+
 @pytest.mark.parametrize(
-    ("conf", "transport", "code"),
+    ("conf", "credentials", "code"),
     [
-        ({}, T.MTLS, "mtls-unavailable"),
-        ({"tls": {"mode": "providedTLS"}}, T.PROVIDED_TLS, "provided-tls-unavailable"),
+        ({}, Credentials(authority_fault="no key"), "mesh-ca-unusable"),
+        (PROVIDED, Credentials(provided=EXPIRED), "provided-tls-expired"),
+        (
+            PROVIDED,
+            Credentials(provided=ProvidedCertificate(CertificateState.NOT_CONFIGURED)),
+            "provided-tls-not-configured",
+        ),
     ],
 )
-def test_a_protection_that_cannot_be_served_closes_the_endpoint(
-    conf: dict[str, Any], transport: T, code: str
+def test_a_protection_that_cannot_be_had_closes_the_endpoint(
+    conf: dict[str, Any], credentials: Credentials, code: str
 ) -> None:
-    found = effective(conf, mtls=True)
-    assert found.transport is transport
+    found = effective(conf, mtls=True, credentials=credentials)
     assert codes(found) == [code]
     assert not found.serves
+
+
+@pytest.mark.parametrize(
+    ("conf", "credentials"),
+    [
+        ({}, Credentials(provided=EXPIRED)),
+        (PROVIDED, Credentials(authority_fault="no key")),
+        ({"tls": {"mode": "disabled"}}, Credentials(provided=EXPIRED, authority_fault="no key")),
+        (PROVIDED, Credentials(provided=ProvidedCertificate(CertificateState.USABLE))),
+        (PROVIDED, Credentials()),
+    ],
+)
+def test_a_protection_that_is_not_asked_for_matters_not(
+    conf: dict[str, Any], credentials: Credentials
+) -> None:
+    found = effective(conf, mtls=True, credentials=credentials)
+    assert found.serves
+    assert not {code for code in codes(found) if code.startswith(("provided-tls", "mesh-ca"))}
+
+
+def test_an_authority_of_before_in_force_is_told_but_closes_nothing() -> None:
+    found = effective({}, mtls=True, credentials=Credentials(authority_warning="/ca/key does not exist"))
+    assert codes(found) == ["mesh-ca-outdated"] and found.serves
 
 
 # Sources

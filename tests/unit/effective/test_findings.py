@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from meshmeter.effective.credentials import CertificateState
 from meshmeter.effective.findings import FINDINGS, finding
-from meshmeter.effective.transport import UNAVAILABLE
 
 REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "findings.md"
 
@@ -52,7 +52,8 @@ def test_no_finding_without_an_entry() -> None:
         finding("made-up", "something")
 
 
-def test_what_cannot_be_served_refuses_the_listener() -> None:
-    assert {(FINDINGS[code].severity, FINDINGS[code].scope) for code in UNAVAILABLE.values()} <= {
-        ("refused", "listener")
-    }
+def test_every_state_of_a_provided_certificate_but_usable_closes_the_endpoint() -> None:
+    for state in CertificateState:
+        kind = FINDINGS.get(f"provided-tls-{state}")
+        assert (kind is None) == (state is CertificateState.USABLE)
+        assert kind is None or (kind.severity, kind.scope) == ("refused", "listener")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from meshmeter.effective.precedence import conf_layers
-from meshmeter.effective.transport import UNAVAILABLE, Transport, mtls_enabled, tls_mode, transport_of
+from meshmeter.effective.transport import Transport, mtls_enabled, permissive, tls_mode, transport_of
 from meshmeter.resources.metrics import TlsMode
 from support.resources import dataplane, mesh, metered
 
@@ -68,5 +68,11 @@ def test_an_enabled_ca_backend_that_is_missing_opens_nothing() -> None:
     assert transport_of(spec, ACTIVE) is Transport.MTLS
 
 
-def test_plain_is_always_available() -> None:
-    assert Transport.PLAIN not in UNAVAILABLE
+@pytest.mark.parametrize(
+    ("mode", "enabled", "expected"),
+    [("PERMISSIVE", True, True), ("STRICT", True, False), (None, True, False), ("PERMISSIVE", False, False)],
+)
+def test_plain_traffic_beside_mtls(mode: str | None, enabled: bool, expected: bool) -> None:
+    backend = {"name": "ca", "type": "builtin", **({"mode": mode} if mode else {})}
+    made = mesh("default", mtls={"backends": [backend], **({"enabledBackend": "ca"} if enabled else {})})
+    assert permissive(made.spec) is expected

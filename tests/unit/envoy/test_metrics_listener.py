@@ -9,7 +9,7 @@ import pytest
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.envoy.metrics_listener import metrics_listener
 from meshmeter.envoy.proxy import ProxyInfo
-from support.resources import dataplane, metered
+from support.resources import dataplane, metered, permission
 from support.snapshots import normal
 
 PROXY = ProxyInfo("default", "backend-1", "/a.sock", "/b.sock")
@@ -84,3 +84,38 @@ def test_what_cannot_be_protected_or_bound_stays_closed(settings: EffectiveMetri
 def test_disabled_in_an_mtls_mesh_is_plain_on_request() -> None:
     (chain,) = made(effective(mtls=True, tls={"mode": "disabled"}))["filterChains"]
     assert "transportSocket" not in chain
+
+
+def test_behind_mtls_the_permission_comes_before_the_request() -> None:
+    allowed = permission("metrics", sources=[{"kuma.io/service": "prometheus"}], destinations=[{}])
+    listener = metrics_listener(
+        effective(mtls=True), "192.168.0.1", PROXY, has_identity=True, permission=allowed
+    )
+    assert listener is not None
+    (chain,) = normal(listener)["filterChains"]
+    access, http = chain["filters"]
+    assert (
+        access["name"] == "envoy.filters.network.rbac"
+        and "metrics" in access["typedConfig"]["rules"]["policies"]
+    )
+    assert http["name"] == "envoy.filters.network.http_connection_manager"
+    assert chain["transportSocket"]["typedConfig"]["requireClientCertificate"] is True
+
+
+def test_behind_mtls_nobody_scrapes_without_a_permission() -> None:
+    listener = metrics_listener(effective(mtls=True), "192.168.0.1", PROXY, has_identity=True)
+    assert listener is not None
+    access, _ = listener["filterChains"][0]["filters"]
+    assert access["typedConfig"]["rules"] == {}  # Envoy lets nobody in then
+
+
+def test_a_provided_certificate_is_read_where_the_agent_puts_it() -> None:
+    proxy = ProxyInfo("default", "b", "/a", "/b", metrics_sds_path="/work/certificate/sds.json")
+    (chain,) = made(effective(tls={"mode": "providedTLS"}), proxy)["filterChains"]
+    context = chain["transportSocket"]["typedConfig"]["commonTlsContext"]
+    (secret,) = context["tlsCertificateSdsSecretConfigs"]
+    assert secret["sdsConfig"]["pathConfigSource"] == {
+        "path": "/work/certificate/sds.json",
+        "watchedDirectory": {"path": "/work/certificate"},
+    }
+    assert [f["name"] for f in chain["filters"]] == ["envoy.filters.network.http_connection_manager"]

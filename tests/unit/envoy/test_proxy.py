@@ -15,6 +15,7 @@ FULL = ProxyInfo(
     "/run/admin.sock",
     "/tls/cert",
     "/tls/key",
+    "/run/certificate/sds.json",
     "1.0.0",
     "1.40.0",
     False,

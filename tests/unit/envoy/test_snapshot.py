@@ -169,7 +169,7 @@ def test_the_same_input_gives_the_same_versions() -> None:
 def test_a_metrics_proxy_reaches_its_targets_through_one_cluster() -> None:
     made = dataplane("prometheus", inbound=[], metricsProxy={"port": 15100})
     targets = [MetricsTarget(f"10.0.0.{i}", 5670, "/metrics", Transport.PLAIN) for i in range(1, 9)]
-    snapshot = build_snapshot(MeshView(mesh("default"), {}), made, None, PROXY, targets)
+    snapshot = build_snapshot(MeshView(mesh("default"), {}), made, None, PROXY, targets=targets)
     assert names(snapshot, LISTENER) == names(snapshot, ROUTES) == {"meshmeter:metrics:proxy"}
     assert names(snapshot, CLUSTER) == {"meshmeter:metrics:plain"}
     address = documents(snapshot, LISTENER)["meshmeter:metrics:proxy"]["address"]["socketAddress"]
@@ -180,7 +180,7 @@ def test_a_change_of_targets_leaves_the_listener_alone() -> None:
     made = dataplane("prometheus", inbound=[], metricsProxy={"port": 15100})
 
     def versions(*targets: MetricsTarget) -> tuple[str, str]:
-        snapshot = build_snapshot(MeshView(mesh("default"), {}), made, None, PROXY, targets)
+        snapshot = build_snapshot(MeshView(mesh("default"), {}), made, None, PROXY, targets=targets)
         return snapshot.versions[LISTENER], snapshot.versions[ROUTES]
 
     before, after = versions(), versions(MetricsTarget("10.0.0.1", 5670, "/metrics", Transport.PLAIN))

@@ -1,0 +1,94 @@
+"""`secret`: secrets of a mesh, such as the key of its certificate authority. They are written and never shown."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshmeter.cli.options import ApiAddress, CaCertFile, DataDir, MeshName, TokenFile
+
+Name = Annotated[str, typer.Argument(help="Name of the secret, as `{secret: NAME}` refers to it.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    secrets = typer.Typer(help="Write, list and delete secrets of a mesh.", no_args_is_help=True)
+    secrets.command("put")(put)
+    secrets.command("list")(list_)
+    secrets.command("delete")(delete)
+    app.add_typer(secrets, name="secret")
+
+
+def put(
+    name: Name,
+    file: Annotated[
+        Path, typer.Option("--file", "-f", metavar="FILE", help="What it holds; - is standard input.")
+    ],
+    mesh: MeshName = "default",
+    api_address: ApiAddress = None,
+    token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Keep the content of a file as a secret, encrypted; in place of an earlier one of the name."""
+    from meshmeter.cli import output
+    from meshmeter.cli.client import path_to
+    from meshmeter.cli.resource_commands import connect
+
+    document = {"type": "Secret", "mesh": mesh, "name": name, "data": read_secret(file)}
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client.put(path_to("meshes", mesh, "secrets", name), document)
+    output.out(f"secret {name} of mesh {mesh} is kept")
+
+
+def list_(
+    mesh: MeshName = "default",
+    api_address: ApiAddress = None,
+    token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """The names of the secrets."""
+    from meshmeter.cli import output
+    from meshmeter.cli.client import path_to
+    from meshmeter.cli.resource_commands import connect
+
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    answer = client.get(path_to("meshes", mesh, "secrets"))
+    output.out(output.table(("MESH", "NAME"), ((item["mesh"], item["name"]) for item in answer["items"])))
+
+
+def delete(
+    name: Name,
+    mesh: MeshName = "default",
+    api_address: ApiAddress = None,
+    token_file: TokenFile = None,
+    ca_cert_file: CaCertFile = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Remove a secret."""
+    from meshmeter.cli import output
+    from meshmeter.cli.client import naming, path_to
+    from meshmeter.cli.resource_commands import connect
+
+    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    with naming(f'secret "{name}"', mesh):
+        client.delete(path_to("meshes", mesh, "secrets", name))
+    output.out(f"secret {name} of mesh {mesh} is deleted")
+
+
+def read_secret(file: Path) -> str:
+    """The content, base64. Raises SettingsError."""
+    import sys
+
+    from meshmeter.errors import SettingsError
+
+    try:
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as exc:
+        raise SettingsError(f"--file: {file}: {exc.strerror}") from exc
+    if not content:
+        raise SettingsError(f"--file: {file} is empty")
+    return base64.b64encode(content).decode()

@@ -1,0 +1,36 @@
+"""What agents tell of the certificate for `providedTLS`: `{"state": …, "detail": …, "notAfter": …}`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from meshmeter.effective.credentials import CertificateState, ProvidedCertificate
+from meshmeter.errors import InvalidResource, Violation
+
+LONGEST_DETAIL = 1000
+"""Characters that are kept of what an agent writes."""
+
+
+def read_certificate(sent: object, field: str) -> ProvidedCertificate:
+    """The report, checked. `field` is where it was. Raises InvalidResource."""
+    if not isinstance(sent, Mapping):
+        raise _bad(field, "must be an object")
+    try:
+        state = CertificateState(str(sent.get("state")))
+    except ValueError:
+        raise _bad(f"{field}.state", f"must be one of {', '.join(CertificateState)}") from None
+    detail, written = sent.get("detail") or "", sent.get("notAfter")
+    if not isinstance(detail, str):
+        raise _bad(f"{field}.detail", "must be a text")
+    try:
+        not_after = datetime.fromisoformat(written) if isinstance(written, str) else None
+    except ValueError:
+        not_after = None
+    if written is not None and (not_after is None or not_after.tzinfo is None):
+        raise _bad(f"{field}.notAfter", "must be a time such as 2030-01-31T12:00:00Z")
+    return ProvidedCertificate(state, detail[:LONGEST_DETAIL], not_after)
+
+
+def _bad(field: str, reason: str) -> InvalidResource:
+    return InvalidResource([Violation(field, reason)], "The report of a certificate is not valid")

@@ -1,0 +1,120 @@
+"""Secrets of a mesh, for `mtls.backends[].conf` (`{secret: NAME}`). They are written and removed, and never answered.
+
+    GET         /meshes/{mesh}/secrets          which there are
+    GET         /meshes/{mesh}/secrets/{name}   whether there is one
+    PUT DELETE  /meshes/{mesh}/secrets/{name}   {"type": "Secret", "mesh", "name", "data": base64}
+
+Needs an admin token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from meshmeter.controlplane.api_errors import Refusal
+from meshmeter.controlplane.request_body import read_document
+from meshmeter.errors import InvalidResource, NotFound, Violation
+from meshmeter.resources import syntax
+
+KIND = "Secret"
+
+LARGEST = 512 << 10
+"""Bytes of one secret."""
+
+_FIELDS = ("type", "mesh", "name", "data")
+
+
+class Vault(Protocol):
+    """Where secrets are kept; `secret_vault.SecretVault` is one."""
+
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def put(self, name: str, value: bytes) -> None: ...
+
+    async def delete(self, name: str) -> bool: ...
+
+    async def names(self, prefix: str = "") -> Sequence[str]: ...
+
+
+class SecretApi:
+    """The handlers."""
+
+    def __init__(self, vault: Vault, mesh_exists: Callable[[str], Awaitable[bool]]):
+        self._vault = vault
+        self._mesh_exists = mesh_exists
+
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_get("/meshes/{mesh}/secrets", self._list)
+        app.router.add_get("/meshes/{mesh}/secrets/{name}", self._get)
+        app.router.add_put("/meshes/{mesh}/secrets/{name}", self._put)
+        app.router.add_delete("/meshes/{mesh}/secrets/{name}", self._delete)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        mesh = await self._mesh(request)
+        prefix = _stored_name(mesh, "")
+        items = [_shown(mesh, name.removeprefix(prefix)) for name in await self._vault.names(prefix)]
+        return web.json_response({"total": len(items), "items": items, "next": None})
+
+    async def _get(self, request: web.Request) -> web.Response:
+        mesh, name = await self._mesh(request), request.match_info["name"]
+        if _stored_name(mesh, name) not in await self._vault.names(_stored_name(mesh, name)):
+            raise NotFound(KIND, mesh, name)
+        return web.json_response(_shown(mesh, name))
+
+    async def _put(self, request: web.Request) -> web.Response:
+        mesh, name = await self._mesh(request), request.match_info["name"]
+        data = read_secret(await read_document(request, KIND), mesh, name)
+        stored = _stored_name(mesh, name)
+        is_new = stored not in await self._vault.names(stored)
+        await self._vault.put(stored, data)
+        return web.json_response({}, status=201 if is_new else 200)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        mesh, name = await self._mesh(request), request.match_info["name"]
+        if not await self._vault.delete(_stored_name(mesh, name)):
+            raise NotFound(KIND, mesh, name)
+        return web.json_response({})
+
+    async def _mesh(self, request: web.Request) -> str:
+        mesh = request.match_info["mesh"]
+        if not await self._mesh_exists(mesh):
+            raise Refusal(404, "Failed to retrieve Mesh", "Not found")
+        return mesh
+
+
+def read_secret(document: dict[str, Any], mesh: str, name: str) -> bytes:
+    """What the secret of this mesh and name holds. Raises InvalidResource, which never shows it."""
+    faults = [
+        Violation(str(field)[:253], f"unknown field, known are {', '.join(_FIELDS)}")
+        for field in document
+        if field not in _FIELDS
+    ]
+    for field, wanted in (("type", KIND), ("mesh", mesh), ("name", name)):
+        if document.get(field, wanted) != wanted:
+            faults.append(Violation(field, f"must be {wanted}, as in the path"))
+    if fault := syntax.name_fault(name):
+        faults.append(Violation("name", fault))
+    data = b""
+    try:
+        data = base64.b64decode(document.get("data", ""), validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        faults.append(Violation("data", "must be base64"))
+    else:
+        if not 0 < len(data) <= LARGEST:
+            faults.append(Violation("data", f"must have 1 to {LARGEST} bytes"))
+    if faults:
+        raise InvalidResource(faults)
+    return data
+
+
+def _stored_name(mesh: str, name: str) -> str:
+    return f"{mesh}/secret/{name}"
+
+
+def _shown(mesh: str, name: str) -> dict[str, str]:
+    return {"type": KIND, "mesh": mesh, "name": name}
