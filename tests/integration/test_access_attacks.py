@@ -89,8 +89,9 @@ def test_a_dataplane_may_claim_only_the_services_of_its_token(control_plane: Con
     # What an operator makes of the Dataplane later counts for the token too.
     control_plane.ok("apply", "-f", "-", stdin=document(**both))
     eventually(
-        lambda: stream(control_plane, "default", "backend", narrow)
-        == (grpc.StatusCode.PERMISSION_DENIED, reason),
+        lambda: (
+            stream(control_plane, "default", "backend", narrow) == (grpc.StatusCode.PERMISSION_DENIED, reason)
+        ),
         "the changed tags to count",
     )
 
@@ -152,10 +153,10 @@ def test_a_revoked_token_ends_the_stream_of_a_real_envoy_and_opens_nothing_more(
     log = control_plane.process.output()
     assert "default/backend has to leave: the token is revoked" in log and stolen not in log
     # The proxy goes on serving, says what is wrong, and is back once it has another token.
-    eventually(lambda: "revoked" in proxy.process.output(), "the agent to say why")
+    eventually(lambda: "the token is revoked" in proxy.process.output(), "the proxy to say why")
     assert proxy.metrics() and stolen not in proxy.process.output()
     renew(control_plane, proxy)
-    eventually(lambda: is_online(control_plane), "the proxy to come back with another token", 30.0)
+    eventually(lambda: is_online(control_plane), "the proxy to come back with another token", 60.0)
     assert refusal(agent_config(control_plane, "default", "backend", stolen)) == (401, reason)
 
 
@@ -190,8 +191,7 @@ def test_a_discovery_token_shows_its_meshes_until_it_is_revoked(two_meshes: Cont
     enabled = {"enabledBackend": "p", "backends": [{"name": "p", "type": "prometheus"}]}
     two_meshes.ok("apply", "-f", "-", stdin=document(type="Mesh", name="shop", metrics=enabled))
     targets, mads = (
-        two_meshes.url("discovery") + path
-        for path in ("/v1/targets", "/v3/discovery:monitoringassignments")
+        two_meshes.url("discovery") + path for path in ("/v1/targets", "/v3/discovery:monitoringassignments")
     )
 
     def meshes(given: str) -> set[str]:
@@ -202,7 +202,10 @@ def test_a_discovery_token_shows_its_meshes_until_it_is_revoked(two_meshes: Cont
     everything = token(two_meshes, "discovery")
     eventually(lambda: meshes(everything) == {"default", "shop"}, "both targets")
     assert meshes(of_shop) == {"shop"}
-    asked = {"node": {"id": "prometheus"}, "typeUrl": "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"}
+    asked = {
+        "node": {"id": "prometheus"},
+        "typeUrl": "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
+    }
     _, text = ask(mads, of_shop, method="POST", body=asked)
     assert [resource["mesh"] for resource in json.loads(text)["resources"]] == ["shop"]
     # A client that is not on this host has to have one.
@@ -280,8 +283,8 @@ def test_a_key_without_overlap_closes_open_streams(control_plane: ControlPlane) 
     eventually(lambda: is_online(control_plane), "the proxy to be online")
     control_plane.ok("token", "rotate-key", "--no-overlap")
     eventually(lambda: not is_online(control_plane), "the stream to be closed", 5.0)
-    renew(control_plane, proxy)
-    eventually(lambda: is_online(control_plane), "the proxy to come back", 30.0)
+    assert "signed by a key that is no longer known here; issue a new one" in control_plane.process.output()
+    assert proxy.metrics()
 
 
 def start_on_every_address(processes: Processes, folder: Path, *options: str) -> dict[str, str]:
