@@ -25,7 +25,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, running(Path(name)) as processes:
         rotation = Rotation(start_control_plane(processes, Path(name)), Path(name))
         proxy = rotation.start()
-        seen = rotation.scrape_for(proxy, options.seconds, every=options.every, change_at=options.change_at)
+        events = {options.change_at: rotation.change_authority}
+        seen = rotation.scrape_for(proxy, options.seconds, every=options.every, events=events)
     print(seen.to_json())
     return 1 if seen.failures or seen.shown_expired else 0
 

@@ -57,6 +57,17 @@ def test_once_verifies_every_target_with_prometheus() -> None:
     assert done.stdout.count("up") >= 2
 
 
+def test_once_with_mtls_verifies_that_only_prometheus_may_scrape() -> None:
+    envoy()
+    program("prometheus", "apt-get install prometheus")
+    done = subprocess.run(
+        [*MESHMETER, "demo", "--once", "--mtls"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("https://127.0.0.") == 2 and done.stdout.count(" up ") == 2
+    assert "without one, every target refuses" in done.stdout
+
+
 def test_once_works_without_prometheus(tmp_path: Path) -> None:
     envoy()
     done = subprocess.run(

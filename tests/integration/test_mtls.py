@@ -71,9 +71,7 @@ def refused(proxy: Proxy, client: Client | None, trusts: Path) -> None:
 
 def denied(proxy: Proxy, by: Client) -> float:
     body = scrape(https(proxy), by)[1]
-    return sum(samples(body, "envoy_metrics_prometheus_rbac_denied").values()) + sum(
-        value for series, value in samples(body, "envoy_rbac_denied").items() if "metrics" in series
-    )
+    return sum(samples(body, "envoy_rbac_denied", listener="kuma_metrics_prometheus").values())
 
 
 def test_only_a_permitted_service_of_this_mesh_reads_metrics(
@@ -180,7 +178,9 @@ def test_services_call_each_other_by_mtls_with_permission(
     body = scrape(https(frontend), prometheus)[1]
     assert sum(samples(body, "envoy_cluster_ssl_handshake", envoy_cluster_name="backend").values()) >= 1
     served = scrape(https(secured), prometheus)[1]
-    assert "envoy_rbac_" in served or "_rbac_" in served
+    inbound = f"inbound_{BACKEND}_{secured.port}".replace(".", "_")
+    assert sum(samples(served, "envoy_rbac_allowed", listener=inbound).values()) >= 1
+    assert sum(samples(served, "envoy_rbac_denied", listener=inbound).values()) >= 1
     with pytest.raises(OSError):
         get(secured.url)  # plain traffic has no way in
 

@@ -6,6 +6,7 @@ import http.client
 import json
 import ssl
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,8 +51,8 @@ class Seen:
 class Rotation:
     """A mesh with a provided authority in files, one proxy, and a program with an identity that is kept renewed."""
 
-    def __init__(self, control_plane: ControlPlane, folder: Path):
-        self._control_plane, self._folder = control_plane, folder
+    def __init__(self, control_plane: ControlPlane, folder: Path, lifetime: timedelta = LIFETIME):
+        self._control_plane, self._folder, self._lifetime = control_plane, folder, lifetime
         self._files = folder / "ca.crt", folder / "ca.key"
         self._identity = folder / "identity"
         self._authorities = 0
@@ -73,7 +74,7 @@ class Rotation:
             "name": "ca",
             "type": "provided",
             "conf": {"cert": certificate, "key": key},
-            "dpCert": {"rotation": {"expiration": f"{LIFETIME.seconds}s"}},
+            "dpCert": {"rotation": {"expiration": f"{self._lifetime.seconds}s"}},
         }
         mesh = document(
             type="Mesh",
@@ -101,14 +102,19 @@ class Rotation:
         eventually(works, "the first scrape")
         return proxy
 
-    def scrape_for(self, proxy: Proxy, seconds: float, *, every: float, change_at: float) -> Seen:
-        """Scrape in a steady rhythm, and change the authority once."""
+    def trusted(self) -> int:
+        """How many authorities the program with an identity trusts."""
+        return (self._identity / "ca.crt").read_text().count("BEGIN CERTIFICATE")
+
+    def scrape_for(
+        self, proxy: Proxy, seconds: float, *, every: float, events: Mapping[float, Callable[[], object]]
+    ) -> Seen:
+        """Scrape in a steady rhythm; each event happens so many seconds after the start."""
         seen, began = Seen(), time.monotonic()
-        changed, count = False, 0
+        due, count = sorted(events.items(), key=lambda event: event[0]), 0
         while (now := time.monotonic() - began) < seconds:
-            if not changed and now >= change_at:
-                self.change_authority()
-                changed = True
+            while due and now >= due[0][0]:
+                due.pop(0)[1]()
             try:
                 self._scrape(proxy, seen)
             except OSError as exc:

@@ -24,8 +24,12 @@ def demo(
             "--prometheus/--no-prometheus", help="Start the Prometheus of this machine, if it has one."
         ),
     ] = True,
+    mtls: Annotated[
+        bool,
+        typer.Option("--mtls", help="With mTLS: only Prometheus may scrape, with a certificate of the mesh."),
+    ] = False,
 ) -> None:
     """Start a control plane, two services behind real Envoys, and watch their metrics."""
     from meshmeter.cli.demo import main
 
-    raise typer.Exit(main(once=once, duration=duration, prometheus=prometheus))
+    raise typer.Exit(main(once=once, duration=duration, prometheus=prometheus, mtls=mtls))

@@ -12,8 +12,10 @@ Everything runs as a user would run it: the same commands, the manifests of `exa
 from __future__ import annotations
 
 
-def main(*, once: bool = False, duration: float | None = None, prometheus: bool = True) -> int:
+def main(
+    *, once: bool = False, duration: float | None = None, prometheus: bool = True, mtls: bool = False
+) -> int:
     """Run the demo; the exit code. `once`: verify and stop; `duration`: stop after so many seconds."""
     from meshmeter.cli.demo.screen import run
 
-    return run(once=once, duration=duration, prometheus=prometheus)
+    return run(once=once, duration=duration, prometheus=prometheus, mtls=mtls)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+import ssl
+from dataclasses import dataclass, replace
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
@@ -32,12 +33,16 @@ class Target:
     application_samples: int = 0
     prometheus: str = ""
     """Health that Prometheus reports: up, down, unknown; empty without Prometheus."""
+    is_open: bool = False
+    """With mTLS: it answered a client without a certificate, which it must not."""
 
     def lacks(self, *, with_prometheus: bool) -> list[str]:
         """What is still missing for this target to be right, in words."""
         if self.error:
             return [f"{self.name}: {self.url}: {self.error}"]
         lacking = []
+        if self.is_open:
+            lacking.append(f"{self.name}: {self.url} answers without a certificate")
         if self.upstream_requests <= 0:
             lacking.append(f"{self.name}: envoy_cluster_upstream_rq_total is not above zero")
         if self.application_requests <= 0:
@@ -73,23 +78,50 @@ async def observe(session: ClientSession, mesh: RunningMesh) -> Observation:
         health = await _health(session, mesh.prometheus_url)
     except (ClientError, TimeoutError) as exc:
         return Observation((), f"{mesh.targets_url}: {exc or type(exc).__name__}")
-    targets = await asyncio.gather(*(_scrape(session, group, health) for group in groups))
+    trust = _trust(mesh)
+    targets = await asyncio.gather(*(_scrape(session, group, health, trust) for group in groups))
     return Observation(tuple(sorted(targets, key=lambda t: t.name)))
 
 
-async def _scrape(session: ClientSession, group: dict[str, object], health: dict[str, str]) -> Target:
+def _trust(mesh: RunningMesh) -> ssl.SSLContext | None:
+    """With mTLS, the certificate of the mesh and what it trusts, as they are now."""
+    if mesh.identity is None:
+        return None
+    context = ssl.create_default_context(cafile=mesh.identity / "ca.crt")
+    context.load_cert_chain(mesh.identity / "tls.crt", mesh.identity / "tls.key")
+    return context
+
+
+async def _answers_strangers(session: ClientSession, url: str) -> bool:
+    """Whether somebody without a certificate gets an answer, over TLS or in plain."""
+    for address in (url, url.replace("https://", "http://", 1)):
+        try:
+            async with session.get(address, ssl=False, timeout=ClientTimeout(total=5)) as response:
+                await response.read()
+        except (ClientError, TimeoutError):
+            continue
+        return True
+    return False
+
+
+async def _scrape(
+    session: ClientSession, group: dict[str, object], health: dict[str, str], trust: ssl.SSLContext | None
+) -> Target:
     labels, addresses = group["labels"], group["targets"]
     assert isinstance(labels, dict) and isinstance(addresses, list)
     url = f"{labels['__scheme__']}://{addresses[0]}{labels['__metrics_path__']}"
     name = str(labels["__meta_kuma_dataplane"])
     try:
-        async with session.get(url, timeout=ClientTimeout(total=5)) as response:
+        async with session.get(url, ssl=trust or True, timeout=ClientTimeout(total=5)) as response:
             body = await response.read()
             if response.status != 200:
                 return Target(name, url, error=f"status {response.status}", prometheus=health.get(url, ""))
     except (ClientError, TimeoutError) as exc:
         return Target(name, url, error=str(exc) or type(exc).__name__, prometheus=health.get(url, ""))
-    return measure(name, url, body, health.get(url, ""))
+    measured = measure(name, url, body, health.get(url, ""))
+    if trust is not None:
+        return replace(measured, is_open=await _answers_strangers(session, url))
+    return measured
 
 
 def measure(name: str, url: str, body: bytes, health: str) -> Target:

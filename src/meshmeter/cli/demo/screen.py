@@ -30,7 +30,7 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 """Where output is not a terminal there is no width to ask for, and the usual 80 columns would cut the addresses."""
 
 
-def run(*, once: bool, duration: float | None, prometheus: bool) -> int:
+def run(*, once: bool, duration: float | None, prometheus: bool, mtls: bool = False) -> int:
     """Run the demo until it is verified, over, or interrupted; the exit code."""
     with tempfile.TemporaryDirectory(prefix="meshmeter-demo-") as name:
         folder = Path(name)
@@ -38,7 +38,7 @@ def run(*, once: bool, duration: float | None, prometheus: bool) -> int:
         try:
             with Children(folder) as children:
                 console.print("starting a control plane, two applications and two Envoy sidecars …")
-                mesh = start(children, folder, prometheus=prometheus)
+                mesh = start(children, folder, prometheus=prometheus, mtls=mtls)
                 if mesh.prometheus_url is None:
                     console.print(
                         "no Prometheus started: "
@@ -111,6 +111,8 @@ async def _verify(
             console.print(f"--- {child.name} said:\n{child.tail()}", markup=False, highlight=False)
         return FAILED
     console.print("every target is healthy, with metrics of its proxy and of its application", style="green")
+    if mesh.identity:
+        console.print("with a certificate of the mesh; without one, every target refuses", style="green")
     return OK
 
 
@@ -159,8 +161,14 @@ def table(seen: Observation, answers: Counter[str]) -> Table:
 def hints(mesh: RunningMesh) -> Table:
     """Commands and addresses to try."""
     lines = Table.grid(padding=(0, 2))
-    lines.add_row("a request through both sidecars", f"curl {mesh.frontend_url}")
-    lines.add_row("the target list for Prometheus", f"curl {mesh.targets_url}")
+    through = "a request through the mesh" if mesh.identity else "a request through both sidecars"
+    lines.add_row(through, f"curl {mesh.frontend_url}")
+    lines.add_row("the target list for Prometheus", f"curl '{mesh.targets_url}'")
+    if mesh.identity:
+        files = (
+            f"--cert {mesh.identity}/tls.crt --key {mesh.identity}/tls.key --cacert {mesh.identity}/ca.crt"
+        )
+        lines.add_row("a scrape with a certificate of the mesh", f"curl {files} https://…/metrics")
     lines.add_row(
         "what holds for a proxy", f"{command()} explain dataplane frontend --data-dir {mesh.data_dir}"
     )

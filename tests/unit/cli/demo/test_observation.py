@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from meshmeter.cli.demo.observation import Observation, Target, measure
 
 BODY = b"""\
@@ -31,6 +33,11 @@ def test_whatever_lacks_is_said() -> None:
         "a: Prometheus says down",
     ]
     assert Target("a", "u", error="status 503").lacks(with_prometheus=True) == ["a: u: status 503"]
+
+
+def test_a_target_that_answers_strangers_is_not_right() -> None:
+    seen = replace(measure("a", "https://a", BODY, "up"), is_open=True)
+    assert seen.lacks(with_prometheus=True) == ["a: https://a answers without a certificate"]
 
 
 def test_prometheus_is_not_asked_for_when_it_does_not_run() -> None:

@@ -46,5 +46,5 @@ def test_the_hints_are_commands_to_try() -> None:
     )
     text = shown(hints(mesh))
     assert "curl http://127.0.0.2:8080/" in text
-    assert "curl http://127.0.0.1:5676/v1/targets" in text
+    assert "curl 'http://127.0.0.1:5676/v1/targets'" in text
     assert "http://127.0.0.1:9090/targets" in text
