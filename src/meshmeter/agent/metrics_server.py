@@ -22,6 +22,7 @@ from meshmeter.agent.fetcher import LOOP_HEADER, TIMEOUT_HEADER, Fetcher
 from meshmeter.errors import StartupError
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.scrape.gather import ScrapeResponse, gather
+from meshmeter.scrape.patience import Patience
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
 from meshmeter.scrape.report import ScrapeReport
 
@@ -57,6 +58,7 @@ class MetricsServer:
         self._config = config
         self._on_report = on_report
         self._shared: Coalescer[ScrapePlan, ScrapeResponse] = Coalescer()
+        self._patience = Patience()
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> MetricsServer:
@@ -93,12 +95,16 @@ class MetricsServer:
 
     async def _scrape(self, wanted: ScrapePlan) -> ScrapeResponse:
         version = self._config().version
-        results = await self._fetcher.fetch_all(wanted)
+        self._patience.keep(wanted.applications)
+        given = self._patience.apply(wanted)
+        results = await self._fetcher.fetch_all(given)
         if sum(len(result.body) for result in results) > BIG:
-            response, sources = await asyncio.to_thread(gather, wanted, results)
+            response, sources = await asyncio.to_thread(gather, given, results)
         else:
-            response, sources = gather(wanted, results)
-        report = ScrapeReport(time.time(), response.status, version, sources)
+            response, sources = gather(given, results)
+        now = time.time()
+        sources = self._patience.learn(wanted, given, sources, now)
+        report = ScrapeReport(now, response.status, version, sources)
         self._on_report(report.to_json(), report.states())
         return response
 
