@@ -16,7 +16,9 @@ class Coalescer(Generic[K, V]):
     A caller that is cancelled leaves the others alone; when the last one has left, the work is cancelled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_shared: Callable[[], None] = lambda: None) -> None:
+        """`on_shared` is called for each caller that joins work which already runs."""
+        self._on_shared = on_shared
         self._running: dict[K, tuple[asyncio.Task[V], set[object]]] = {}
 
     async def run(self, key: K, work: Callable[[], Coroutine[Any, Any, V]]) -> V:
@@ -27,6 +29,8 @@ class Coalescer(Generic[K, V]):
             )
             self._running[key] = task, set()
             task.add_done_callback(lambda done: self._forget(key, done))
+        else:
+            self._on_shared()
         task, callers = self._running[key]
         me = object()
         callers.add(me)

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from meshmeter.agent.coalescing import Coalescer
 from meshmeter.agent.fetcher import LOOP_HEADER, TIMEOUT_HEADER, Fetcher
+from meshmeter.agent.self_metrics import SelfMetrics
 from meshmeter.errors import StartupError
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.scrape.gather import ScrapeResponse, gather
@@ -51,13 +52,16 @@ class MetricsServer:
         admin_socket: Path,
         config: Callable[[], ScrapeConfig],
         on_report: Callable[[Mapping[str, Any], Mapping[str, bool]], None],
+        own: SelfMetrics | None = None,
     ):
+        """`own` counts what happens here, and is part of answers where the configuration says so."""
         self._path = agent_socket
+        self._own = own or SelfMetrics()
         self._identity = uuid.uuid4().hex
         self._fetcher = Fetcher(admin_socket, identity=self._identity)
         self._config = config
         self._on_report = on_report
-        self._shared: Coalescer[ScrapePlan, ScrapeResponse] = Coalescer()
+        self._shared: Coalescer[ScrapePlan, ScrapeResponse] = Coalescer(self._own.coalesced)
         self._patience = Patience()
         self._runner: web.AppRunner | None = None
 
@@ -65,7 +69,7 @@ class MetricsServer:
         """Raises StartupError if the socket cannot be listened on."""
         listener = listen(self._path)
         await self._fetcher.__aenter__()
-        app = web.Application()
+        app = web.Application(middlewares=[self._own.counting()])
         app.router.add_get(PATH, self._handle)
         self._runner = web.AppRunner(
             app,
@@ -98,13 +102,15 @@ class MetricsServer:
         self._patience.keep(wanted.applications)
         given = self._patience.apply(wanted)
         results = await self._fetcher.fetch_all(given)
+        own = self._own.text() if wanted.agent_metrics else b""
         if sum(len(result.body) for result in results) > BIG:
-            response, sources = await asyncio.to_thread(gather, given, results)
+            response, sources = await asyncio.to_thread(gather, given, results, own)
         else:
-            response, sources = gather(given, results)
+            response, sources = gather(given, results, own)
         now = time.time()
         sources = self._patience.learn(wanted, given, sources, now)
         report = ScrapeReport(now, response.status, version, sources)
+        self._own.fetched(sources)
         self._on_report(report.to_json(), report.states())
         return response
 

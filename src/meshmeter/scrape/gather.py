@@ -33,9 +33,10 @@ class ScrapeResponse:
 
 
 def gather(
-    plan: ScrapePlan, results: Sequence[FetchResult]
+    plan: ScrapePlan, results: Sequence[FetchResult], agent: bytes = b""
 ) -> tuple[ScrapeResponse, tuple[SourceReport, ...]]:
-    """The answer and what to tell of each source. `results` are in the order of `plan.names`."""
+    """The answer and what to tell of each source. `results` are in the order of `plan.names`; `agent` are
+    the agent's own metrics in text 0.0.4, which follow the series about the sources."""
     readable = [_readable(result) for result in results]
     format = negotiate(
         plan.accept,
@@ -47,7 +48,7 @@ def gather(
     reports = tuple(_report(result, stats.get(result.name)) for result in readable)
     if not any(report.up for report in reports):
         return _unavailable(reports), reports
-    own = Source("", b"".join(_self_description(reports)), envoy=True)
+    own = Source("", b"".join((*_self_description(reports), agent)), envoy=True)
     added = merge_python.merge([own], Options(format, merge_clusters=False, total_bytes=None))
     body = merged.body.removesuffix(merge_python.EOF) if format.openmetrics else merged.body
     return ScrapeResponse(200, format.value, body + added.body), reports
