@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 from copy import deepcopy
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from support.processes import ControlPlane, document, eventually, free_port, get, samples
 from support.proxies import Proxy, application, dataplane_document, start_proxy
+from support.proxying import through
 
 SCRAPER = "127.0.0.2"
 BACKEND = "127.0.0.3"
-
-
-def through(proxy_port: int, target: str, *, method: str = "GET", authority: str = "") -> tuple[int, str]:
-    """A request as a client of an HTTP proxy sends it; status and body. OSError if there is no answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", proxy_port, timeout=10)
-    try:
-        connection.putrequest(method, target, skip_host=True)
-        connection.putheader("Host", authority or urlsplit(target).netloc or f"127.0.0.1:{proxy_port}")
-        connection.endheaders()
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    except http.client.HTTPException as exc:
-        raise OSError(f"{target}: {exc!r}") from exc
-    finally:
-        connection.close()
 
 
 def scraper(control_plane: ControlPlane) -> tuple[Proxy, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.control_plane import ControlPlane, Registration
@@ -21,7 +22,10 @@ from meshmeter.scrape.config import ScrapeConfig
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 25.0
-"""How long one poll stays open. A renewed token is noticed within this time."""
+"""How long one poll stays open."""
+
+TOKEN_SECONDS = 1.0
+"""Between two looks at the token file while a poll is open: one that replaces a revoked token is urgent."""
 
 
 class ConfigWatch:
@@ -36,6 +40,7 @@ class ConfigWatch:
         registered: bool,
         on_change: Callable[[Registration], None],
         wait: float = WAIT_SECONDS,
+        token_look: float = TOKEN_SECONDS,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ):
@@ -45,6 +50,7 @@ class ConfigWatch:
         self._registered = registered
         self._on_change = on_change
         self._wait = wait
+        self._token_look = token_look
         self._backoff = backoff or Backoff(jitter=0.25)
         self._sleep = sleep
         self._failing = ""
@@ -89,9 +95,8 @@ class ConfigWatch:
             self._registered = True
             log.info("registered again as %s in mesh %s", self._registration.name, self._registration.mesh)
             return
-        mesh, name = self._registration.mesh, self._registration.name
         try:
-            config = await self._control_plane.agent_config(mesh, name, self.config().version, self._wait)
+            config = await self._poll()
         except ApiError as exc:
             if exc.status != 404:
                 raise
@@ -99,8 +104,24 @@ class ConfigWatch:
             self._registered = False
             return
         if config is not None:
-            self._take(Registration(mesh, name, self._registration.bootstrap, config))
+            self._take(replace(self._registration, config=config))
             log.info("the configuration of the metrics endpoint changed to version %s", config.version)
+
+    async def _poll(self) -> ScrapeConfig | None:
+        """A configuration that differs from ours; None if there is none yet, or the token was renewed."""
+        mesh, name = self._registration.mesh, self._registration.name
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                poll = tasks.create_task(
+                    self._control_plane.agent_config(mesh, name, self.config().version, self._wait),
+                    name="agent: poll",
+                )
+                while not (await asyncio.wait({poll}, timeout=self._token_look))[0]:
+                    if self._registrar.token_changed():
+                        poll.cancel()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None  # there was but one task
+        return None if poll.cancelled() else poll.result()
 
     def _take(self, registration: Registration) -> None:
         if registration != self._registration:

@@ -133,7 +133,10 @@ def verify(token: str, keys: Mapping[str, SigningKey], *, audience: str, now: da
     """The claims of a valid token; `keys` by their id. Raises Unauthenticated, which never repeats the token."""
     claims = read(token, keys)
     if claims.audience != audience:
-        raise Unauthenticated(f"this is a token for {claims.kind}, not for {audience.rpartition('/')[2]}")
+        kind = audience.rpartition("/")[2]
+        raise Unauthenticated(
+            f"this is a token for {claims.kind}, not for {kind}; `meshmeter token {kind}` makes one"
+        )
     check_time(claims, now)
     return claims
 
@@ -155,7 +158,7 @@ def read(token: str, keys: Mapping[str, SigningKey]) -> Claims:
         kid = jwt.get_unverified_header(token).get("kid", "")
         key = keys.get(kid)
         if key is None:
-            raise Unauthenticated("the token is signed by a key that is not known here")
+            raise Unauthenticated("the token is signed by a key that is not known here; issue a new one")
         payload = jwt.decode(
             token,
             key.key.public_key(),
@@ -171,9 +174,9 @@ def read(token: str, keys: Mapping[str, SigningKey]) -> Claims:
         )
         return _claims(payload, key.id)
     except jwt.InvalidSignatureError as exc:
-        raise Unauthenticated("the token's signature is not valid") from exc
+        raise Unauthenticated("the token's signature is not valid; issue a new one") from exc
     except (jwt.PyJWTError, TypeError, ValueError, OverflowError) as exc:
-        raise Unauthenticated("the token is malformed") from exc
+        raise Unauthenticated("the token is malformed; issue a new one") from exc
 
 
 def _claims(payload: Mapping[str, Any], key_id: str) -> Claims:

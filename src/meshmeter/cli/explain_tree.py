@@ -25,13 +25,21 @@ def dataplane_tree(answer: Json) -> str:
     if "settings" in answer:
         lines += _section("settings", _settings(answer["settings"]))
         tls, access = answer["tls"], answer["access"]
-        lines += _section("tls", [f"{tls['transport']}: {tls['reason']}"])
+        lines += _section("tls", [f"{tls['transport']}: {tls['reason']}", *_certificate(tls)])
         lines += _section("access", [access["reason"], *(f"source {_pairs(s)}" for s in access["sources"])])
         entries = [line for entry in answer["aggregate"] for line in _entry(entry)]
         lines += _section("applications", entries or ["none"])
     lines += _section("proxy", list(_proxy(answer["proxy"])))
     lines += _section("last scrape", list(_scrape(answer["lastScrape"])))
     return "\n".join(lines)
+
+
+def _certificate(tls: Json) -> Iterator[str]:
+    """What the agent says of a provided certificate."""
+    if found := tls.get("certificate"):
+        until = f", valid until {found['notAfter']}" if found["notAfter"] else ""
+        detail = f": {found['detail']}" if found["detail"] else ""
+        yield f"certificate {found['state']}{until}{detail}"
 
 
 def mesh_tree(answer: Json) -> str:

@@ -39,6 +39,7 @@ from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.token_service import TokenService
+from meshmeter.effective.addresses import is_loopback
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import PermissionDenied, StartupError
 from meshmeter.resources.dataplane import tag_values
@@ -77,6 +78,12 @@ async def _serve(settings: Settings, announce: Callable[[Mapping[str, str]], Non
 async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
     """A running control plane; the value says where its servers listen."""
     async with AsyncExitStack() as stack:
+        if settings.plain_http and not is_loopback(settings.bind):
+            log.warning(
+                "--insecure-http: resource API, discovery and diagnostics speak plain HTTP on %s, where tokens can be "
+                "read on the way",
+                settings.bind,
+            )
         metrics = SelfMetrics()
         # The store first: its lock keeps others out of the directory.
         store = await SqliteStore.open(settings.data_dir / DATABASE, on_error=metrics.store_errors.inc)

@@ -40,6 +40,7 @@ class Watched:
             registered=registered,
             on_change=self._changed,
             wait=self.wait,
+            token_look=0.01,
             sleep=self._sleep,
         )
 
@@ -126,9 +127,9 @@ async def test_after_a_start_from_disk_it_registers_first(watched: Watched) -> N
 
 
 async def test_a_renewed_token_means_a_new_registration_and_bootstrap(watched: Watched) -> None:
-    watched.wait = 0.02
     watch = await watched.begin()
     async with running(watch):
+        await watched.server.waiting.wait()  # also while a poll is open
         watched.server.bootstrap = lambda proxy: {"node": proxy["instance"], "token": "renewed"}
         watched.server.tokens.add("eyJ.renewed.sig")
         watched.server.token_file.write_text("eyJ.renewed.sig")

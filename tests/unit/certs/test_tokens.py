@@ -97,32 +97,39 @@ def test_keys_can_overlap() -> None:
     older = new_key()
     text = issue(older, ADMIN, token_id="t", now=NOW, valid_for=HOUR)
     verify(text, {KEY.id: KEY, older.id: older}, audience=ADMIN, now=NOW)
-    assert refusal(text) == "the token is signed by a key that is not known here"
+    assert refusal(text) == "the token is signed by a key that is not known here; issue a new one"
 
 
 def test_one_kind_of_token_does_not_do_for_another() -> None:
-    assert refusal(token(DATAPLANE)) == "this is a token for dataplane, not for admin"
-    assert refusal(token(ADMIN), audience=DISCOVERY) == "this is a token for admin, not for discovery"
+    assert refusal(token(DATAPLANE)) == (
+        "this is a token for dataplane, not for admin; `meshmeter token admin` makes one"
+    )
+    assert refusal(token(ADMIN), audience=DISCOVERY) == (
+        "this is a token for admin, not for discovery; `meshmeter token discovery` makes one"
+    )
 
 
 def test_a_signature_of_another_key_is_refused() -> None:
     impostor = SigningKey(KEY.id, ec.generate_private_key(ec.SECP256R1()))
     text = issue(impostor, ADMIN, token_id="t", now=NOW, valid_for=HOUR)
-    assert refusal(text) == "the token's signature is not valid"
+    assert refusal(text) == "the token's signature is not valid; issue a new one"
 
 
 def test_a_changed_claim_is_refused() -> None:
     head, body, signature = token(mesh="default").split(".")
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))
     forged = base64.urlsafe_b64encode(json.dumps(claims | {"mesh": "payments"}).encode()).decode().rstrip("=")
-    assert refusal(f"{head}.{forged}.{signature}", audience=DATAPLANE) == "the token's signature is not valid"
+    assert (
+        refusal(f"{head}.{forged}.{signature}", audience=DATAPLANE)
+        == "the token's signature is not valid; issue a new one"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "....", "\x00", "é", "e30.e30.", "A" * 5000])
 def test_garbage_is_refused(text: str) -> None:
     assert refusal(text) in (
-        "the token is malformed",
-        "the token is signed by a key that is not known here",
+        "the token is malformed; issue a new one",
+        "the token is signed by a key that is not known here; issue a new one",
     )
 
 
@@ -131,7 +138,7 @@ def test_other_algorithms_are_refused(algorithm: str) -> None:
     """Above all not the public key taken as a shared secret, and not no signature at all."""
     secret = None if algorithm == "none" else "s" * 32
     text = jwt.encode(payload(), secret, algorithm=algorithm, headers={"kid": KEY.id})
-    assert refusal(text) == "the token is malformed"
+    assert refusal(text) == "the token is malformed; issue a new one"
 
 
 @pytest.mark.parametrize(
@@ -155,12 +162,12 @@ def test_other_algorithms_are_refused(algorithm: str) -> None:
 )
 def test_claims_of_a_wrong_form_are_refused(changes: dict[str, Any]) -> None:
     text = jwt.encode(payload(**changes), KEY.key, algorithm="ES256", headers={"kid": KEY.id})
-    assert refusal(text) == "the token is malformed"
+    assert refusal(text) == "the token is malformed; issue a new one"
 
 
 def test_the_header_cannot_bring_its_own_key_id_type() -> None:
     head = base64.urlsafe_b64encode(b'{"alg":"ES256","kid":["x"]}').decode().rstrip("=")
-    assert refusal(f"{head}.e30.AAAA") == "the token is malformed"
+    assert refusal(f"{head}.e30.AAAA") == "the token is malformed; issue a new one"
 
 
 # Signing keys

@@ -16,9 +16,9 @@ def test_flags_reach_the_demo_and_its_code_comes_back(offline: Cli, monkeypatch:
 
     monkeypatch.setattr("meshmeter.cli.demo.main", main)
     assert offline("demo", "--once", "--duration", "5", "--no-prometheus").code == 7
-    assert offline("demo").code == 7
+    assert offline("demo", "--mtls").code == 7
     assert calls == [
-        {"once": True, "duration": 5.0, "prometheus": False},
-        {"once": False, "duration": None, "prometheus": True},
+        {"once": True, "duration": 5.0, "prometheus": False, "mtls": False},
+        {"once": False, "duration": None, "prometheus": True, "mtls": True},
     ]
     assert offline("demo", "--duration", "-1").code == 2

@@ -8,6 +8,12 @@ from typing import Any
 from meshmeter.cli.explain_tree import dataplane_tree, mesh_tree
 from meshmeter.controlplane.explain import Explainer
 from meshmeter.controlplane.proxy_status import Nack, ProxyStatus
+from meshmeter.effective.credentials import (
+    NO_CREDENTIALS,
+    CertificateState,
+    Credentials,
+    ProvidedCertificate,
+)
 from meshmeter.effective.view import MeshView
 from support.resources import dataplane, mesh, metered, permission
 
@@ -26,9 +32,11 @@ class Known:
         return self._status
 
 
-def explainer(view: MeshView, status: ProxyStatus | None = None) -> Explainer:
+def explainer(
+    view: MeshView, status: ProxyStatus | None = None, credentials: Credentials = NO_CREDENTIALS
+) -> Explainer:
     known = Known(view, status or ProxyStatus())
-    return Explainer(known, known, now=lambda: NOW)
+    return Explainer(known, known, credentials=lambda _mesh, _name: credentials, now=lambda: NOW)
 
 
 def tree(the_mesh: Any, subject: Any, *permissions: Any, status: ProxyStatus | None = None) -> str:
@@ -37,6 +45,23 @@ def tree(the_mesh: Any, subject: Any, *permissions: Any, status: ProxyStatus | N
     )
     assert answer is not None
     return dataplane_tree(answer)
+
+
+def provided(state: CertificateState, detail: str = "") -> str:
+    certificate = ProvidedCertificate(state, detail, NOW)
+    made, of = dataplane(), metered(tls={"mode": "providedTLS"})
+    view = MeshView(of, {made.name: made})
+    answer = explainer(view, credentials=Credentials(provided=certificate)).dataplane("default", made.name)
+    assert answer is not None
+    return dataplane_tree(answer)
+
+
+def test_a_provided_certificate_and_its_end() -> None:
+    good = provided(CertificateState.USABLE)
+    assert "serves metrics" in good and "certificate usable, valid until 2026-01-01T12:00:00" in good
+    bad = provided(CertificateState.EXPIRED, "/tls/cert expired")
+    assert "REFUSED" in bad and "certificate expired, valid until" in bad and ": /tls/cert expired" in bad
+    assert "provided-tls-expired" in bad
 
 
 def test_a_proxy_that_serves() -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from meshmeter.cli.options import DiscoveryKind, ScrapeMode
 from meshmeter.cli.prometheus_config import Access, Files, prometheus_config
 
 HERE = Access("http://127.0.0.1:5676/")
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "prometheus"
 
 
 def jobs(mode: ScrapeMode, sd: DiscoveryKind = DiscoveryKind.HTTP, **more: Any) -> list[dict[str, Any]]:
@@ -89,3 +91,9 @@ def test_the_label_of_the_scheme_does_not_become_one_of_series() -> None:
 def test_the_timeout_is_never_longer_than_the_interval(interval: str, timeout: str) -> None:
     made = prometheus_config(ScrapeMode.PLAIN, DiscoveryKind.HTTP, HERE, interval=interval)
     assert made["global"] == {"scrape_interval": interval, "scrape_timeout": timeout}
+
+
+@pytest.mark.parametrize("mode", [ScrapeMode.SIDECAR, ScrapeMode.DIRECT])
+def test_the_examples_are_what_is_printed(mode: ScrapeMode) -> None:
+    example = yaml.safe_load((EXAMPLES / f"{mode.value}.yml").read_text())
+    assert example == prometheus_config(mode, DiscoveryKind.HTTP, HERE, mesh="default")

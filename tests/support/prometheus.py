@@ -1,0 +1,51 @@
+"""A real Prometheus for integration tests, and what it says of its targets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from support.processes import Process, Processes, eventually, free_port, get
+from support.require import program
+
+
+@dataclass
+class Prometheus:
+    url: str
+    process: Process
+
+    def query(self, expression: str) -> dict[str, float]:
+        """The value of each series of an instant query, by its label `dataplane`."""
+        status, body = get(f"{self.url}/api/v1/query?query={quote(expression)}")
+        assert status == 200, body
+        found = json.loads(body)["data"]["result"]
+        return {each["metric"].get("dataplane", ""): float(each["value"][1]) for each in found}
+
+    def errors(self) -> dict[str, str]:
+        """Why the last scrape failed, for each target; empty where it did not."""
+        targets = json.loads(get(f"{self.url}/api/v1/targets")[1])["data"]["activeTargets"]
+        return {each["labels"]["dataplane"]: each["lastError"] for each in targets}
+
+
+def start_prometheus(processes: Processes, folder: Path, config: str) -> Prometheus:
+    """Start it with this configuration; it is ready when this returns."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "prometheus.yml"
+    file.write_text(config)
+    address = f"127.0.0.1:{free_port()}"
+    process = processes.start(
+        "prometheus",
+        str(program("prometheus", "apt-get install prometheus")),
+        f"--config.file={file}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address={address}",
+    )
+
+    def is_ready() -> bool:
+        assert process.popen.poll() is None, process.output()
+        return get(f"http://{address}/-/ready")[0] == 200
+
+    eventually(is_ready, "Prometheus to be ready", 30.0)
+    return Prometheus(f"http://{address}", process)
