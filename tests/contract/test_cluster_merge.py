@@ -9,8 +9,8 @@ from contract.deviations import d18_without_quantiles
 from meshmeter.exposition.clusters import split_base
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.merge import MergeResult, Options, Source
-from meshmeter.exposition.merge_python import merge
 from support.exposition import accepted_by_promtool, metadata, samples
+from support.kernels import merge
 
 
 def merged(text: str, format: Format = Format.TEXT) -> MergeResult:

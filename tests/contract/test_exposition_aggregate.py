@@ -10,10 +10,10 @@ from contract.conformance import Case, vectors
 from contract.deviations import d15_our_query, d17_one_format
 from meshmeter.exposition.formats import Format, negotiate, response_format
 from meshmeter.exposition.merge import Options, Source
-from meshmeter.exposition.merge_python import merge
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.scrape.plan import envoy_targets
 from support.exposition import accepted_by_promtool, metadata, samples
+from support.kernels import merge
 
 CONFIG = ScrapeConfig(version="1", mesh="default", dataplane="backend-1", enabled=True)
 

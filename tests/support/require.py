@@ -9,6 +9,9 @@ from typing import NoReturn
 
 import pytest
 
+from meshmeter.errors import SettingsError
+from meshmeter.exposition.kernel import Kernel, choose
+
 
 def missing(part: str, reason: str) -> NoReturn:
     """Skip the running test because `part` is not here; with `MESHMETER_REQUIRE=all` fail it instead."""
@@ -23,6 +26,17 @@ def program(name: str, how: str) -> Path:
     if found is None:
         missing(name, how)
     return Path(found)
+
+
+def native_kernel() -> Kernel:
+    """The compiled kernel. Where it is not built the test is skipped; with `MESHMETER_REQUIRE=all` that fails only if
+    cargo is here, because everything has to work on machines without Rust, those of CI included."""
+    try:
+        return choose("native")
+    except SettingsError as exc:
+        if shutil.which("cargo") is None:
+            pytest.skip(f"the compiled kernel is missing, and cargo to build it: {exc}")
+        missing("the compiled kernel", str(exc))
 
 
 def envoy() -> Path:

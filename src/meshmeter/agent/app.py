@@ -31,6 +31,7 @@ from meshmeter.agent.signals import StopSignals
 from meshmeter.agent.state import SavedState
 from meshmeter.agent.work_dir import WorkDir, default_path, locked
 from meshmeter.errors import ApiError, MeshmeterError, SettingsError, StartupError, TokenError
+from meshmeter.exposition.kernel import Kernel
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     mesh, name = document.identity(dataplane)
     program = envoy_binary.find(settings.envoy, environ)
     envoy_version = await envoy_binary.version(program)
+    log.debug("merge kernel: %s", settings.kernel)
     with StopSignals() as signals, locked(settings.work_dir or default_path(mesh, name, environ)) as work_dir:
         log.info("data plane %s in mesh %s, Envoy %s, in %s", name, mesh, envoy_version, work_dir.path)
         async with ControlPlane(
@@ -75,7 +77,8 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
                 SavedState(work_dir.state, settings.control_plane),
                 EnvoyProcess(options, work_dir, redact=control_plane.redact),
                 work_dir,
-                SelfMetrics(envoy_version=envoy_version),
+                settings.kernel,
+                SelfMetrics(kernel=settings.kernel.name, envoy_version=envoy_version),
                 certificates,
             )
             saved = agent.state.load(mesh, name)
@@ -117,6 +120,7 @@ class Agent:
         state: SavedState,
         envoy: EnvoyProcess,
         work_dir: WorkDir,
+        kernel: Kernel,
         self_metrics: SelfMetrics,
         certificates: CertificateWatch | None = None,
     ):
@@ -125,6 +129,7 @@ class Agent:
         self.state = state
         self._envoy = envoy
         self._work_dir = work_dir
+        self._kernel = kernel
         self._self_metrics = self_metrics
         self._certificates = certificates
         self._watch: ConfigWatch | None = None
@@ -177,6 +182,7 @@ class Agent:
                 self._work_dir.admin_socket,
                 watch.config,
                 reports.offer,
+                self._kernel,
                 self._self_metrics,
             ),
             SelfServer(self._work_dir.self_socket, self._self_metrics),

@@ -21,6 +21,7 @@ from meshmeter.agent.coalescing import Coalescer
 from meshmeter.agent.fetcher import LOOP_HEADER, TIMEOUT_HEADER, Fetcher
 from meshmeter.agent.self_metrics import SelfMetrics
 from meshmeter.errors import StartupError
+from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.scrape.gather import ScrapeResponse, gather
 from meshmeter.scrape.patience import Patience
@@ -52,6 +53,7 @@ class MetricsServer:
         admin_socket: Path,
         config: Callable[[], ScrapeConfig],
         on_report: Callable[[Mapping[str, Any], Mapping[str, bool]], None],
+        kernel: Kernel = PYTHON,
         own: SelfMetrics | None = None,
     ):
         """`own` counts what happens here, and is part of answers where the configuration says so."""
@@ -61,6 +63,7 @@ class MetricsServer:
         self._fetcher = Fetcher(admin_socket, identity=self._identity)
         self._config = config
         self._on_report = on_report
+        self._kernel = kernel
         self._shared: Coalescer[ScrapePlan, ScrapeResponse] = Coalescer(self._own.coalesced)
         self._patience = Patience()
         self._runner: web.AppRunner | None = None
@@ -104,9 +107,9 @@ class MetricsServer:
         results = await self._fetcher.fetch_all(given)
         own = self._own.text() if wanted.agent_metrics else b""
         if sum(len(result.body) for result in results) > BIG:
-            response, sources = await asyncio.to_thread(gather, given, results, own)
+            response, sources = await asyncio.to_thread(gather, given, results, self._kernel, own)
         else:
-            response, sources = gather(given, results, own)
+            response, sources = gather(given, results, self._kernel, own)
         now = time.time()
         sources = self._patience.learn(wanted, given, sources, now)
         report = ScrapeReport(now, response.status, version, sources)

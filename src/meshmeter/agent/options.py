@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from meshmeter.agent import logs
+from meshmeter.exposition import kernel
 
 PREFIX = "MESHMETER_DATAPLANE_"
 VAR_PREFIX = f"{PREFIX}VAR_"
@@ -98,6 +99,13 @@ OPTIONS: tuple[Option, ...] = (
         "DURATION",
         "give up if the control plane is not reached at start within this time; 0s: never",
         "0s",
+    ),
+    Option(
+        "--kernel",
+        "|".join(kernel.NAMES),
+        "what merges metrics: native is compiled and fast, auto takes it where it is installed",
+        kernel.AUTO,
+        aliases=("MESHMETER_KERNEL",),
     ),
     Option("--log-format", "|".join(logs.FORMATS), "format of the log", "console"),
     Option(

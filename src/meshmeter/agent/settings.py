@@ -18,6 +18,7 @@ from meshmeter.agent import logs
 from meshmeter.agent.options import OPTIONS, VAR_PREFIX
 from meshmeter.agent.variables import NAME
 from meshmeter.errors import SettingsError
+from meshmeter.exposition.kernel import PYTHON, Kernel, choose
 
 MAX_SECONDS = 3600.0
 
@@ -41,6 +42,8 @@ class Settings:
     """Seconds."""
     connect_timeout: float = 0.0
     """Seconds; 0: try forever."""
+    kernel: Kernel = PYTHON
+    """What merges metrics."""
     log_format: str = "console"
     log_level: str = "info"
     envoy_log_level: str = "warning"
@@ -73,6 +76,7 @@ def load(flags: Mapping[str, str | None], variables: Sequence[str], environ: Map
         "concurrency": reader.count("--concurrency"),
         "drain_time": reader.seconds("--drain-time"),
         "connect_timeout": reader.seconds("--connect-timeout"),
+        "kernel": reader.kernel("--kernel"),
         "log_format": reader.one_of("--log-format", logs.FORMATS),
         "log_level": reader.one_of("--log-level", logs.LEVELS),
         "envoy_log_level": reader.one_of("--envoy-log-level", logs.LEVELS),
@@ -187,6 +191,14 @@ class _Reader:
             self.faults.append(f"{source}: {text!r} is not a number from 1 to 1024")
             return None
         return int(text)
+
+    def kernel(self, flag: str) -> Kernel:
+        source, text = self._find(flag) or (flag, "")
+        try:
+            return choose(text)
+        except SettingsError as exc:
+            self.faults.append(f"{source}: {exc}")
+            return PYTHON
 
     def one_of(self, flag: str, choices: Sequence[str]) -> str:
         source, text = self._find(flag) or (flag, "")

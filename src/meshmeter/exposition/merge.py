@@ -1,8 +1,8 @@
 """The merge contract: bodies of several sources in, one valid body out.
 
 A kernel is a function `merge(sources: Sequence[Source], options: Options) -> MergeResult` that never raises for
-anything in a body. Every kernel computes the same bytes for the same input; `merge_python` is the reference. The
-rules, in full in docs/decisions/0002-merge-rules.md:
+anything in a body. Every kernel computes the same bytes and counts for the same input: `merge_python` is the reference,
+`merge_native` the compiled one, `kernel` chooses. The rules, in full in docs/decisions/0002-merge-rules.md:
 
 * families in the order of their first appearance, sources in the order given; one group per family;
 * the first source wins a conflict of type and an equal series, the loser is dropped and counted;
@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from meshmeter.exposition.formats import Format
 
 MIB = 1 << 20
+
+EOF = b"# EOF\n"
+"""How every answer in OpenMetrics ends."""
 
 
 @dataclass(frozen=True, slots=True)

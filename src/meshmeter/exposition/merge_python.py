@@ -9,14 +9,13 @@ from meshmeter.exposition import writing
 from meshmeter.exposition.families import Type, openmetrics_claims
 from meshmeter.exposition.index import Family
 from meshmeter.exposition.lines import Fault
-from meshmeter.exposition.merge import MergeResult, Options, Source
+from meshmeter.exposition.merge import EOF, MergeResult, Options, Source
 from meshmeter.exposition.reading import Reader
 from meshmeter.exposition.samples import Samples, merge_split
 from meshmeter.exposition.series import LabelTable
 from meshmeter.exposition.writing import Head
 
 RESERVED = (b"envoy_", b"meshmeter_")
-EOF = b"# EOF\n"
 
 
 @dataclass(slots=True)

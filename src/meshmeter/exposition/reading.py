@@ -109,8 +109,8 @@ class Reader:
         known, read = self._labels.by_text, self._labels.read_text
         expected = len(into) + len(rows)
         for name, text, value, _ in rows:
-            labels = known(text) or read(text)
-            if labels is None or not name:
+            labels = (known(text) or read(text)) if name else None
+            if labels is None:
                 return False
             into[labels] = value
         return len(into) == expected
@@ -124,7 +124,11 @@ class Reader:
             family.shape.roles,
             into.metrics,
         )
-        edges = self._edges[Role.QUANTILE if family.type is Type.SUMMARY else Role.BUCKET]
+        bucket = family.type is not Type.SUMMARY
+        edges, mark = (
+            self._edges[Role.BUCKET if bucket else Role.QUANTILE],
+            b'le="' if bucket else b'quantile="',
+        )
         last_text, metric = None, Metric()
         for name, text, value, _ in rows:
             role = roles.get(name)
@@ -132,7 +136,7 @@ class Reader:
             if role is None:
                 return False
             if role is Role.BUCKET or role is Role.QUANTILE:
-                head, separator, spelled = text.rpartition(b'le="' if role is Role.BUCKET else b'quantile="')
+                head, separator, spelled = text.rpartition(mark)
                 if not separator or (head and head[-1] != 0x2C):
                     return False
                 text = head[:-1]
@@ -140,7 +144,7 @@ class Reader:
                 if edge is None:
                     return False
             if text != last_text:
-                labels = known(text) or read(text)
+                labels = (known(text) or read(text)) if mark not in text else None  # a bound beside the bound
                 if labels is None:
                     return False
                 last_text, metric = text, metrics.get(labels) or metrics.setdefault(labels, Metric())

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from meshmeter.exposition import merge_python
 from meshmeter.exposition.formats import Format, charset, negotiate, response_format, sniff
 from meshmeter.exposition.intersect import intersect
+from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.exposition.lines import escape
-from meshmeter.exposition.merge import Limits, Options, Problem, Source, SourceStats
+from meshmeter.exposition.merge import EOF, Limits, Options, Problem, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
 from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ScrapePlan
@@ -33,24 +33,24 @@ class ScrapeResponse:
 
 
 def gather(
-    plan: ScrapePlan, results: Sequence[FetchResult], agent: bytes = b""
+    plan: ScrapePlan, results: Sequence[FetchResult], kernel: Kernel = PYTHON, agent: bytes = b""
 ) -> tuple[ScrapeResponse, tuple[SourceReport, ...]]:
-    """The answer and what to tell of each source. `results` are in the order of `plan.names`; `agent` are
-    the agent's own metrics in text 0.0.4, which follow the series about the sources."""
+    """The answer and what to tell of each source. `results` are in the order of `plan.names`; `agent` are the agent's
+    own metrics in text 0.0.4, which follow the series about the sources. Every kernel gives the same answer."""
     readable = [_readable(result) for result in results]
     format = negotiate(
         plan.accept,
         [response_format(r.content_type) for r in readable if r.error is None and r.name != ENVOY],
     )
     sources = [_source(result, plan) for result in readable if result.error is None]
-    merged = merge_python.merge(sources, Options(format))
+    merged = kernel.merge(sources, Options(format))
     stats = {source.name: source for source in merged.sources}
     reports = tuple(_report(result, stats.get(result.name)) for result in readable)
     if not any(report.up for report in reports):
         return _unavailable(reports), reports
     own = Source("", b"".join((*_self_description(reports), agent)), envoy=True)
-    added = merge_python.merge([own], Options(format, merge_clusters=False, total_bytes=None))
-    body = merged.body.removesuffix(merge_python.EOF) if format.openmetrics else merged.body
+    added = kernel.merge([own], Options(format, merge_clusters=False, total_bytes=None))
+    body = merged.body.removesuffix(EOF) if format.openmetrics else merged.body
     return ScrapeResponse(200, format.value, body + added.body), reports
 
 

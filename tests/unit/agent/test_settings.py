@@ -7,6 +7,7 @@ import pytest
 
 from meshmeter.agent.settings import load, parse_duration
 from meshmeter.errors import SettingsError
+from meshmeter.exposition.kernel import PYTHON, choose
 
 
 @pytest.fixture
@@ -70,6 +71,14 @@ def test_kumas_variables_are_enough(flags: dict[str, str | None]) -> None:
     assert (settings.drain_time, settings.concurrency) == (30.0, 2)
 
 
+def test_the_kernel_is_chosen_at_the_start(flags: dict[str, str | None]) -> None:
+    assert load(flags, (), {}).kernel == choose()
+    assert load(flags, (), {"MESHMETER_KERNEL": "python"}).kernel is PYTHON
+    assert faults(flags, MESHMETER_KERNEL="fast") == [
+        "MESHMETER_KERNEL: there is no kernel 'fast', only auto, python, native"
+    ]
+
+
 def test_every_missing_option_is_named_with_its_variables() -> None:
     found = faults({})
     assert len(found) == 4
@@ -91,6 +100,7 @@ def test_a_fault_names_the_flag_or_variable_it_came_from(flags: dict[str, str | 
     check("--token-file: /: is a directory", token_file="/")
     check("--drain-time: '5' is not a duration such as 5s, 500ms or 1m", drain_time="5")
     check("--drain-time: '2h' is more than an hour", drain_time="2h")
+    check("--kernel: there is no kernel 'rust', only auto, python, native", kernel="rust")
     check("--log-format: 'xml' is not one of console, json", log_format="xml")
     check("--concurrency: '0' is not a number from 1 to 1024", concurrency="0")
     check("--concurrency: '²' is not a number from 1 to 1024", concurrency="²")

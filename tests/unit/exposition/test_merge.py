@@ -1,29 +1,52 @@
-"""The kernel: every test runs with and without the shortcuts for plain text, and must not see a difference."""
+"""The contract of the kernels: every test runs over both, and must not see a difference.
+
+The Python one runs with and without its shortcuts for plain text; the compiled one is compared with it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from meshmeter.exposition import merge_python
 from meshmeter.exposition.formats import Format, sniff
 from meshmeter.exposition.merge import Limits, MergeResult, Options, Source
-from meshmeter.exposition.merge_python import merge
+from support import require
 from support.exposition import accepted_by_promtool, samples, types
+from support.odd_bodies import cases
 
 TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS_1
 EXPOSITIONS = sorted((Path(__file__).parents[2] / "data" / "expositions").iterdir())
 
 
+Merge = Callable[[Sequence[Source], Options], MergeResult]
+LONG_WAY: Merge = partial(merge_python.merge, shortcuts=False)
+under_test: list[Merge] = []
+
+
+@pytest.fixture(scope="module", params=["python", "native"], autouse=True)
+def kernel(request: pytest.FixtureRequest) -> Iterator[None]:
+    merge = merge_python.merge if request.param == "python" else require.native_kernel().merge
+    under_test.append(merge)
+    yield
+    under_test.remove(merge)
+
+
 def run(sources: list[Source], format: Format = TEXT, **options: object) -> MergeResult:
     wanted = Options(format, **options)  # type: ignore[arg-type]  # keyword options of a test
-    fast, slow = merge(sources, wanted), merge(sources, wanted, shortcuts=False)
-    assert fast == slow
-    return fast
+    (merge,) = under_test
+    result = merge(sources, wanted)
+    assert result == LONG_WAY(sources, wanted)
+    return result
 
 
 def app(body: str, name: str = "app", format: Format = TEXT, **more: object) -> Source:
@@ -115,6 +138,19 @@ def test_a_sample_that_its_family_does_not_have() -> None:
         '# TYPE h histogram\nh_bucket{le="1"} 1\n',
         malformed_line=2,
     )
+
+
+def test_a_bound_beside_the_bound_is_a_label_twice() -> None:
+    check(
+        '# TYPE h histogram\nh_sum{le="1"} 5\nh_bucket{le="1",le="2"} 1\nh_bucket{le="2"} 3\n'
+        'h_bucket{,le="4"} 1\n',
+        '# TYPE h histogram\nh_sum{le="1"} 5\nh_bucket{le="2"} 3\n',
+        malformed_line=2,
+    )
+
+
+def test_a_line_that_is_not_plain_does_not_respell_others() -> None:
+    check('a{l="z"} 1 5\nb{x=""} 1\n', '# TYPE a untyped\na{l="z"} 1 5\n# TYPE b untyped\nb{x=""} 1\n')
 
 
 def test_the_first_source_wins() -> None:
@@ -503,6 +539,39 @@ def test_whatever_comes_the_answer_is_valid(parts: list[bytes], source: Format) 
     sources = [Source("one", body, source), Source("two", body[::-1]), Source("envoy", body, envoy=True)]
     samples(run(sources).body.decode())
     samples(run(sources, OPENMETRICS).body.decode(), openmetrics=True)
+
+
+def test_odd_bodies() -> None:
+    """Sources and options of all kinds, the same ones in every run; `support.odd_bodies` as a program runs others."""
+    (merge,) = under_test
+    for sources, options in islice(cases(Random(1)), 1000):
+        assert merge(sources, options) == LONG_WAY(sources, options)
+
+
+TEXTS_OF_NUMBERS = st.one_of(
+    st.integers(-(10**20), 10**20).map(str),
+    st.floats().map(repr),
+    st.floats(width=32).map(lambda number: f"{number:g}"),
+    st.decimals(allow_nan=False, allow_infinity=False, places=4).map(str),
+    st.from_regex(
+        r"[+-]?[0-9]{0,20}\.?[0-9]{0,20}([eE][+-]?[0-9]{1,25})?", fullmatch=True, alphabet="0123456789+-.eE"
+    ),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(TEXTS_OF_NUMBERS, min_size=2, max_size=4), st.sampled_from([TEXT, OPENMETRICS]))
+def test_numbers_of_all_kinds(numbers: list[str], answer: Format) -> None:
+    """Sums of values, bounds of buckets, and timestamps in both directions."""
+    lines = ["# TYPE envoy_g gauge\n"]
+    lines += [f'envoy_g{{envoy_cluster_name="w-{n:016x}"}} {text}\n' for n, text in enumerate(numbers)]
+    lines += ["# TYPE envoy_h histogram\n"]
+    lines += [
+        f'envoy_h_bucket{{envoy_cluster_name="w-{n:016x}",le="{le}"}} {n}\n' for n, le in enumerate(numbers)
+    ]
+    lines += [f'envoy_t{{n="{n}"}} 1 {text}\n' for n, text in enumerate(numbers)]
+    for spoken in (TEXT, OPENMETRICS):
+        run([Source("envoy", "".join(lines).encode(), spoken, envoy=True)], answer)
 
 
 @pytest.mark.parametrize("path", EXPOSITIONS, ids=lambda path: path.name)

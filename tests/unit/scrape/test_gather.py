@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from meshmeter.exposition.kernel import PYTHON
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
 from meshmeter.scrape.gather import gather
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
 from meshmeter.scrape.results import FetchError, FetchResult
+from support import require
 from support.exposition import accepted_by_promtool, samples
 
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
@@ -37,6 +39,12 @@ def test_everything_is_there() -> None:
         ("meshmeter_source_body_bytes", (("source", "app"),), float(len(APP.body))): 1,
     }
     assert [report.up for report in reports] == [True, True]
+
+
+def test_every_kernel_gives_the_same_answer() -> None:
+    for accept in (None, ACCEPT):
+        native = require.native_kernel()
+        assert gather(scrape(accept), [ENVOY, APP], native) == gather(scrape(accept), [ENVOY, APP], PYTHON)
 
 
 def test_openmetrics_only_if_an_application_speaks_it() -> None:
@@ -108,18 +116,18 @@ def test_application_label() -> None:
 def test_the_agents_own_metrics_are_no_source_and_nobody_elses() -> None:
     own = b"# HELP meshmeter_agent_x X.\n# TYPE meshmeter_agent_x counter\nmeshmeter_agent_x_total 7\n"
     impostor = FetchResult("app", 1.0, b"meshmeter_agent_x_total 8\nb 1\n", None)
-    response, reports = gather(scrape(), [ENVOY, impostor], own)
+    response, reports = gather(scrape(), [ENVOY, impostor], agent=own)
     assert accepted_by_promtool(response.body) == ""
     found = samples(response.body.decode())
     assert ("meshmeter_agent_x_total", (), 7.0) in found and ("b", (), 1.0) in found
     assert [report.name for report in reports] == ["envoy", "app"]
     assert reports[1].dropped == {"reserved_name": 1}
 
-    openmetrics = gather(scrape(ACCEPT), [ENVOY, APP], own)[0].body.decode()
+    openmetrics = gather(scrape(ACCEPT), [ENVOY, APP], agent=own)[0].body.decode()
     assert ("meshmeter_agent_x_total", (), 7.0) in samples(openmetrics, openmetrics=True)
 
 
 def test_the_agents_own_metrics_alone_are_no_answer() -> None:
     down = FetchResult("envoy", 0.1, error=FetchError.CONNECT)
-    response, _ = gather(scrape(), [down, FetchResult("app", 0.1, error=FetchError.TIMEOUT)], b"x 1\n")
+    response, _ = gather(scrape(), [down, FetchResult("app", 0.1, error=FetchError.TIMEOUT)], agent=b"x 1\n")
     assert response.status == 503

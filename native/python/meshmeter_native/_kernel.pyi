@@ -1,0 +1,17 @@
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+_Limits: TypeAlias = tuple[int | None, int | None, int | None, int | None]
+_Source: TypeAlias = tuple[bytes, bool, bool, tuple[bytes, bytes] | None, _Limits]
+_Stats: TypeAlias = tuple[int, list[tuple[str, int]], list[tuple[str, int, bytes]]]
+
+CONTRACT: Final[int]
+
+def merge(
+    sources: Sequence[_Source],
+    *,
+    openmetrics: bool,
+    utf8_names: bool,
+    merge_clusters: bool,
+    total_bytes: int | None,
+) -> tuple[bytes, list[_Stats]]: ...

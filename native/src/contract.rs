@@ -1,0 +1,123 @@
+//! What goes into a merge and what comes out: the contract of `meshmeter.exposition.merge`, without Python.
+
+/// Why something was dropped, in the order in which reasons are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Not a sample, not UTF-8, a label twice, or a number that Prometheus would not read.
+    Malformed,
+    /// Too many labels, or a label that is too long.
+    LabelLimit,
+    /// The source has more samples than it may.
+    SampleLimit,
+    /// The merged answer would be longer than allowed.
+    TotalLimit,
+    /// An application may not expose `envoy_…` and `meshmeter_…`.
+    Reserved,
+    /// An earlier source has a family of this name with another type.
+    TypeConflict,
+    /// The same series was there before.
+    Duplicate,
+    /// Quantiles of several clusters cannot be merged.
+    Quantile,
+}
+
+impl Fault {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Fault; 8] = [
+        Fault::Malformed,
+        Fault::LabelLimit,
+        Fault::SampleLimit,
+        Fault::TotalLimit,
+        Fault::Reserved,
+        Fault::TypeConflict,
+        Fault::Duplicate,
+        Fault::Quantile,
+    ];
+
+    /// The word that users see in `meshmeter_source_dropped_samples{reason=…}`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Fault::Malformed => "malformed_line",
+            Fault::LabelLimit => "label_limit",
+            Fault::SampleLimit => "sample_limit",
+            Fault::TotalLimit => "total_limit",
+            Fault::Reserved => "reserved_name",
+            Fault::TypeConflict => "type_conflict",
+            Fault::Duplicate => "duplicate_series",
+            Fault::Quantile => "summary_quantile",
+        }
+    }
+}
+
+/// What one source may contribute; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Samples; families are kept whole.
+    pub samples: Option<usize>,
+    /// Labels of one sample.
+    pub labels: Option<usize>,
+    /// Bytes of a label's name.
+    pub label_name_bytes: Option<usize>,
+    /// Bytes of a label's value, as it is written.
+    pub label_value_bytes: Option<usize>,
+}
+
+/// One body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Source<'a> {
+    /// The body as it was received.
+    pub body: &'a [u8],
+    /// Whether it is OpenMetrics; text 0.0.4 otherwise.
+    pub openmetrics: bool,
+    /// Whether it is Envoy's own.
+    pub envoy: bool,
+    /// A label to put on every series: its name, and its value as it is written.
+    pub label: Option<(&'a [u8], &'a [u8])>,
+    /// What it may contribute.
+    pub limits: Limits,
+}
+
+/// What to make of the sources.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Whether the answer is OpenMetrics; text 0.0.4 otherwise.
+    pub openmetrics: bool,
+    /// Whether names may be any UTF-8 in the answer.
+    pub utf8_names: bool,
+    /// Whether split clusters of Envoy are summed.
+    pub merge_clusters: bool,
+    /// A family that would make the answer longer is dropped.
+    pub total_bytes: Option<usize>,
+}
+
+/// One thing that was dropped, as an example for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Why.
+    pub fault: Fault,
+    /// Line of the body, counted from 1; 0 where a whole family is meant.
+    pub line: usize,
+    /// The family's name, if a whole one is meant.
+    pub family: Vec<u8>,
+}
+
+/// What became of one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceStats {
+    /// Its samples in the answer, after merging clusters.
+    pub samples: usize,
+    /// Dropped samples by reason, only reasons that were met.
+    pub dropped: Vec<(Fault, usize)>,
+    /// The first few of them.
+    pub problems: Vec<Problem>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// One valid body.
+    pub body: Vec<u8>,
+    /// In the order of the sources given.
+    pub sources: Vec<SourceStats>,
+}

@@ -1,0 +1,400 @@
+//! The index of one body: which family is where, found without reading samples.
+
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
+use memchr::{memchr, memchr_iter, memmem};
+
+use crate::families::{Part, Role, Shape, Type, without_suffix};
+use crate::sample;
+use crate::text::{is_blank, is_legacy_name, legacy, name_length, unescape};
+
+/// One family of one source.
+#[derive(Debug)]
+pub struct Family {
+    /// Name, type and samples.
+    pub shape: Shape,
+    /// Unescaped.
+    pub help: Vec<u8>,
+    /// Unescaped.
+    pub unit: Vec<u8>,
+    /// Offsets of whole sample lines in the body, in order.
+    pub spans: Vec<(usize, usize)>,
+}
+
+/// What is in a body.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// All families, those without samples included.
+    pub families: Vec<Family>,
+    /// Those with sample lines, in the order of their first one.
+    pub used: Vec<usize>,
+    /// Offsets of lines that belong to no family.
+    pub malformed: Vec<usize>,
+}
+
+/// The body as `index` reads it: no BOM, no carriage returns before newlines, no indentation, a newline at the end.
+#[must_use]
+pub fn normalise(body: &[u8]) -> Cow<'_, [u8]> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let mut body = Cow::Borrowed(body);
+    if memmem::find(&body, b"\r\n").is_some() {
+        body = Cow::Owned(without(&body, |body, at| body[at] == b'\r' && body.get(at + 1) == Some(&b'\n')));
+    }
+    let indented = matches!(body.first(), Some(b' ' | b'\t'))
+        || memchr_iter(b'\n', &body).any(|at| matches!(body.get(at + 1), Some(b' ' | b'\t')));
+    if indented {
+        let mut at_start = true;
+        body = Cow::Owned(without(&body, |body, at| {
+            let blank = at_start && matches!(body[at], b' ' | b'\t');
+            at_start = blank || body[at] == b'\n';
+            blank
+        }));
+    }
+    if body.last().is_some_and(|&last| last != b'\n') {
+        body.to_mut().push(b'\n');
+    }
+    body
+}
+
+fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u8> {
+    (0..body.len()).filter(|&at| !unwanted(body, at)).map(|at| body[at]).collect()
+}
+
+/// Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
+///
+/// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
+/// naive tools.
+#[must_use]
+pub fn index(body: &[u8], openmetrics: bool, utf8_names: bool) -> Index {
+    let mut indexer = Indexer {
+        body,
+        openmetrics,
+        utf8_names,
+        declared: Declarations::default(),
+        by_name: HashMap::new(),
+        owners: HashMap::new(),
+        seen: Vec::new(),
+        index: Index::default(),
+    };
+    let regions = indexer.regions();
+    indexer.declare();
+    if !openmetrics {
+        indexer.fold_created();
+    }
+    for (start, end) in regions {
+        indexer.assign(start, end);
+    }
+    indexer.index
+}
+
+/// What metadata lines say of a name.
+struct Declaration<'b> {
+    name: Cow<'b, [u8]>,
+    kind: Option<Type>,
+    help: Option<Cow<'b, [u8]>>,
+    unit: Option<Cow<'b, [u8]>>,
+}
+
+#[derive(Default)]
+struct Declarations<'b> {
+    list: Vec<Declaration<'b>>,
+    by_name: HashMap<Vec<u8>, usize>,
+}
+
+impl<'b> Declarations<'b> {
+    fn of(&mut self, name: Cow<'b, [u8]>) -> &mut Declaration<'b> {
+        let next = self.list.len();
+        let at = *self.by_name.entry_ref(name.as_ref()).or_insert(next);
+        if at == next {
+            self.list.push(Declaration { name, kind: None, help: None, unit: None });
+        }
+        &mut self.list[at]
+    }
+}
+
+struct Indexer<'b> {
+    body: &'b [u8],
+    openmetrics: bool,
+    utf8_names: bool,
+    declared: Declarations<'b>,
+    by_name: HashMap<Vec<u8>, usize>,
+    owners: HashMap<Vec<u8>, usize>,
+    /// By family: whether it has samples.
+    seen: Vec<bool>,
+    index: Index,
+}
+
+impl<'b> Indexer<'b> {
+    /// The stretches of sample lines between comments; notes what comments declare on the way.
+    fn regions(&mut self) -> Vec<(usize, usize)> {
+        let (body, mut at, mut regions) = (self.body, 0, Vec::new());
+        let comment = memmem::Finder::new(b"\n#");
+        while at < body.len() {
+            if body[at] != b'#' {
+                let end = comment.find(&body[at..]).map_or(body.len(), |found| at + found + 1);
+                regions.push((at, end));
+                at = end;
+            } else {
+                let end = memchr(b'\n', &body[at..]).map_or(body.len(), |found| at + found);
+                self.metadata(&body[at..end]);
+                at = end + 1;
+            }
+        }
+        regions
+    }
+
+    fn metadata(&mut self, line: &'b [u8]) {
+        let Some((keyword, name, text)) = parse_metadata(line) else { return };
+        let name = match name {
+            Name::Bare(name) => Cow::Borrowed(name),
+            Name::Quoted(name) => self.name(unescape(name)),
+        };
+        let openmetrics = self.openmetrics;
+        let declaration = self.declared.of(name);
+        match keyword {
+            Keyword::Help => _ = declaration.help.get_or_insert_with(|| unescape(text)),
+            Keyword::Unit => _ = declaration.unit.get_or_insert_with(|| unescape(text)),
+            Keyword::Type => {
+                declaration.kind = declaration.kind.or_else(|| Type::parse(text, openmetrics));
+            }
+        }
+    }
+
+    fn declare(&mut self) {
+        for declaration in std::mem::take(&mut self.declared.list) {
+            let kind = declaration.kind.unwrap_or(Type::Unknown);
+            let shape = Shape::new(&declaration.name, kind, self.openmetrics);
+            if self.by_name.contains_key(&shape.name) {
+                continue;
+            }
+            let help = declaration.help.unwrap_or_default().into_owned();
+            let unit = declaration.unit.unwrap_or_default().into_owned();
+            self.add(Family { shape, help, unit, spans: Vec::new() });
+        }
+    }
+
+    fn add(&mut self, family: Family) -> usize {
+        let at = self.index.families.len();
+        for (name, _) in &family.shape.roles {
+            self.owners.entry_ref(name.as_slice()).or_insert(at);
+        }
+        self.by_name.insert(family.shape.name.clone(), at);
+        self.index.families.push(family);
+        self.seen.push(false);
+        at
+    }
+
+    /// Give `x_created` of a text body to the family it dates: text has it as a gauge of its own.
+    fn fold_created(&mut self) {
+        for at in 0..self.index.families.len() {
+            let Shape { name, kind, .. } = &self.index.families[at].shape;
+            if !name.ends_with(b"_created") || *kind != Type::Gauge {
+                continue;
+            }
+            let name = name.clone();
+            let base = without_suffix(&name, b"_created");
+            let total = [base, b"_total"].concat();
+            let parent =
+                [(total.as_slice(), true), (base, false)].into_iter().find_map(|(candidate, counter)| {
+                    let parent = *self.by_name.get(candidate)?;
+                    match self.index.families[parent].shape.kind {
+                        Type::Counter => counter.then_some(parent),
+                        Type::Histogram | Type::Summary => Some(parent),
+                        _ => None,
+                    }
+                });
+            if let Some(parent) = parent {
+                let role = Role::Part(Part::Created);
+                self.index.families[parent].shape.roles.push((name.clone(), role));
+                self.owners.insert(name, parent);
+            }
+        }
+    }
+
+    /// Add a region to the families of its lines: as a whole if they are all of one.
+    fn assign(&mut self, start: usize, mut end: usize) {
+        while end - 1 > start && self.body[..end].ends_with(b"\n\n") {
+            end -= 1;
+        }
+        if let Some(family) = self.only_owner(start, end) {
+            self.extend(family, start, end);
+            return;
+        }
+        let (body, mut at) = (self.body, start);
+        while at < end {
+            let next = memchr(b'\n', &body[at..end]).map_or(end, |found| at + found + 1);
+            self.assign_line(at, next);
+            at = next;
+        }
+    }
+
+    /// The family of all lines of a region, if they are all of one.
+    fn only_owner(&self, start: usize, end: usize) -> Option<usize> {
+        let (mut owner, mut last, mut at): (Option<usize>, &[u8], usize) = (None, b"", start);
+        for newline in memchr_iter(b'\n', &self.body[start..end]) {
+            let line = &self.body[at..=start + newline];
+            at += line.len();
+            if owner.is_some() && line.starts_with(last) && ends_token(line[last.len()]) {
+                continue;
+            }
+            last = first_token(line);
+            let found = *self.owners.get(last)?;
+            if *owner.get_or_insert(found) != found {
+                return None;
+            }
+        }
+        owner
+    }
+
+    fn assign_line(&mut self, start: usize, end: usize) {
+        let line = &self.body[start..end - 1];
+        let token = first_token(&self.body[start..end]);
+        let family = if is_legacy_name(token) {
+            self.owner(token)
+        } else if is_blank(line) {
+            return;
+        } else {
+            sample::parse(line, self.openmetrics).and_then(|sample| {
+                let name = self.name(sample.name);
+                self.owner(&name)
+            })
+        };
+        match family {
+            Some(family) => self.extend(family, start, end),
+            None => self.index.malformed.push(start),
+        }
+    }
+
+    /// The family of a sample; a new one without type if none is declared. `None` for a sample that has the name of a
+    /// family without being one of its samples, such as `x` of a histogram `x`.
+    fn owner(&mut self, name: &[u8]) -> Option<usize> {
+        if let Some(&family) = self.owners.get(name) {
+            return Some(family);
+        }
+        if self.by_name.contains_key(name) {
+            return None;
+        }
+        let shape =
+            Shape { name: name.to_vec(), kind: Type::Unknown, roles: vec![(name.to_vec(), Role::Value)] };
+        Some(self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() }))
+    }
+
+    fn extend(&mut self, family: usize, start: usize, end: usize) {
+        if !std::mem::replace(&mut self.seen[family], true) {
+            self.index.used.push(family);
+        }
+        let spans = &mut self.index.families[family].spans;
+        match spans.last_mut() {
+            Some(last) if last.1 == start => last.1 = end,
+            _ => spans.push((start, end)),
+        }
+    }
+
+    fn name<'n>(&self, name: Cow<'n, [u8]>) -> Cow<'n, [u8]> {
+        if self.utf8_names { name } else { legacy(name) }
+    }
+}
+
+fn ends_token(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'{' | b'\n')
+}
+
+/// What a line begins with, up to a blank, a brace or its end.
+fn first_token(line: &[u8]) -> &[u8] {
+    &line[..line.iter().position(|&byte| ends_token(byte)).unwrap_or(line.len())]
+}
+
+enum Keyword {
+    Help,
+    Type,
+    Unit,
+}
+
+enum Name<'b> {
+    Bare(&'b [u8]),
+    Quoted(&'b [u8]),
+}
+
+/// A metadata line as keyword, name and text; `None` for any other comment.
+fn parse_metadata(line: &[u8]) -> Option<(Keyword, Name<'_>, &[u8])> {
+    let (line, _) = skip_blanks(line.strip_prefix(b"#")?);
+    let (keyword, rest) = line.split_at_checked(4)?;
+    let keyword = match keyword {
+        b"HELP" => Keyword::Help,
+        b"TYPE" => Keyword::Type,
+        b"UNIT" => Keyword::Unit,
+        _ => return None,
+    };
+    let (rest, blanks) = skip_blanks(rest);
+    if blanks == 0 {
+        return None;
+    }
+    let (name, rest) = if let Some(rest) = rest.strip_prefix(b"\"") {
+        let end = closing_quote(rest)?;
+        (Name::Quoted(&rest[..end]), &rest[end + 1..])
+    } else {
+        let (name, rest) = rest.split_at(name_length(rest));
+        if name.is_empty() {
+            return None;
+        }
+        (Name::Bare(name), rest)
+    };
+    let (text, blanks) = skip_blanks(rest);
+    if (blanks == 0 && !rest.is_empty()) || memchr(0, line).is_some() || std::str::from_utf8(line).is_err() {
+        return None;
+    }
+    Some((keyword, name, text))
+}
+
+fn skip_blanks(text: &[u8]) -> (&[u8], usize) {
+    let blanks = text.iter().position(|&byte| byte != b' ' && byte != b'\t').unwrap_or(text.len());
+    (&text[blanks..], blanks)
+}
+
+fn closing_quote(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match *text.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(body: &[u8]) -> Vec<String> {
+        let index = index(body, false, false);
+        index
+            .used
+            .iter()
+            .map(|&at| String::from_utf8_lossy(&index.families[at].shape.name).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn bodies_are_put_in_form() {
+        assert_eq!(normalise(b"\xef\xbb\xbfa 1\r\n \t b 2\r").as_ref(), b"a 1\nb 2\r\n");
+        assert!(matches!(normalise(b"a 1\n"), Cow::Borrowed(_)));
+        assert_eq!(normalise(b"  ").as_ref(), b"");
+    }
+
+    #[test]
+    fn families_in_the_order_of_their_samples() {
+        assert_eq!(names(b"# TYPE a gauge\n# TYPE b counter\nb 1\na 1\nc 1\n"), ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn comments_that_declare_nothing() {
+        for line in
+            ["# EOF", "#", "# TYPE", "# TYPE a\"", "# HELPa x", "# TYPE \"a gauge", "# TYPE a\u{b}gauge"]
+        {
+            assert!(parse_metadata(line.as_bytes()).is_none(), "{line}");
+        }
+        assert!(parse_metadata(b"#TYPE \"a b\"").is_some());
+    }
+}

@@ -1,0 +1,24 @@
+//! The compiled merge kernel of meshmeter: several exposition bodies in, one valid body out.
+//!
+//! The twin of `meshmeter.exposition.merge_python`, with the same modules: the same bytes and the same counts for the
+//! same input. `python` is the border to Python; everything else knows nothing of it.
+
+pub mod clusters;
+pub mod contract;
+pub mod families;
+pub mod index;
+pub mod labels;
+pub mod merge;
+pub mod numbers;
+#[cfg(feature = "python")]
+mod python;
+pub mod reading;
+pub mod sample;
+pub mod samples;
+pub mod soundness;
+pub mod split;
+pub mod text;
+pub mod writing;
+
+pub use contract::{Fault, Limits, Merged, Options, Problem, Source, SourceStats};
+pub use merge::merge;

@@ -1,0 +1,67 @@
+//! The border to Python: the module `meshmeter_native._kernel`.
+
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+
+use crate::contract::{Limits, Options, Source};
+
+/// Counts up with every change that Python code could notice; meshmeter uses a kernel only if it knows its contract.
+const CONTRACT: u32 = 1;
+
+/// `(samples, [(reason, count)], [(reason, line, family)])` of one source.
+type Stats<'py> = (usize, Vec<(&'static str, usize)>, Vec<(&'static str, usize, Bound<'py, PyBytes>)>);
+
+/// `(samples, labels, label_name_bytes, label_value_bytes)`.
+type LimitsTuple = (Option<usize>, Option<usize>, Option<usize>, Option<usize>);
+
+/// `(body, openmetrics, envoy, (label name, escaped label value), limits)`.
+type SourceTuple = (PyBackedBytes, bool, bool, Option<(PyBackedBytes, PyBackedBytes)>, LimitsTuple);
+
+/// One valid body from those of the sources, and what became of each. Other threads run meanwhile.
+#[pyfunction]
+#[pyo3(signature = (sources, *, openmetrics, utf8_names, merge_clusters, total_bytes))]
+fn merge<'py>(
+    py: Python<'py>,
+    sources: Vec<SourceTuple>,
+    openmetrics: bool,
+    utf8_names: bool,
+    merge_clusters: bool,
+    total_bytes: Option<usize>,
+) -> (Bound<'py, PyBytes>, Vec<Stats<'py>>) {
+    let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes };
+    let merged = py.detach(|| {
+        let sources: Vec<Source<'_>> = sources.iter().map(source).collect();
+        crate::merge(&sources, &options)
+    });
+    let stats = merged.sources.into_iter().map(|stats| {
+        let dropped = stats.dropped.into_iter().map(|(fault, count)| (fault.word(), count)).collect();
+        let problems = stats.problems.into_iter();
+        let problems = problems.map(|p| (p.fault.word(), p.line, PyBytes::new(py, &p.family))).collect();
+        (stats.samples, dropped, problems)
+    });
+    (PyBytes::new(py, &merged.body), stats.collect())
+}
+
+fn source(given: &SourceTuple) -> Source<'_> {
+    let (body, openmetrics, envoy, label, (samples, labels, label_name_bytes, label_value_bytes)) = given;
+    Source {
+        body,
+        openmetrics: *openmetrics,
+        envoy: *envoy,
+        label: label.as_ref().map(|(name, value)| (name.as_ref(), value.as_ref())),
+        limits: Limits {
+            samples: *samples,
+            labels: *labels,
+            label_name_bytes: *label_name_bytes,
+            label_value_bytes: *label_value_bytes,
+        },
+    }
+}
+
+/// The compiled merge kernel of meshmeter.
+#[pymodule(gil_used = false)]
+fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("CONTRACT", CONTRACT)?;
+    module.add_function(wrap_pyfunction!(merge, module)?)
+}

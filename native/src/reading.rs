@@ -1,0 +1,376 @@
+//! Reading the samples of one source, a family at a time.
+//!
+//! A line in the plain form that Envoy and client libraries write is read where it stands; any other line goes through
+//! `sample::parse`, which knows about blanks, escapes, timestamps and exemplars. Both give the same result.
+
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
+use memchr::{memchr, memchr_iter, memrchr};
+
+use crate::contract::{Fault, Options, Problem, Source, SourceStats};
+use crate::families::{Part, Role, Shape, Type};
+use crate::index::{Index, index};
+use crate::labels::{Id, LabelTable, Marks, SourceLabels};
+use crate::numbers;
+use crate::sample::{self, Sample};
+use crate::samples::{Edge, Metric, Samples, Tail};
+use crate::text::{is_blank, is_legacy_name, legacy};
+
+/// How many examples of dropped samples are kept for each source.
+pub const MAX_PROBLEMS: usize = 10;
+
+/// One source of a merge and what became of it so far.
+pub struct Reader<'b> {
+    /// Its families; taken apart by nobody but the merge.
+    pub index: Index,
+    /// Its samples in the answer.
+    pub samples: usize,
+    /// How its labels are read.
+    pub labels: SourceLabels<'b>,
+    source: Source<'b>,
+    body: &'b [u8],
+    utf8: bool,
+    to_openmetrics: bool,
+    utf8_names: bool,
+    buckets: HashMap<&'b [u8], Option<Bound<'b>>>,
+    quantiles: HashMap<&'b [u8], Option<Bound<'b>>>,
+    full: bool,
+    dropped: [usize; Fault::ALL.len()],
+    problems: Vec<Problem>,
+}
+
+/// A bucket bound or a quantile: the number, and how it is written.
+#[derive(Clone, Debug)]
+struct Bound<'b> {
+    number: f64,
+    spelled: Cow<'b, [u8]>,
+}
+
+/// Where label sets of the family at hand are among its samples.
+#[derive(Default)]
+pub struct Scratch {
+    /// In plain samples or metrics.
+    pub marks: Marks,
+    created: Marks,
+}
+
+/// What is needed while one family is read.
+struct Target<'r, 'b> {
+    kind: Type,
+    roles: &'r [(Vec<u8>, Role)],
+    /// Roles of names that need no quotes.
+    bare: Vec<(&'r [u8], Role)>,
+    samples: Samples<'b>,
+    table: &'r mut LabelTable,
+    scratch: &'r mut Scratch,
+    /// Labels of the last plain line of a composite family, and where its metric is.
+    last: Option<(&'b [u8], usize)>,
+}
+
+impl<'b> Reader<'b> {
+    /// `body` is the source's, normalised.
+    #[must_use]
+    pub fn new(source: Source<'b>, body: &'b [u8], options: &Options) -> Self {
+        let mut reader = Reader {
+            index: index(body, source.openmetrics, options.utf8_names),
+            samples: 0,
+            labels: SourceLabels::new(source, options),
+            source,
+            body,
+            utf8: std::str::from_utf8(body).is_ok(),
+            to_openmetrics: options.openmetrics,
+            utf8_names: options.utf8_names,
+            buckets: HashMap::new(),
+            quantiles: HashMap::new(),
+            full: false,
+            dropped: [0; Fault::ALL.len()],
+            problems: Vec::new(),
+        };
+        for offset in std::mem::take(&mut reader.index.malformed) {
+            reader.fault(Fault::Malformed, offset);
+        }
+        reader
+    }
+
+    /// Whether the source is Envoy.
+    #[must_use]
+    pub fn is_envoy(&self) -> bool {
+        self.source.envoy
+    }
+
+    /// What became of the source.
+    #[must_use]
+    pub fn stats(self) -> SourceStats {
+        let counts = Fault::ALL.into_iter().zip(self.dropped).filter(|(_, count)| *count > 0);
+        SourceStats { samples: self.samples, dropped: counts.collect(), problems: self.problems }
+    }
+
+    /// Count samples that were read, or need not be, and are not in the answer.
+    pub fn drop(&mut self, fault: Fault, count: usize, family: &[u8]) {
+        if count > 0 {
+            self.dropped[fault as usize] += count;
+            if self.problems.len() < MAX_PROBLEMS {
+                self.problems.push(Problem { fault, line: 0, family: family.to_vec() });
+            }
+        }
+    }
+
+    /// Count the lines of a family without reading them.
+    pub fn drop_family(&mut self, fault: Fault, family: usize) {
+        let family = &self.index.families[family];
+        let lines =
+            family.spans.iter().map(|&(start, end)| memchr_iter(b'\n', &self.body[start..end]).count()).sum();
+        let name = family.shape.name.clone();
+        self.drop(fault, lines, &name);
+    }
+
+    /// The samples of a family, none if the source's sample limit is reached with it.
+    pub fn read(&mut self, family: usize, table: &mut LabelTable, scratch: &mut Scratch) -> Samples<'b> {
+        if self.full {
+            self.drop_family(Fault::SampleLimit, family);
+            return Samples::default();
+        }
+        let spans = std::mem::take(&mut self.index.families[family].spans);
+        let shape = self.index.families[family].shape.clone();
+        let samples = self.read_spans(&spans, &shape, table, scratch);
+        self.index.families[family].spans = spans;
+        if self.source.limits.samples.is_some_and(|limit| self.samples + samples.len() > limit) {
+            self.full = true;
+            self.drop(Fault::SampleLimit, samples.len(), &shape.name);
+            return Samples::default();
+        }
+        samples
+    }
+
+    fn read_spans(
+        &mut self,
+        spans: &[(usize, usize)],
+        shape: &Shape,
+        table: &mut LabelTable,
+        scratch: &mut Scratch,
+    ) -> Samples<'b> {
+        scratch.marks.clear();
+        scratch.created.clear();
+        let bare = shape.roles.iter().filter(|(name, _)| is_legacy_name(name));
+        let mut target = Target {
+            kind: shape.kind,
+            roles: &shape.roles,
+            bare: bare.map(|(name, role)| (name.as_slice(), *role)).collect(),
+            samples: Samples::default(),
+            table,
+            scratch,
+            last: None,
+        };
+        let body = self.body;
+        for &(start, end) in spans {
+            let mut at = start;
+            while at < end {
+                let next = memchr(b'\n', &body[at..end]).map_or(end, |found| at + found + 1);
+                let line = &body[at..next - 1];
+                let result = match self.take_plain(line, &mut target) {
+                    Some(result) => result,
+                    None if is_blank(line) => Ok(()),
+                    None => self.take(line, &mut target),
+                };
+                if let Err(fault) = result {
+                    self.fault(fault, at);
+                }
+                at = next;
+            }
+        }
+        let mut samples = target.samples;
+        samples.metrics.iter_mut().for_each(|(_, metric)| metric.sort());
+        samples
+    }
+
+    /// Add the sample of a plain line, or say why not; `None` if the line is not plain, or not without a fault that the
+    /// other way tells apart.
+    fn take_plain(&mut self, line: &'b [u8], target: &mut Target<'_, 'b>) -> Option<Result<(), Fault>> {
+        if !self.utf8 {
+            return None;
+        }
+        let blank = memrchr(b' ', line)?;
+        let (front, value) = (&line[..blank], &line[blank + 1..]);
+        if !numbers::is_plain(value) {
+            return None;
+        }
+        let (name, text) = match front.strip_suffix(b"}") {
+            None => (front, &b""[..]),
+            Some(front) => {
+                let brace = memchr(b'{', front)?;
+                (&front[..brace], &front[brace + 1..])
+            }
+        };
+        let &(_, role) = target.bare.iter().find(|(known, _)| *known == name)?;
+        let tail = Cow::Borrowed(value);
+        let (text, bound) = match role {
+            Role::Bucket | Role::Quantile => {
+                let (text, spelled) = split_edge(text, edge_label(role))?;
+                (text, Some(self.known_bound(role, spelled)?))
+            }
+            Role::Value | Role::Part(_) => (text, None),
+        };
+        if !target.kind.composite() {
+            let labels = self.labels.read_text(text, target.table)?;
+            return Some(target.add_value(labels.id, role, tail));
+        }
+        let at = match target.last {
+            Some((last, at)) if last == text => at,
+            _ => {
+                let labels = self.labels.read_text(text, target.table)?;
+                if bound.is_some() && labels.has_edge {
+                    return None;
+                }
+                let at = target.metric(labels.id);
+                target.last = (!labels.has_edge).then_some((text, at));
+                at
+            }
+        };
+        Some(target.add_to_metric(at, role, bound, tail))
+    }
+
+    /// Add the sample of one line, or say why not.
+    fn take(&mut self, line: &'b [u8], target: &mut Target<'_, 'b>) -> Result<(), Fault> {
+        let Sample { name, mut labels, value, timestamp, exemplar } =
+            sample::parse(line, self.source.openmetrics).ok_or(Fault::Malformed)?;
+        let name = if self.utf8_names { name } else { legacy(name) };
+        let role = target.roles.iter().find(|(known, _)| *known == *name).ok_or(Fault::Malformed)?.1;
+        let mut bound = None;
+        if matches!(role, Role::Bucket | Role::Quantile) {
+            let edge = edge_label(role);
+            let at = labels.iter().position(|(name, _)| name.as_ref() == edge).ok_or(Fault::Malformed)?;
+            let (_, text) = labels.remove(at);
+            bound = Some(self.bound(role, text).ok_or(Fault::Malformed)?);
+        }
+        let labels = self.labels.read(labels, target.table).ok_or(Fault::LabelLimit)?;
+        let tail = self.tail(value, timestamp, &exemplar, role, target.kind);
+        if !target.kind.composite() {
+            return target.add_value(labels, role, tail);
+        }
+        let at = target.metric(labels);
+        target.add_to_metric(at, role, bound, tail)
+    }
+
+    /// The tail in the format of the answer.
+    fn tail(
+        &self,
+        value: Tail<'b>,
+        timestamp: &'b [u8],
+        exemplar: &[u8],
+        role: Role,
+        kind: Type,
+    ) -> Tail<'b> {
+        let exemplars = role == Role::Bucket || (kind == Type::Counter && role == Role::Value);
+        let exemplar = if self.to_openmetrics && exemplars { exemplar } else { b"" };
+        if timestamp.is_empty() && exemplar.is_empty() {
+            return value;
+        }
+        let mut tail = value.into_owned();
+        if !timestamp.is_empty() {
+            tail.push(b' ');
+            match (self.source.openmetrics, self.to_openmetrics) {
+                (false, true) => tail.extend_from_slice(&numbers::seconds(timestamp)),
+                (true, false) => tail.extend_from_slice(&numbers::milliseconds(timestamp)),
+                _ => tail.extend_from_slice(timestamp),
+            }
+        }
+        if !exemplar.is_empty() {
+            tail.push(b' ');
+            tail.extend_from_slice(exemplar);
+        }
+        Cow::Owned(tail)
+    }
+
+    /// As `bound`, remembered by its text.
+    fn known_bound(&mut self, role: Role, text: &'b [u8]) -> Option<Bound<'b>> {
+        let known = if role == Role::Bucket { &self.buckets } else { &self.quantiles };
+        if let Some(bound) = known.get(text) {
+            return bound.clone();
+        }
+        let bound = self.bound(role, Cow::Borrowed(text));
+        let known = if role == Role::Bucket { &mut self.buckets } else { &mut self.quantiles };
+        known.insert(text, bound.clone());
+        bound
+    }
+
+    /// A bucket bound or quantile; `None` if it is none. Envoy's bounds get the one spelling that all its merged
+    /// clusters share, applications keep theirs.
+    fn bound(&self, role: Role, text: Cow<'b, [u8]>) -> Option<Bound<'b>> {
+        let number = numbers::parse(&text).filter(|number| !number.is_nan())?;
+        if role == Role::Quantile && !(0.0..=1.0).contains(&number) {
+            return None;
+        }
+        let own = if self.source.envoy && role == Role::Bucket { numbers::bound(number) } else { None };
+        let spelled = match (own, number.is_finite()) {
+            (Some(own), _) if own != *text => Cow::Owned(own),
+            (_, true) => text,
+            (_, false) => Cow::Owned(numbers::shortest(number)),
+        };
+        Some(Bound { number: number + 0.0, spelled }) // no negative zero
+    }
+
+    fn fault(&mut self, fault: Fault, offset: usize) {
+        self.dropped[fault as usize] += 1;
+        if self.problems.len() < MAX_PROBLEMS {
+            let line = memchr_iter(b'\n', &self.body[..offset]).count() + 1;
+            self.problems.push(Problem { fault, line, family: Vec::new() });
+        }
+    }
+}
+
+impl<'b> Target<'_, 'b> {
+    fn add_value(&mut self, labels: Id, role: Role, tail: Tail<'b>) -> Result<(), Fault> {
+        let (marks, values) = if role == Role::Part(Part::Created) {
+            (&mut self.scratch.created, &mut self.samples.created)
+        } else {
+            (&mut self.scratch.marks, &mut self.samples.plain)
+        };
+        if marks.get_or_put(labels, values.len()).is_some() {
+            return Err(Fault::Duplicate);
+        }
+        values.push((labels, tail));
+        Ok(())
+    }
+
+    /// Where the metric with these labels is; a new one if there is none.
+    fn metric(&mut self, labels: Id) -> usize {
+        let metrics = &mut self.samples.metrics;
+        let next = metrics.len();
+        self.scratch.marks.get_or_put(labels, next).unwrap_or_else(|| {
+            let edges = metrics.last().map_or(0, |(_, last)| last.edges().len());
+            metrics.push((labels, Metric::with_capacity(edges)));
+            next
+        })
+    }
+
+    fn add_to_metric(
+        &mut self,
+        at: usize,
+        role: Role,
+        bound: Option<Bound<'b>>,
+        tail: Tail<'b>,
+    ) -> Result<(), Fault> {
+        let metric = &mut self.samples.metrics[at].1;
+        let new = match (role, bound) {
+            (_, Some(Bound { number, spelled })) => metric.add_edge(Edge { bound: number, spelled, tail }),
+            (Role::Part(part), None) => metric.add_part(part, tail),
+            (Role::Value | Role::Bucket | Role::Quantile, None) => return Err(Fault::Malformed),
+        };
+        if new { Ok(()) } else { Err(Fault::Duplicate) }
+    }
+}
+
+fn edge_label(role: Role) -> &'static [u8] {
+    if role == Role::Bucket { b"le" } else { b"quantile" }
+}
+
+/// Plain labels without the last one, which must be the given one, and the value of that.
+fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+    let text = text.strip_suffix(b"\"")?;
+    let quote = memrchr(b'"', text)?;
+    let front = text[..quote].strip_suffix(b"=")?.strip_suffix(label)?;
+    let front =
+        if front.is_empty() { front } else { front.strip_suffix(b",").filter(|rest| !rest.is_empty())? };
+    Some((front, &text[quote + 1..]))
+}

@@ -1,0 +1,52 @@
+"""Which kernel merges: the compiled one where it is installed, the Python one everywhere else.
+
+The choice is made once, by whoever starts the process, and handed down; nothing here reads the environment.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from meshmeter.errors import SettingsError
+from meshmeter.exposition import merge_python
+from meshmeter.exposition.merge import MergeResult, Options, Source
+
+AUTO, NAMES = "auto", ("auto", "python", "native")
+"""What a kernel may be called by; `auto` is the fastest that is installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One implementation of the contract in `exposition.merge`."""
+
+    name: str
+    merge: Callable[[Sequence[Source], Options], MergeResult]
+    why: str = ""
+    """Why it is not the compiled one, where that was not asked for."""
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.why}" if self.why else self.name
+
+
+PYTHON = Kernel("python", merge_python.merge)
+
+
+def choose(name: str = AUTO) -> Kernel:
+    """The kernel of this name. Raises SettingsError for a name that is none of `NAMES`, and for `native` where the
+    compiled kernel cannot be loaded."""
+    if name not in NAMES:
+        raise SettingsError(f"there is no kernel {name!r}, only {', '.join(NAMES)}")
+    if name == PYTHON.name:
+        return PYTHON
+    try:
+        native = importlib.import_module("meshmeter.exposition.merge_native")
+    except ImportError as exc:
+        if name == AUTO:
+            return Kernel(PYTHON.name, PYTHON.merge, f"the compiled kernel cannot be loaded ({exc})")
+        raise SettingsError(
+            f"the compiled merge kernel cannot be loaded ({exc}): build it with `make native`, or choose the kernel "
+            "python or auto"
+        ) from exc
+    return Kernel("native", native.merge)

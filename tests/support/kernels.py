@@ -1,0 +1,17 @@
+"""Merging by every kernel there is: they must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meshmeter.exposition.kernel import PYTHON, choose
+from meshmeter.exposition.merge import MergeResult, Options, Source
+
+FASTEST = choose()
+
+
+def merge(sources: Sequence[Source], options: Options) -> MergeResult:
+    """The answer of the Python kernel, which is that of the compiled one where it is built."""
+    result = PYTHON.merge(sources, options)
+    assert FASTEST.merge(sources, options) == result
+    return result

@@ -1,0 +1,119 @@
+"""Bodies that are nearly right: lines of all kinds, put together at random and damaged, with options of all kinds.
+
+    PYTHONPATH=tests .venv/bin/python -m support.odd_bodies 600
+
+compares the kernels on such cases for ten minutes.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from meshmeter.exposition.formats import Format
+from meshmeter.exposition.kernel import choose
+from meshmeter.exposition.merge import Limits, Options, Source
+from meshmeter.exposition.merge_python import merge
+
+FILES = sorted((Path(__file__).parents[1] / "data" / "expositions").iterdir())
+
+_REAL = [line for path in FILES for line in path.read_bytes().splitlines(keepends=True)]
+_CLUSTER = ("w-0123456789abcdef", "w-fedcba9876543210", "w", "-0123456789abcdef", "admin")
+_TYPES = ("counter", "gauge", "histogram", "summary", "gaugehistogram", "info", "stateset", "untyped", "odd")
+_LABELS = (
+    "", "{}", '{x=""}', '{x="1"}', '{l="z",x="2"}', '{x="2",l="z",}', '{ x = "1" }', '{"c.d"="x"}', '{x="\\\\"}',
+    '{a="s1"}', '{a="s2",b="1"}', '{kuma_io_mesh_traffic="q",app="1",exported_app="2"}', '{le="1"}', '{le="+Inf"}',
+    '{le="-0"}', '{le="1.0",x="1"}', '{x="1",le="1e0"}', '{le="1",le="2"}', '{,le="2"}', '{quantile="0.5"}',
+    '{x="1",quantile="-0"}', '{quantile="2"}',
+    *(f'{{envoy_cluster_name="{name}"{more}}}' for name in _CLUSTER for more in ("", ',le="0.5"', ',le="1800000"')),
+    *(f'{{envoy_cluster_name="{name}",quantile="0.5"}}' for name in _CLUSTER),
+)  # fmt: skip
+_TAILS = (
+    "1", "2", "0", "-1", "2.5", "1e16", "007", "+3", ".5", "nan", "-inf", "1e999", "0x1", "5 1395066363000", "5 1.5",
+    '1 # {id="v"} 1 2', '1 2 # {id="v"} 1', "1 # {} x", "",
+)  # fmt: skip
+_BYTES = b'ab_{}",=\\ #\n1eE+-.NaInf\t\r\xc3\xa9\x00:\x0b'
+_FORMATS = (Format.TEXT, Format.TEXT_UTF8, Format.OPENMETRICS_1, Format.OPENMETRICS_1_UTF8)
+
+
+def cases(random: Random) -> Iterator[tuple[list[Source], Options]]:
+    """Arguments of `merge`, without end."""
+    while True:
+        sources = [_source(random, n) for n in range(random.choice((1, 1, 2, 3)))]
+        total = random.choice((None, None, None, 30, 100, 300))
+        yield sources, Options(random.choice(_FORMATS), random.random() < 0.8, total)
+
+
+def _source(random: Random, n: int) -> Source:
+    limits = Limits(*(random.choice((None, None, 0, 1, 2, 5)) for _ in range(4)))
+    return Source(
+        f"s{n}",
+        _damaged(random, b"".join(_line(random) for _ in range(random.choice((1, 3, 8, 20))))),
+        random.choice((Format.TEXT, Format.OPENMETRICS_1)),
+        envoy=random.random() < 0.4,
+        label=random.choice((None, None, None, "app", "a", "w.x")),
+        limits=random.choice((Limits(), Limits(), limits)),
+    )
+
+
+def _line(random: Random) -> bytes:
+    kind = random.random()
+    if kind < 0.2:
+        return random.choice(_REAL)
+    name = random.choice(("a", "a", "a", "envoy_a", "a_x_seconds", "a.b", ""))
+    suffix = random.choice(
+        ("", "", "", "_total", "_bucket", "_sum", "_count", "_created", "_info", "_gsum", "_gcount")
+    )
+    if kind < 0.4:
+        written = f'"{name}{suffix}"' if "." in name or not name else name + suffix
+        return f"# TYPE {written} {random.choice(_TYPES)}\n".encode()
+    if kind < 0.45:
+        text = random.choice(
+            ('HELP a he\\nlp "q" \\\\ x', "UNIT a_x_seconds seconds", "EOF", "HELP", "TYPE a")
+        )
+        return f"# {text}\n".encode()
+    labels, tail = random.choice(_LABELS), random.choice(_TAILS)
+    if "." in name:
+        return f'{{"{name}{suffix}"{"," + labels[1:] if labels else "}"} {tail}\n'.encode()
+    return f"{name}{suffix}{labels} {tail}\n".encode()
+
+
+def _damaged(random: Random, body: bytes) -> bytes:
+    damaged = bytearray(body)
+    for _ in range(random.choice((0, 0, 0, 1, 2, 5))):
+        at, kind = random.randrange(len(damaged) + 1), random.random()
+        if kind < 0.4:
+            damaged[at : at + 1] = bytes([random.choice(_BYTES)])
+        elif kind < 0.6:
+            del damaged[at : at + random.randint(1, 8)]
+        elif kind < 0.8:
+            damaged[at:at] = bytes(random.choice(_BYTES) for _ in range(random.randint(1, 4)))
+        else:
+            damaged[at:at] = damaged[random.randrange(len(damaged) + 1) :][: random.randint(1, 40)]
+    return bytes(damaged)
+
+
+def main(seconds: float) -> int:
+    native, end, count = choose("native"), time.monotonic() + seconds, 0
+    seed = time.time_ns()
+    for sources, options in cases(Random(seed)):
+        results = [
+            merge(sources, options),
+            merge(sources, options, shortcuts=False),
+            native.merge(sources, options),
+        ]
+        if results[0] != results[1] or results[1] != results[2]:
+            print(sources, options, *results, sep="\n")
+            return 1
+        count += 1
+        if time.monotonic() > end:
+            break
+    print(f"{count} cases, no difference")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(float(sys.argv[1])))
