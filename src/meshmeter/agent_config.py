@@ -49,6 +49,7 @@ def build(
             filter_regex=effective.filter_regex.value or None,
             used_only=effective.used_only.value,
             application_label=effective.application_label.value or None,
+            agent_metrics=effective.agent_metrics.value,
             allowed_networks=tuple(map(str, allowed_networks)),
         )
     content = json.dumps(config.to_json(), sort_keys=True, separators=(",", ":"))

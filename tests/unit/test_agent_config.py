@@ -65,6 +65,12 @@ def test_the_application_label_is_passed_on_and_can_be_removed() -> None:
     assert config({}).application_label is None
 
 
+def test_agent_metrics_are_passed_on() -> None:
+    assert config({"agentMetrics": True}).agent_metrics
+    assert not config({"agentMetrics": False}).agent_metrics
+    assert not config({}).agent_metrics
+
+
 def test_options_of_an_entry_are_passed_on() -> None:
     entry = {
         "name": "a",

@@ -24,6 +24,8 @@ from meshmeter.agent.envoy_process import EnvoyOptions, EnvoyProcess
 from meshmeter.agent.metrics_server import MetricsServer
 from meshmeter.agent.registration import ProxyFacts, Registrar, register_at_start
 from meshmeter.agent.reports import ReportSender
+from meshmeter.agent.self_metrics import SelfMetrics
+from meshmeter.agent.self_server import SelfServer
 from meshmeter.agent.settings import Settings
 from meshmeter.agent.signals import StopSignals
 from meshmeter.agent.state import SavedState
@@ -76,6 +78,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
                 EnvoyProcess(options, work_dir, redact=control_plane.redact),
                 work_dir,
                 settings.kernel,
+                SelfMetrics(kernel=settings.kernel.name, envoy_version=envoy_version),
                 certificates,
             )
             saved = agent.state.load(mesh, name)
@@ -118,6 +121,7 @@ class Agent:
         envoy: EnvoyProcess,
         work_dir: WorkDir,
         kernel: Kernel,
+        self_metrics: SelfMetrics,
         certificates: CertificateWatch | None = None,
     ):
         self._control_plane = control_plane
@@ -126,6 +130,7 @@ class Agent:
         self._envoy = envoy
         self._work_dir = work_dir
         self._kernel = kernel
+        self._self_metrics = self_metrics
         self._certificates = certificates
         self._watch: ConfigWatch | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -164,6 +169,10 @@ class Agent:
             registered=registered,
             on_change=self._changed,
         )
+        self._self_metrics.watch(
+            connected=lambda: watch.connected, envoy_restarts=lambda: self._envoy.restarts
+        )
+        self._self_metrics.took_config(watch.config().version)
         reports = ReportSender(
             lambda report: self._control_plane.scrape_report(registration.mesh, registration.name, report)
         )
@@ -174,7 +183,9 @@ class Agent:
                 watch.config,
                 reports.offer,
                 self._kernel,
+                self._self_metrics,
             ),
+            SelfServer(self._work_dir.self_socket, self._self_metrics),
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(self._envoy.run(), name="agent: run Envoy")
@@ -188,6 +199,7 @@ class Agent:
     def _changed(self, registration: Registration) -> None:
         self.state.save(registration)
         self._envoy.set_bootstrap(registration.bootstrap)
+        self._self_metrics.took_config(registration.config.version)
 
     async def _say_farewell(self) -> None:
         """Tell the control plane that this proxy stops for good, if it knows of it and can be reached."""

@@ -61,6 +61,11 @@ class ConfigWatch:
         return self._registered
 
     @property
+    def connected(self) -> bool:
+        """Whether the control plane knows this proxy and has answered the last time."""
+        return self._registered and not self._failing
+
+    @property
     def registration(self) -> Registration:
         """The latest one, with the latest configuration in it."""
         return self._registration

@@ -19,6 +19,7 @@ from aiohttp import hdrs, web
 from meshmeter.agent.coalescing import Answer, Coalescer
 from meshmeter.agent.fetcher import LOOP_HEADER, TIMEOUT_HEADER, Fetcher
 from meshmeter.agent.scraping import Scraping
+from meshmeter.agent.self_metrics import SelfMetrics
 from meshmeter.errors import StartupError
 from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.scrape.config import ScrapeConfig
@@ -48,21 +49,24 @@ class MetricsServer:
         config: Callable[[], ScrapeConfig],
         on_report: Callable[[Mapping[str, Any], Mapping[str, bool]], None],
         kernel: Kernel = PYTHON,
+        own: SelfMetrics | None = None,
     ):
+        """`own` counts what happens here, and is part of answers where the configuration says so."""
         self._path = agent_socket
+        self._own = own or SelfMetrics()
         self._identity = uuid.uuid4().hex
         self._fetcher = Fetcher(admin_socket, identity=self._identity)
         self._config = config
         self._on_report = on_report
-        self._scraping = Scraping(self._fetcher, kernel)
-        self._shared: Coalescer[ScrapePlan] = Coalescer()
+        self._scraping = Scraping(self._fetcher, kernel, self._own.text)
+        self._shared: Coalescer[ScrapePlan] = Coalescer(self._own.coalesced)
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> MetricsServer:
         """Raises StartupError if the socket cannot be listened on."""
         listener = listen(self._path)
         await self._fetcher.__aenter__()
-        app = web.Application()
+        app = web.Application(middlewares=[self._own.counting()])
         app.router.add_get(PATH, self._handle)
         self._runner = web.AppRunner(
             app,
@@ -102,6 +106,7 @@ class MetricsServer:
         version = self._config().version
         status, sources = await self._scraping.scrape(wanted, answer)
         report = ScrapeReport(time.time(), status, version, sources)
+        self._own.fetched(sources)
         self._on_report(report.to_json(), report.states())
 
 

@@ -41,6 +41,11 @@ class WorkDir:
         return self.path / "admin.sock"
 
     @property
+    def self_socket(self) -> Path:
+        """Whoever may look in here asks the agent for its own metrics here."""
+        return self.path / "self.sock"
+
+    @property
     def bootstrap(self) -> Path:
         return self.path / "bootstrap.json"
 
@@ -55,7 +60,7 @@ class WorkDir:
 
     def remove_sockets(self) -> None:
         """Also those of a run that could not clean up."""
-        for socket in (self.agent_socket, self.admin_socket):
+        for socket in (self.agent_socket, self.admin_socket, self.self_socket):
             socket.unlink(missing_ok=True)
 
 

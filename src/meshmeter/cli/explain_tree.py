@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from meshmeter.cli.output import age, table
@@ -125,6 +126,31 @@ def _scrape(report: Json | None) -> Iterator[str]:
         if isinstance(dropped, Mapping) and dropped:
             told += f", dropped {_pairs(dropped)}"
         yield f"{source.get('name')}: {told}"
+        trouble = source.get("trouble")
+        if isinstance(trouble, Mapping):
+            yield f"  {_trouble(trouble)}"
+
+
+def _trouble(trouble: Json) -> str:
+    """Since when a source is down, and what becomes of its time."""
+    told = f"down for {trouble.get('failures')} scrapes in a row"
+    since, success = trouble.get("since"), trouble.get("lastSuccess")
+    if isinstance(since, int | float):
+        told += f", since {_moment(since)}"
+    told += f"; last read {_moment(success)}" if isinstance(success, int | float) else "; never read"
+    if trouble.get("cutTo") is not None:
+        again = trouble.get("wholeDeadlineIn")
+        told += f"; waited for {trouble['cutTo']} s only, its whole deadline again " + (
+            "in the next scrape" if again == 1 else f"in {again} scrapes"
+        )
+    return told
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (OverflowError, OSError, ValueError):
+        return "an unknown time"
 
 
 def _origin(each: Json) -> str:

@@ -195,6 +195,7 @@ def settings_json(effective: EffectiveMetrics) -> dict[str, Any]:
         "envoy.filterRegex": sourced_json(effective.filter_regex),
         "envoy.usedOnly": sourced_json(effective.used_only),
         "applicationLabel": sourced_json(effective.application_label),
+        "agentMetrics": sourced_json(effective.agent_metrics),
     }
 
 

@@ -101,12 +101,12 @@ def _admitted(view: MeshView, effective: EffectiveMetrics) -> tuple[dict[str, st
     return tuple(dict(selector) for selector in admitted_sources(permission))
 
 
-def _sources(effective: EffectiveMetrics) -> tuple[str, list[tuple[object, ...]]]:
+def _sources(effective: EffectiveMetrics) -> tuple[str, bool, list[tuple[object, ...]]]:
     entries: list[tuple[object, ...]] = [
         (e.name, e.address.value, e.port.value, e.path.value, {k: v.value for k, v in e.options.items()})
         for e in effective.sources
     ]
-    return effective.application_label.value or "", entries
+    return effective.application_label.value or "", effective.agent_metrics.value, entries
 
 
 def _filter(effective: EffectiveMetrics) -> tuple[str, bool]:

@@ -49,6 +49,7 @@ class EffectiveMetrics:
     used_only: Sourced[bool]
     application_label: Sourced[str | None]
     """None and the empty string both mean: no label. The empty one is how a Dataplane removes the Mesh's."""
+    agent_metrics: Sourced[bool]
     aggregate: tuple[EffectiveAggregate, ...]
     """In declared order: the Mesh's entries, then those only the Dataplane has."""
     findings: tuple[Finding, ...] = ()
@@ -121,6 +122,9 @@ def effective_metrics(
         ),
         application_label=resolve(
             no_label, [layer.at("applicationLabel", layer.conf.application_label) for layer in layers]
+        ),
+        agent_metrics=resolve(
+            builtin(False), [layer.at("agentMetrics", layer.conf.agent_metrics) for layer in layers]
         ),
         aggregate=aggregate,
         findings=(

@@ -127,3 +127,5 @@ class PrometheusConf(Model):
     application_label: str | None = None
     """Label that names the `aggregate` entry on each series of an application; empty or absent: no label. Ours, not
     Kuma's."""
+    agent_metrics: bool | None = None
+    """Whether the metrics of the agent itself (`meshmeter_agent_…`) are returned as well. Ours, not Kuma's."""

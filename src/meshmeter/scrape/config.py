@@ -75,6 +75,8 @@ class ScrapeConfig:
     """Label that names the aggregate entry on every application series; None: no label."""
     allowed_networks: tuple[str, ...] = ()
     """In CIDR form: where host names of sources may lead to, beyond the agent's own host (design 8)."""
+    agent_metrics: bool = False
+    """Whether the agent's own metrics are part of the answer."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

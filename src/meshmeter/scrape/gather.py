@@ -35,10 +35,10 @@ class ScrapeResponse:
 
 
 def gather(
-    plan: ScrapePlan, results: Sequence[FetchResult], kernel: Kernel = PYTHON
+    plan: ScrapePlan, results: Sequence[FetchResult], kernel: Kernel = PYTHON, agent: bytes = b""
 ) -> tuple[ScrapeResponse, tuple[SourceReport, ...]]:
-    """The answer and what to tell of each source. `results` are in the order of `plan.names`. Every kernel gives the
-    same answer."""
+    """The answer and what to tell of each source. `results` are in the order of `plan.names`; `agent` are the agent's
+    own metrics in text 0.0.4, which follow the series about the sources. Every kernel gives the same answer."""
     readable = [_readable(result) for result in results]
     format = negotiate(
         plan.accept,
@@ -51,7 +51,7 @@ def gather(
     if not any(report.up for report in reports):
         return _unavailable(reports), reports
     body = merged.body.removesuffix(EOF) if format.openmetrics else merged.body
-    return ScrapeResponse(200, format.value, body + _described(reports, format, kernel)), reports
+    return ScrapeResponse(200, format.value, body + _described(reports, format, kernel, agent)), reports
 
 
 def format_in_advance(plan: ScrapePlan, spoken: Mapping[str, Format]) -> Format | None:
@@ -80,10 +80,12 @@ def finish(
     envoy: FetchResult,
     applications: Sequence[FetchResult],
     kernel: Kernel = PYTHON,
+    agent: bytes = b"",
 ) -> tuple[bytes, tuple[SourceReport, ...]]:
     """What comes after Envoy's own families, which `stream` has given away already, and what to tell of each source.
 
-    `envoy` says how Envoy's answer ended; `applications` are in the order of `plan.applications`.
+    `envoy` says how Envoy's answer ended; `applications` are in the order of `plan.applications`; `agent` as for
+    `gather`.
     """
     readable = [_readable(result) for result in applications]
     rest = Source(ENVOY, stream.kept, envoy=True)
@@ -98,7 +100,7 @@ def finish(
         *(_report(result, stats.get(result.name)) for result in readable),
     )
     body = merged.body.removesuffix(EOF) if format.openmetrics else merged.body
-    return body + _described(reports, format, kernel), reports
+    return body + _described(reports, format, kernel, agent), reports
 
 
 def _streamed(envoy: FetchResult, stream: EnvoyStream, rest: SourceStats) -> SourceReport:
@@ -120,9 +122,9 @@ def _streamed(envoy: FetchResult, stream: EnvoyStream, rest: SourceStats) -> Sou
     return replace(report, error=envoy.error.value, detail=envoy.detail)
 
 
-def _described(reports: Sequence[SourceReport], format: Format, kernel: Kernel) -> bytes:
-    """The end of an answer: the series about the sources."""
-    own = Source("", b"".join(_self_description(reports)), envoy=True)
+def _described(reports: Sequence[SourceReport], format: Format, kernel: Kernel, agent: bytes) -> bytes:
+    """The end of an answer: the series about the sources, and what the agent says of itself."""
+    own = Source("", b"".join((*_self_description(reports), agent)), envoy=True)
     return kernel.merge([own], Options(format, merge_clusters=False, total_bytes=None)).body
 
 

@@ -95,6 +95,8 @@ class ScrapePlan:
     """As the scraper sent it; sources are never shown it."""
     application_accept: str
     application_label: str | None = None
+    agent_metrics: bool = False
+    """Whether the agent's own metrics are part of the answer."""
     limits: FetchLimits = FetchLimits()
     allowed_networks: tuple[str, ...] = ()
     """Where host names may lead to, beyond this host."""
@@ -115,6 +117,7 @@ def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = No
         accept=request.accept,
         application_accept=OPENMETRICS_ACCEPT if wants_openmetrics else TEXT_ACCEPT,
         application_label=config.application_label,
+        agent_metrics=config.agent_metrics,
         limits=limits or FetchLimits(),
         allowed_networks=config.allowed_networks,
     )

@@ -29,6 +29,8 @@ class SourceReport:
     dropped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     problems: tuple[str, ...] = ()
     """Examples of what was dropped, e.g. `line 7: malformed_line`."""
+    trouble: Mapping[str, Any] | None = None
+    """Of an application that is down: since when, and what becomes of its time (`patience.Trouble.to_json`)."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -41,6 +43,7 @@ class SourceReport:
             "bytes": self.body_bytes,
             "dropped": dict(self.dropped),
             "problems": list(self.problems),
+            "trouble": dict(self.trouble) if self.trouble is not None else None,
         }
 
 

@@ -95,9 +95,9 @@ class Dataplane:
             await self._reading
         return code
 
-    async def scrape(self) -> tuple[int, str]:
-        """What Envoy would get from the agent."""
-        connector = aiohttp.UnixConnector(str(self.work_dir / "agent.sock"))
+    async def scrape(self, socket: str = "agent.sock") -> tuple[int, str]:
+        """What Envoy would get from the agent, or what it tells of itself on another socket."""
+        connector = aiohttp.UnixConnector(str(self.work_dir / socket))
         async with (
             aiohttp.ClientSession(connector=connector) as session,
             session.get("http://agent/metrics") as response,
@@ -217,6 +217,35 @@ async def test_a_changed_configuration_is_in_force_for_the_next_scrape(dataplane
     await dataplane.says("changed to version v2")
     _, body = await dataplane.scrape()
     assert re.findall(r"^# TYPE (envoy_\S+)", body, re.MULTILINE) == ["envoy_server_live"]
+
+
+async def test_what_the_agent_tells_of_itself(dataplane: Dataplane) -> None:
+    def lines(body: str, name: str) -> list[str]:
+        return [line for line in body.splitlines() if line.startswith(f"meshmeter_agent_{name}")]
+
+    await dataplane.start()
+    envoy_pid = await dataplane.envoy_pid()
+    await dataplane.server.waiting.wait()
+    await dataplane.scrape()
+    status, own = await dataplane.scrape("self.sock")
+    assert status == 200
+    assert lines(own, "config_info") == ['meshmeter_agent_config_info{version="v1"} 1.0']
+    assert lines(own, "control_plane_connected") == ["meshmeter_agent_control_plane_connected 1.0"]
+    assert lines(own, "scrapes_total") == ['meshmeter_agent_scrapes_total{code="200"} 1.0']
+    assert lines(own, "fetches_total") == ['meshmeter_agent_fetches_total{result="ok",source="envoy"} 1.0']
+    _, body = await dataplane.scrape()
+    assert not lines(body, ""), "not unless it is configured"
+
+    os.kill(envoy_pid, signal.SIGKILL)
+    await dataplane.says("starting it again in 1 s")
+    dataplane.server.publish(replace(dataplane.server.config, version="v2", agent_metrics=True))
+    await dataplane.says("changed to version v2")
+    async with asyncio.timeout(20):
+        while (answer := await dataplane.scrape())[0] != 200:
+            await asyncio.sleep(0.1)
+    assert lines(answer[1], "envoy_restarts_total") == ["meshmeter_agent_envoy_restarts_total 1.0"]
+    assert lines(answer[1], "config_info") == ['meshmeter_agent_config_info{version="v2"} 1.0']
+    assert 'meshmeter_source_up{source="agent"}' not in answer[1]
 
 
 async def test_a_control_plane_that_stops_answering_does_not_hold_up_the_stop(dataplane: Dataplane) -> None:

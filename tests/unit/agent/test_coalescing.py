@@ -74,3 +74,15 @@ async def test_cancel() -> None:
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert work.cancelled == 1
+
+
+async def test_those_who_join_are_counted() -> None:
+    joined: list[int] = []
+    shared: Coalescer[str, int] = Coalescer(lambda: joined.append(1))
+
+    async def one() -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    await asyncio.gather(*(shared.run("x", one) for _ in range(3)), shared.run("y", one))
+    assert len(joined) == 2

@@ -119,7 +119,7 @@ async def test_a_control_plane_that_forgot_this_proxy_learns_it_again(watched: W
 
 async def test_after_a_start_from_disk_it_registers_first(watched: Watched) -> None:
     watch = await watched.begin(registered=False)
-    assert watch.config().version == "v0" and not watch.registered
+    assert watch.config().version == "v0" and not watch.registered and not watch.connected
     async with running(watch):
         changed = await watched.change()
     assert changed.bootstrap == {"node": "i"}
@@ -163,7 +163,9 @@ async def test_a_control_plane_that_was_away_is_found_again(watched: Watched) ->
         await watched.server.__aexit__()
         await until(lambda: bool(watched.pauses))
         assert watch.config().version == "v1"
+        assert watch.registered and not watch.connected
         watched.server.config = replace(watched.server.config, version="v2")
         await watched.server.__aenter__()
         await watched.change()
+        await until(lambda: watch.connected)
     assert watch.config().version == "v2"

@@ -79,7 +79,25 @@ def test_a_proxy_that_serves() -> None:
                 "received_at": NOW.isoformat(),
                 "sources": [
                     {"name": "envoy", "up": True, "samples": 5, "bytes": 70, "dropped": {"syntax": 1}},
-                    {"name": "app", "up": False, "error": "timeout", "detail": "after 9 s"},
+                    {
+                        "name": "app",
+                        "up": False,
+                        "error": "timeout",
+                        "detail": "after 9 s",
+                        "trouble": {
+                            "failures": 4,
+                            "since": 1700000000.5,
+                            "lastSuccess": None,
+                            "cutTo": 1.0,
+                            "wholeDeadlineIn": 4,
+                        },
+                    },
+                    {
+                        "name": "old",
+                        "up": False,
+                        "error": "connect",
+                        "trouble": {"since": 1e99, "lastSuccess": 0},
+                    },
                     "odd",
                 ],
             },
@@ -99,6 +117,9 @@ def test_a_proxy_that_serves() -> None:
         "acknowledged Listener abc",
         "envoy: 5 samples, 70 bytes, dropped syntax=1",
         "app: DOWN: timeout: after 9 s",
+        "down for 4 scrapes in a row, since 2023-11-14T22:13:20Z; never read; waited for 1.0 s only, "
+        "its whole deadline again in 4 scrapes",
+        "since an unknown time; last read 1970-01-01T00:00:00Z",
     ):
         assert text in shown, text
 

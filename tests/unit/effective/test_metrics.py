@@ -82,6 +82,7 @@ CONF = optional(
     tls=optional(mode=st.sampled_from(list(TlsMode))),
     envoy=optional(filterRegex=st.sampled_from(["", "a.*"]), usedOnly=st.booleans()),
     applicationLabel=st.sampled_from(["", "app"]),
+    agentMetrics=st.booleans(),
     aggregate=st.lists(ENTRY, unique_by=lambda entry: entry["name"]),
 )
 ABSENT = object()
@@ -121,6 +122,7 @@ def test_every_field_equals_the_highest_layer_that_sets_it(
     assert found.filter_regex.value == highest(confs, "envoy", "filterRegex", default=None)
     assert found.used_only.value == highest(confs, "envoy", "usedOnly", default=False)
     assert found.application_label.value == highest(confs, "applicationLabel", default=None)
+    assert found.agent_metrics.value == highest(confs, "agentMetrics", default=False)
     modes = [m for m in map(mode, confs) if m is not ABSENT]
     assert found.tls_mode.value == (modes[-1] if modes else TlsMode.ACTIVE_MTLS_BACKEND)
     assert found.tags.value == {**(on_mesh.get("tags") or DEFAULT_TAGS), **confs[1].get("tags", {})}

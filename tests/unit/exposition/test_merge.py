@@ -441,6 +441,78 @@ def test_merging_with_itself_changes_nothing(body: str) -> None:
     assert sum(twice.sources[1].dropped.values()) == once.sources[0].samples
 
 
+BOUNDS = ("0.5", "1", "5", "25", "1800000")
+
+
+@st.composite
+def split_histograms(draw: st.DrawFn) -> tuple[str, dict[str, list[dict[str, int]]]]:
+    """Envoy's histogram of split clusters, and by service what each part has: `sum`, and cumulative counts by bound."""
+    lines, services = ["# TYPE envoy_h histogram\n"], {}
+    for service in draw(st.lists(st.sampled_from(["web", "db", "api"]), unique=True, min_size=1)):
+        parts = services[service] = []
+        for number in range(draw(st.integers(1, 4))):
+            bounds = draw(st.lists(st.sampled_from(BOUNDS), unique=True).map(lambda b: sorted(b, key=float)))
+            counts = sorted(
+                draw(st.lists(st.integers(0, 10**9), min_size=len(bounds) + 1, max_size=len(bounds) + 1))
+            )
+            part = dict(zip((*bounds, "+Inf"), counts, strict=True)) | {"sum": draw(st.integers(0, 10**12))}
+            parts.append(part)
+            name = f'envoy_cluster_name="{service}-{number:016x}"'
+            lines += [f'envoy_h_bucket{{{name},le="{le}"}} {n}\n' for le, n in part.items() if le != "sum"]
+            lines += [f"envoy_h_sum{{{name}}} {part['sum']}\n", f"envoy_h_count{{{name}}} {counts[-1]}\n"]
+    return "".join(lines), services
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(split_histograms())
+def test_merged_histograms_are_histograms(split: tuple[str, dict[str, list[dict[str, int]]]]) -> None:
+    """Buckets rise with their bounds, the last one is the count, and no sum is lost."""
+    body, services = split
+    for format in (TEXT, OPENMETRICS):
+        got = run([envoy(body)], format).body.decode()
+        found = [
+            (name, dict(labels), value)
+            for name, labels, value in samples(got, openmetrics=format.openmetrics)
+        ]
+        assert {labels["envoy_cluster_name"] for _, labels, _ in found} == set(services)
+        for service, parts in services.items():
+            own = [each for each in found if each[1]["envoy_cluster_name"] == service]
+            buckets = sorted((float(labels["le"]), n) for name, labels, n in own if name.endswith("_bucket"))
+            (total,) = (n for name, _, n in own if name.endswith("_sum"))
+            (count,) = (n for name, _, n in own if name.endswith("_count"))
+            counts = [n for _, n in buckets]
+            assert counts == sorted(counts)
+            assert counts[-1] == count == sum(part["+Inf"] for part in parts)
+            assert total == sum(part["sum"] for part in parts)
+            assert len(buckets) == len({bound for part in parts for bound in part if bound != "sum"})
+            for bound, n in buckets[:-1]:
+                spelling = f"{bound:.0f}" if bound >= 1 else str(bound)
+                if all(spelling in part for part in parts):
+                    assert n == sum(part[spelling] for part in parts)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["web", "db"]), st.sampled_from("xy"), st.integers(0, 10**12)), max_size=12
+    ),
+    st.sampled_from(["counter", "gauge"]),
+)
+def test_merged_clusters_keep_their_sums(rows: list[tuple[str, str, int]], type: str) -> None:
+    lines = [f"# TYPE envoy_a {type}\n"]
+    want: Counter[tuple[str, str]] = Counter()
+    for number, (service, code, count) in enumerate(rows):
+        lines.append(f'envoy_a{{envoy_cluster_name="{service}-{number:016x}",code="{code}"}} {count}\n')
+        want[service, code] += count
+    for format in (TEXT, OPENMETRICS):
+        result = run([envoy("".join(lines))], format)
+        got = samples(result.body.decode(), openmetrics=format.openmetrics)
+        assert {
+            (dict(labels)["envoy_cluster_name"], dict(labels)["code"]): value for _, labels, value in got
+        } == dict.fromkeys({(service, code) for service, code, _ in rows}, 0) | want
+        assert result.sources[0].dropped == {}
+
+
 LINES = [
     line + b"\n"
     for line in (

@@ -18,6 +18,7 @@ def test_it_survives_the_wire() -> None:
         True,
         "app",
         ("10.0.0.0/8",),
+        True,
     )
     assert ScrapeConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 

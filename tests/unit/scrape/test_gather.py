@@ -111,3 +111,23 @@ def test_two_answers_of_envoy_are_intersected() -> None:
 def test_application_label() -> None:
     body = gather(scrape(application_label="entry"), [ENVOY, APP])[0].body
     assert b'b_total{entry="app"} 2\n' in body and b"envoy_a 1\n" in body
+
+
+def test_the_agents_own_metrics_are_no_source_and_nobody_elses() -> None:
+    own = b"# HELP meshmeter_agent_x X.\n# TYPE meshmeter_agent_x counter\nmeshmeter_agent_x_total 7\n"
+    impostor = FetchResult("app", 1.0, b"meshmeter_agent_x_total 8\nb 1\n", None)
+    response, reports = gather(scrape(), [ENVOY, impostor], agent=own)
+    assert accepted_by_promtool(response.body) == ""
+    found = samples(response.body.decode())
+    assert ("meshmeter_agent_x_total", (), 7.0) in found and ("b", (), 1.0) in found
+    assert [report.name for report in reports] == ["envoy", "app"]
+    assert reports[1].dropped == {"reserved_name": 1}
+
+    openmetrics = gather(scrape(ACCEPT), [ENVOY, APP], agent=own)[0].body.decode()
+    assert ("meshmeter_agent_x_total", (), 7.0) in samples(openmetrics, openmetrics=True)
+
+
+def test_the_agents_own_metrics_alone_are_no_answer() -> None:
+    down = FetchResult("envoy", 0.1, error=FetchError.CONNECT)
+    response, _ = gather(scrape(), [down, FetchResult("app", 0.1, error=FetchError.TIMEOUT)], agent=b"x 1\n")
+    assert response.status == 503

@@ -96,3 +96,8 @@ def test_equal_requests_have_equal_plans() -> None:
     assert hash(plan(request, config())) == hash(plan(request, config()))
     assert plan(request, config()) != plan(Request("filter=y", "text/plain", "10"), config())
     assert plan(request, config()) != plan(request, config(used_only=True))
+
+
+def test_the_agents_own_metrics_are_asked_for_by_the_configuration_only() -> None:
+    assert plan(Request(), config(agent_metrics=True)).agent_metrics
+    assert not plan(Request("agentMetrics=true"), config()).agent_metrics

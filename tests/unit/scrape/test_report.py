@@ -28,3 +28,9 @@ def test_it_is_bounded() -> None:
     assert data["omittedSources"] == 936
     assert data["sources"][-1]["name"] == "s999"
     assert len(json.dumps(data)) < 300_000
+
+
+def test_trouble() -> None:
+    told = SourceReport("app", False, 1.0, error="timeout", trouble={"failures": 2}).to_json()
+    assert told["trouble"] == {"failures": 2}
+    assert SourceReport("app", True, 1.0).to_json()["trouble"] is None
