@@ -18,7 +18,7 @@ from meshmeter.agent.fetcher import Fetcher
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.kernel import Kernel
 from meshmeter.exposition.merge import Options
-from meshmeter.exposition.stream import EnvoyStream
+from meshmeter.exposition.stream import EnvoyStream, family_names
 from meshmeter.scrape.gather import finish, format_in_advance, gather, spoken_formats
 from meshmeter.scrape.patience import Patience
 from meshmeter.scrape.plan import Application, ScrapePlan
@@ -53,6 +53,7 @@ class Scraping:
         if format is None or len(plan.envoy) != 1:
             results = await self._fetcher.fetch_all(given)
             self._learn(plan, results)
+            self._names |= family_names(results[0].body)
             status, reports = await self._answer_at_once(given, results, answer)
         else:
             status, reports = await self._stream(plan, given, format, answer)

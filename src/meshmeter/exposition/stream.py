@@ -181,6 +181,11 @@ class EnvoyStream:
             self._problems.append(Problem(Fault.TYPE_CONFLICT.value, 0, name))
 
 
+def family_names(body: bytes) -> frozenset[bytes]:
+    """The families of a whole body of Envoy, for `expected`."""
+    return frozenset(family.name for family in _families(body) if family.name)
+
+
 def _last_family(held: bytes) -> int:
     """Where the last family begins: at the first of the comments before its samples; 0 if there is only one."""
     at = held.rfind(b"\n#")

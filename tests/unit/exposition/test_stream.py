@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.kernel import choose
 from meshmeter.exposition.merge import EOF, Options, Source
-from meshmeter.exposition.stream import EnvoyStream
+from meshmeter.exposition.stream import EnvoyStream, family_names
 from support.kernels import merge
 
 FAMILIES = (
@@ -135,6 +135,11 @@ def test_names_of_the_families_for_the_next_time() -> None:
     stream = EnvoyStream(merge, OPENMETRICS)
     through(stream, [FAMILIES[4] + GAUGE])
     assert stream.names() == {b"envoy_ms", b"envoy_x"}
+
+
+def test_names_of_a_whole_body() -> None:
+    assert family_names(FAMILIES[4] + GAUGE) == {b"envoy_ms", b"envoy_x"}
+    assert family_names(b"") == family_names(b"envoy_a 1\n") == frozenset()
 
 
 def test_the_whole_answer_has_one_limit() -> None:
