@@ -16,12 +16,12 @@ class Prometheus:
     url: str
     process: Process
 
-    def query(self, expression: str) -> dict[str, float]:
-        """The value of each series of an instant query, by its label `dataplane`."""
+    def query(self, expression: str, label: str = "dataplane") -> dict[str, float]:
+        """The value of each series of an instant query, by one of its labels."""
         status, body = get(f"{self.url}/api/v1/query?query={quote(expression)}")
         assert status == 200, body
         found = json.loads(body)["data"]["result"]
-        return {each["metric"].get("dataplane", ""): float(each["value"][1]) for each in found}
+        return {each["metric"].get(label, ""): float(each["value"][1]) for each in found}
 
     def errors(self) -> dict[str, str]:
         """Why the last scrape failed, for each target; empty where it did not."""

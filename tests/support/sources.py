@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,8 +45,8 @@ async def serving(
             seen(await reader.readuntil(b"\r\n\r\n"))
             await respond(reader, writer)
             await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # cancelled: the test is over, and asyncio would log it
         finally:
             writer.close()
 
@@ -95,12 +97,55 @@ async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await reader.read()
 
 
-async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+def drip(pause: float) -> Respond:
+    """A byte after each pause, in seconds."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            writer.write(b"a")
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return respond
+
+
+async def half_a_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/pl")
+    await reader.read()
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Half of a body, then not even a proper end of the connection."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + GOOD)
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def chunked(body: bytes, *headers: str) -> Respond:
+    """A whole answer that does not say how long it is."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = ["HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Connection: close", *headers, "", ""]
+        writer.write("\r\n".join(head).encode())
+        for start in range(0, len(body), 4096):
+            piece = body[start : start + 4096]
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+
+    return respond
+
+
+async def endless_chunks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    piece = b'a{x="1"} 1\n' * 1000
     while True:
-        writer.write(b"a")
+        writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         await writer.drain()
-        await asyncio.sleep(0.05)
 
 
 async def endless_headers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -126,3 +171,51 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 BOMB = gzip.compress(b"a 1\n" * (8 << 20))
+
+FAULTS: dict[str, tuple[Respond, str]] = {
+    "never answers": (silence, "timeout"),
+    "one byte at a time": (drip(0.05), "timeout"),
+    "one byte a second": (drip(1.0), "timeout"),
+    "a head that never ends": (half_a_head, "timeout"),
+    "endless headers": (endless_headers, "protocol"),
+    "endless body": (endless_body, "too_large"),
+    "endless chunks": (endless_chunks, "too_large"),
+    "reset in the body": (reset, "protocol"),
+    "not HTTP": (garbage, "protocol"),
+    "hangs up": (hang_up, "protocol"),
+    "cut short": (answer(GOOD, length=1000), "protocol"),
+    "more than announced": (answer(GOOD + b"secret 12345\n", length=len(GOOD)), "protocol"),
+    "gzip bomb": (answer(BOMB, "Content-Encoding: gzip"), "too_large"),
+    "damaged gzip": (answer(b"\x1f\x8bnonsense", "Content-Encoding: gzip"), "decode"),
+    "gzip cut short": (answer(gzip.compress(GOOD)[:-6], "Content-Encoding: gzip"), "decode"),
+    "unknown encoding": (answer(GOOD, "Content-Encoding: br"), "decode"),
+    "announced too large": (answer(b"", length=1 << 40), "too_large"),
+    "gzip bomb in chunks": (chunked(BOMB, "Content-Encoding: gzip"), "too_large"),
+    "error": (answer(b"secret detail", status="500 Oops"), "status"),
+    "redirect": (answer(b"", "Location: http://169.254.169.254/", status="302 Found"), "status"),
+    "redirect to itself": (answer(b"", "Location: /metrics", status="307 Again"), "status"),
+    "garbage": (answer(bytes(range(256)) * 400), "format"),
+    "web page": (answer(b"<html>\n<p>hello\n", "Content-Type: text/html"), "format"),
+    "protobuf": (
+        answer(
+            b"\x05abcde",
+            "Content-Type: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily;"
+            " encoding=delimited",
+        ),
+        "format",
+    ),
+    "unknown charset": (answer(GOOD, "Content-Type: text/plain; charset=zlib"), "decode"),
+}
+"""Answers that are no metrics, with the reason that is told. Those with `timeout` go on for ever."""
+
+BLEMISHES: dict[str, tuple[Respond, str]] = {
+    "too many labels": (
+        answer(GOOD + b"wide{" + b",".join(b'l%d="x"' % n for n in range(200)) + b"} 1\n"),
+        "label_limit",
+    ),
+    "long label value": (answer(GOOD + b'wide{l="' + b"x" * 20_000 + b'"} 1\n'), "label_limit"),
+    "bad lines": (answer(GOOD + b"1x 1\na{ 2\n\xff\xfe\n"), "malformed_line"),
+    "series of ours": (answer(GOOD + b'meshmeter_source_up{source="envoy"} 0\n'), "reserved_name"),
+    "series of Envoy": (answer(GOOD + b"envoy_server_live 0\n"), "reserved_name"),
+}
+"""Answers of which only `GOOD` is usable, with the reason why the rest is dropped."""

@@ -192,6 +192,9 @@ class Fetcher:
             refused = isinstance(exc.os_error, AddressRefused)
             error = FetchError.ADDRESS if refused else FetchError.CONNECT
             detail = exc.os_error.strerror or str(exc.os_error)
+        except aiohttp.ClientResponseError as exc:
+            # Its text has the URL, parameters included, and pieces of the body.
+            error, detail = FetchError.PROTOCOL, exc.message.partition("\n")[0].rstrip(": ")
         except (aiohttp.ClientError, ValueError, OSError) as exc:
             error, detail = FetchError.PROTOCOL, str(exc) or type(exc).__name__
         return FetchResult(name, self._clock() - started, error=error, detail=" ".join(detail.split())[:200])

@@ -156,3 +156,23 @@ async def test_an_entry_may_allow_less_than_the_default(tmp_path: Path) -> None:
     async with server([]) as port, Fetcher(tmp_path / "no.sock") as fetcher:
         _envoy, app = await fetcher.fetch_all(with_options(port, body_bytes=3))
     assert app.error is FetchError.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "reply", [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nmine", b"mine\r\n\r\n"]
+)
+async def test_an_error_tells_neither_parameters_nor_what_was_sent(tmp_path: Path, reply: bytes) -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply)
+        await writer.drain()
+        writer.close()
+
+    async with (
+        await asyncio.start_server(say, "127.0.0.1", 0) as odd,
+        Fetcher(tmp_path / "no.sock") as fetcher,
+    ):
+        port = odd.sockets[0].getsockname()[1]
+        _envoy, app = await fetcher.fetch_all(with_options(port, params=(("key", "hidden"),)))
+    assert app.error is FetchError.PROTOCOL and app.detail
+    assert "mine" not in app.detail and "hidden" not in app.detail

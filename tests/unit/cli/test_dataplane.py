@@ -102,5 +102,4 @@ def test_it_imports_nothing_that_the_agent_must_not_carry() -> None:
         "google",
         "cryptography",
         "jwt",
-        "prometheus_client",
     }

@@ -30,6 +30,8 @@ def changed(before: Any, after: Any) -> dict[str, int]:
         ({"tls": {"mode": "disabled"}}, {"skipMTLS": True}, set()),
         ({}, {"aggregate": [{"name": "x", "port": 1}]}, {"sources"}),
         ({}, {"aggregate": [{"name": "x", "port": 1, "enabled": False}]}, set()),
+        ({}, {"agentMetrics": False}, set()),
+        ({}, {"agentMetrics": True}, {"sources"}),
         ({}, {"envoy": {"usedOnly": True}}, {"filter"}),
         ({}, {"envoy": {"filterRegex": ""}}, set()),
         ({}, {"port": 8080}, {"port", "endpoint"}),
