@@ -1,13 +1,16 @@
 //! The border to Python: the module `meshmeter_native._kernel`.
 
+use std::sync::{Mutex, PoisonError};
+
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-use crate::contract::{Limits, Options, Source};
+use crate::contract::{Limits, Merged, Options, Source};
+use crate::merge::Memory;
 
 /// Counts up with every change that Python code could notice; meshmeter uses a kernel only if it knows its contract.
-const CONTRACT: u32 = 1;
+const CONTRACT: u32 = 2;
 
 /// `(samples, [(reason, count)], [(reason, line, family)])` of one source.
 type Stats<'py> = (usize, Vec<(&'static str, usize)>, Vec<(&'static str, usize, Bound<'py, PyBytes>)>);
@@ -30,10 +33,45 @@ fn merge<'py>(
     total_bytes: Option<usize>,
 ) -> (Bound<'py, PyBytes>, Vec<Stats<'py>>) {
     let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes };
-    let merged = py.detach(|| {
-        let sources: Vec<Source<'_>> = sources.iter().map(source).collect();
-        crate::merge(&sources, &options)
-    });
+    let merged = py.detach(|| crate::merge(&borrowed(&sources), &options));
+    answer(py, merged)
+}
+
+/// Merges parts of the same bodies, one after the other, and remembers what is met again.
+#[pyclass(frozen)]
+#[derive(Default)]
+struct Parts {
+    memory: Mutex<Memory>,
+}
+
+#[pymethods]
+impl Parts {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// As the function `merge`, for the next part.
+    #[pyo3(signature = (sources, *, openmetrics, utf8_names, merge_clusters, total_bytes))]
+    fn merge<'py>(
+        &self,
+        py: Python<'py>,
+        sources: Vec<SourceTuple>,
+        openmetrics: bool,
+        utf8_names: bool,
+        merge_clusters: bool,
+        total_bytes: Option<usize>,
+    ) -> (Bound<'py, PyBytes>, Vec<Stats<'py>>) {
+        let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes };
+        let merged = py.detach(|| {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            crate::merge_part(&borrowed(&sources), &options, &mut memory)
+        });
+        answer(py, merged)
+    }
+}
+
+fn answer<'py>(py: Python<'py>, merged: Merged) -> (Bound<'py, PyBytes>, Vec<Stats<'py>>) {
     let stats = merged.sources.into_iter().map(|stats| {
         let dropped = stats.dropped.into_iter().map(|(fault, count)| (fault.word(), count)).collect();
         let problems = stats.problems.into_iter();
@@ -41,6 +79,10 @@ fn merge<'py>(
         (stats.samples, dropped, problems)
     });
     (PyBytes::new(py, &merged.body), stats.collect())
+}
+
+fn borrowed(sources: &[SourceTuple]) -> Vec<Source<'_>> {
+    sources.iter().map(source).collect()
 }
 
 fn source(given: &SourceTuple) -> Source<'_> {
@@ -63,5 +105,6 @@ fn source(given: &SourceTuple) -> Source<'_> {
 #[pymodule(gil_used = false)]
 fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("CONTRACT", CONTRACT)?;
+    module.add_class::<Parts>()?;
     module.add_function(wrap_pyfunction!(merge, module)?)
 }

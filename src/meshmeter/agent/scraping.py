@@ -62,7 +62,7 @@ class Scraping:
     async def _stream(
         self, plan: ScrapePlan, given: ScrapePlan, format: Format, answer: Answer
     ) -> tuple[int, tuple[SourceReport, ...]]:
-        stream = EnvoyStream(self._kernel.merge, Options(format), expected=self._names)
+        stream = EnvoyStream(self._kernel.parts(), Options(format), expected=self._names)
         segments: asyncio.Queue[bytes | None] = asyncio.Queue()
 
         def take(piece: bytes) -> None:

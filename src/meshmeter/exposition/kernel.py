@@ -6,12 +6,12 @@ The choice is made once, by whoever starts the process, and handed down; nothing
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from meshmeter.errors import SettingsError
 from meshmeter.exposition import merge_python
-from meshmeter.exposition.merge import MergeResult, Options, Source
+from meshmeter.exposition.merge import Merge
 
 AUTO, NAMES = "auto", ("auto", "python", "native")
 """What a kernel may be called by; `auto` is the fastest that is installed."""
@@ -22,7 +22,9 @@ class Kernel:
     """One implementation of the contract in `exposition.merge`."""
 
     name: str
-    merge: Callable[[Sequence[Source], Options], MergeResult]
+    merge: Merge
+    parts: Callable[[], Merge]
+    """A merge for parts of bodies, made for one answer."""
     why: str = ""
     """Why it is not the compiled one, where that was not asked for."""
 
@@ -30,7 +32,7 @@ class Kernel:
         return f"{self.name}, {self.why}" if self.why else self.name
 
 
-PYTHON = Kernel("python", merge_python.merge)
+PYTHON = Kernel("python", merge_python.merge, merge_python.parts)
 
 
 def choose(name: str = AUTO) -> Kernel:
@@ -44,9 +46,11 @@ def choose(name: str = AUTO) -> Kernel:
         native = importlib.import_module("meshmeter.exposition.merge_native")
     except ImportError as exc:
         if name == AUTO:
-            return Kernel(PYTHON.name, PYTHON.merge, f"the compiled kernel cannot be loaded ({exc})")
+            return Kernel(
+                PYTHON.name, PYTHON.merge, PYTHON.parts, f"the compiled kernel cannot be loaded ({exc})"
+            )
         raise SettingsError(
             f"the compiled merge kernel cannot be loaded ({exc}): build it with `make native`, or choose the kernel "
             "python or auto"
         ) from exc
-    return Kernel("native", native.merge)
+    return Kernel("native", native.merge, native.parts)

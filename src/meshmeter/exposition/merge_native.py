@@ -5,14 +5,16 @@ The same bytes and the same counts as `merge_python`, many times faster, and oth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import meshmeter_native
 
 from meshmeter.exposition.lines import escape
-from meshmeter.exposition.merge import MergeResult, Options, Problem, Source, SourceStats
+from meshmeter.exposition.merge import Merge, MergeResult, Options, Problem, Source, SourceStats
 
-CONTRACT = 1
+CONTRACT = 2
 """The version of the compiled module's interface that is known here."""
 
 if meshmeter_native.CONTRACT != CONTRACT:
@@ -23,7 +25,16 @@ if meshmeter_native.CONTRACT != CONTRACT:
 
 def merge(sources: Sequence[Source], options: Options) -> MergeResult:
     """One valid body from those of the sources (contract: `exposition.merge`). Never raises for anything in a body."""
-    body, stats = meshmeter_native.merge(
+    return _merged(meshmeter_native.merge, sources, options)
+
+
+def parts() -> Merge:
+    """A `merge` for parts of the same bodies, one after the other (contract: `exposition.merge`)."""
+    return partial(_merged, meshmeter_native.Parts().merge)
+
+
+def _merged(native: Callable[..., Any], sources: Sequence[Source], options: Options) -> MergeResult:
+    body, stats = native(
         [
             (
                 source.body,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from meshmeter.exposition import writing
 from meshmeter.exposition.families import Type, openmetrics_claims
 from meshmeter.exposition.index import Family
 from meshmeter.exposition.lines import Fault
-from meshmeter.exposition.merge import EOF, MergeResult, Options, Source
+from meshmeter.exposition.merge import EOF, Merge, MergeResult, Options, Source
 from meshmeter.exposition.reading import Reader
 from meshmeter.exposition.samples import Samples, merge_split
-from meshmeter.exposition.series import LabelTable
+from meshmeter.exposition.series import LabelTable, Remembered
 from meshmeter.exposition.writing import Head
 
 RESERVED = (b"envoy_", b"meshmeter_")
@@ -35,13 +37,29 @@ class _Merged:
         )
 
 
-def merge(sources: Sequence[Source], options: Options, *, shortcuts: bool = True) -> MergeResult:
+class _Memory:
+    """What was read in earlier parts of the same bodies."""
+
+    def __init__(self) -> None:
+        self.table = LabelTable()
+        self.sources: defaultdict[str, Remembered] = defaultdict(Remembered)
+
+
+def merge(
+    sources: Sequence[Source], options: Options, *, shortcuts: bool = True, memory: _Memory | None = None
+) -> MergeResult:
     """One valid body from those of the sources (contract: `exposition.merge`). Never raises for anything in a body.
 
     Without `shortcuts` every line is read by the slow and complete reader: for tests, the result is the same.
+    `memory` is for `parts` alone.
     """
-    table = LabelTable()
-    readers = [Reader(source, options, table, shortcuts=shortcuts) for source in sources]
+    known = memory or _Memory()
+    readers = [
+        Reader(
+            source, options, known.table, known.sources[source.name] if memory else None, shortcuts=shortcuts
+        )
+        for source in sources
+    ]
     families = _join(readers)
     openmetrics = options.format.openmetrics
     untyped = _clashing(families) if openmetrics else frozenset()
@@ -65,6 +83,11 @@ def merge(sources: Sequence[Source], options: Options, *, shortcuts: bool = True
             reader.samples += count
     body += end
     return MergeResult(bytes(body), tuple(reader.stats() for reader in readers))
+
+
+def parts() -> Merge:
+    """A `merge` for parts of the same bodies, one after the other (contract: `exposition.merge`)."""
+    return partial(merge, memory=_Memory())
 
 
 def _join(readers: Iterable[Reader]) -> list[_Merged]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from meshmeter.exposition.families import Type, openmetrics_claims, parse_type, shape
 from meshmeter.exposition.lines import Fault
-from meshmeter.exposition.merge import EOF, MergeResult, Options, Problem, Source, SourceStats
+from meshmeter.exposition.merge import EOF, Merge, Options, Problem, Source, SourceStats
 
 SEGMENT = 512 << 10
 """Bytes after which what has arrived is merged."""
@@ -24,9 +24,9 @@ SEGMENT = 512 << 10
 MOST_PROBLEMS = 5
 
 _OWN = b"envoy_"
+_HEAD = b"\n# TYPE "
+_SEAM = len(_HEAD) - 1
 _TYPE = re.compile(rb"# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) ([a-z]+)")
-
-Merge = Callable[[Sequence[Source], Options], MergeResult]
 
 
 @dataclass(slots=True)
@@ -54,15 +54,16 @@ class EnvoyStream:
         expected: frozenset[bytes] = frozenset(),
         segment: int = SEGMENT,
     ):
-        """`expected` are the family names of an earlier answer of the same Envoy: only with them a counter `x_total`
-        can give way to a gauge `x` that comes later, as OpenMetrics wants it."""
+        """`merge` is one for parts of bodies. `expected` are the family names of an earlier answer of the same Envoy:
+        only with them a counter `x_total` can give way to a gauge `x` that comes later, as OpenMetrics wants it."""
         self._merge = merge
         self._options = options
         self._expected = expected
         self._segment = segment
         self._pieces: list[bytes] = []
         self._size = 0
-        self._lines = 0
+        self._cut = 0
+        """Where the last family with a head that is known begins in what is held."""
         self._owners: dict[bytes, bytes] = {}
         self._claimed: set[bytes] = set()
         self._samples = 0
@@ -80,21 +81,27 @@ class EnvoyStream:
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """Take a piece; a segment once there is enough for one."""
         self.received += len(piece)
+        # A head that the pieces cut in two is found in the second one.
+        seam = (self._pieces[-1][-_SEAM:] if self._pieces else b"") + piece
+        found = seam.rfind(_HEAD)
+        if found >= 0:
+            # Negative for a head that begins in the piece before.
+            self._cut = self._size + found - (len(seam) - len(piece)) + 1
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size < self._segment:
+        if self._size < self._segment or not self._cut:
             return
         held = b"".join(self._pieces)
-        end = _last_family(held)
+        end = _head_start(held, self._cut)
         if end:
             yield held[:end]
             held = held[end:]
-        self._pieces, self._size = [held], len(held)
+        self._pieces, self._size, self._cut = [held], len(held), 0
 
     def rest(self) -> bytes:
         """The last segment, once the body is complete. Of one that broke off it is to be thrown away."""
         held = b"".join(self._pieces)
-        self._pieces, self._size = [], 0
+        self._pieces, self._size, self._cut = [], 0, 0
         return held if not held or held.endswith(b"\n") else held + b"\n"
 
     # Segments in, answer out
@@ -103,14 +110,12 @@ class EnvoyStream:
         """What is to be sent for a segment; segments in their order."""
         if not segment:
             return b""
-        lines = self._lines
-        self._lines += segment.count(b"\n")
         body = self._admit(segment)
         source = Source("envoy", body, envoy=True)
         total = self._options.total_bytes
         left = None if total is None else max(0, total - self.written)
         result = self._merge([source], replace(self._options, total_bytes=left))
-        self._note(result.sources[0], lines)
+        self._note(result.sources[0])
         answer = result.body.removesuffix(EOF) if self._options.format.openmetrics else result.body
         self.written += len(answer)
         return answer
@@ -123,11 +128,13 @@ class EnvoyStream:
         """The families so far: `expected` of the next stream."""
         return frozenset(self._owners.values())
 
-    def _note(self, stats: SourceStats, lines: int) -> None:
+    def _note(self, stats: SourceStats) -> None:
         self._samples += stats.samples
         self._dropped.update(stats.dropped)
-        for problem in stats.problems[: MOST_PROBLEMS - len(self._problems)]:
-            self._problems.append(replace(problem, line=problem.line + lines) if problem.line else problem)
+        # Lines are counted from the beginning of a segment; counting those before would cost more than merging them.
+        self._problems += [
+            replace(problem, line=0) for problem in stats.problems[: MOST_PROBLEMS - len(self._problems)]
+        ]
 
     def _admit(self, segment: bytes) -> bytes:
         """The segment without families that have no place in this answer, and with types that do."""
@@ -186,37 +193,30 @@ def family_names(body: bytes) -> frozenset[bytes]:
     return frozenset(family.name for family in _families(body) if family.name)
 
 
-def _last_family(held: bytes) -> int:
-    """Where the last family begins: at the first of the comments before its samples; 0 if there is only one."""
-    at = held.rfind(b"\n#")
+def _head_start(held: bytes, at: int) -> int:
+    """The first of the comments that stand together with the one at `at`."""
     while at > 0:
-        before = held.rfind(b"\n", 0, at)
-        if held[before + 1 : before + 2] != b"#":
-            return at + 1
+        before = held.rfind(b"\n", 0, at - 1) + 1
+        if held[before : before + 1] != b"#":
+            return at
         at = before
     return 0
 
 
 def _families(segment: bytes) -> Iterator[_Family]:
-    """The families of a segment, each from its first comment to its last sample."""
+    """The families of a segment that say their type, each from its first comment to its last sample."""
     family: _Family | None = None
-    at, after_comment = 0, False
-    while at < len(segment):
-        if segment[at] != 0x23:  # samples, up to the next comment
-            after_comment = False
-            at = segment.find(b"\n#", at) + 1 or len(segment)
-            continue
-        if not after_comment:
-            if family is not None:
-                family.end = at
-                yield family
-            family = _Family(at, len(segment))
-        after_comment = True
-        assert family is not None
-        if (found := _TYPE.match(segment, at)) and not family.name:
+    at = 0 if segment.startswith(_HEAD[1:]) else segment.find(_HEAD) + 1
+    while at or (family is None and segment.startswith(_HEAD[1:])):
+        start = _head_start(segment, at)
+        if family is not None:
+            family.end = start
+            yield family
+        family = _Family(start, len(segment))
+        if found := _TYPE.match(segment, at):
             family.name = found[1]
             family.type = parse_type(found[2], openmetrics=False) or Type.UNKNOWN
             family.declared = found.span(2)
-        at = segment.find(b"\n", at) + 1 or len(segment)
+        at = segment.find(_HEAD, at) + 1
     if family is not None:
         yield family
