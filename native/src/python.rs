@@ -37,6 +37,12 @@ fn merge<'py>(
     answer(py, merged)
 }
 
+/// Where lines that begin with `# TYPE ` are.
+#[pyfunction]
+fn heads(py: Python<'_>, body: PyBackedBytes) -> Vec<usize> {
+    py.detach(|| crate::text::heads(&body))
+}
+
 /// Merges parts of the same bodies, one after the other, and remembers what is met again.
 #[pyclass(frozen)]
 #[derive(Default)]
@@ -106,5 +112,6 @@ fn source(given: &SourceTuple) -> Source<'_> {
 fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("CONTRACT", CONTRACT)?;
     module.add_class::<Parts>()?;
+    module.add_function(wrap_pyfunction!(heads, module)?)?;
     module.add_function(wrap_pyfunction!(merge, module)?)
 }

@@ -7,6 +7,7 @@ _Stats: TypeAlias = tuple[int, list[tuple[str, int]], list[tuple[str, int, bytes
 
 CONTRACT: Final[int]
 
+def heads(body: bytes) -> list[int]: ...
 def merge(
     sources: Sequence[_Source],
     *,

@@ -83,6 +83,7 @@ class MetricsServer:
         if self._runner is not None:
             await self._runner.cleanup()
         await self._shared.cancel()
+        self._scraping.close()
         await self._fetcher.__aexit__()
         self._path.unlink(missing_ok=True)
 

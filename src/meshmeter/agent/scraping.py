@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
@@ -26,7 +27,10 @@ from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchResult
 
 BIG = 256 << 10
-"""Bytes of bodies from which on merging happens in a thread, so that other scrapes go on."""
+"""Bytes from which on merging happens in a thread."""
+
+ENOUGH = 1 << 20
+"""Bytes of Envoy's answer after which what has arrived is merged and sent."""
 
 T = TypeVar("T")
 
@@ -40,6 +44,8 @@ class Scraping:
         self._kernel = kernel
         self._own = own
         self._patience = Patience()
+        # One thread: two would only wait for each other, and each has memory of its own that it does not give back.
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="merge")
         self._spoken: dict[Application, Format] = {}
         self._names: frozenset[bytes] = frozenset()
 
@@ -53,7 +59,7 @@ class Scraping:
         if format is None or len(plan.envoy) != 1:
             results = await self._fetcher.fetch_all(given)
             self._learn(plan, results)
-            self._names |= family_names(results[0].body)
+            self._names |= family_names(results[0].body, self._kernel)
             status, reports = await self._answer_at_once(given, results, answer)
         else:
             status, reports = await self._stream(plan, given, format, answer)
@@ -62,23 +68,17 @@ class Scraping:
     async def _stream(
         self, plan: ScrapePlan, given: ScrapePlan, format: Format, answer: Answer
     ) -> tuple[int, tuple[SourceReport, ...]]:
-        stream = EnvoyStream(self._kernel.parts(), Options(format), expected=self._names)
-        segments: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-        def take(piece: bytes) -> None:
-            for segment in stream.feed(piece):
-                segments.put_nowait(segment)
-
+        stream = EnvoyStream(self._kernel, Options(format), expected=self._names)
+        pieces = _Pieces()
         async with asyncio.TaskGroup() as tasks:
             applications = tasks.create_task(
                 self._fetcher.fetch_applications(given), name="scrape: applications"
             )
-            merging = tasks.create_task(_merge(stream, segments, answer), name="scrape: merge")
-            envoy = await self._fetcher.stream_envoy(given, lambda: answer.start(200, format.value), take)
-            # The family at which an answer broke off is incomplete.
-            if envoy.error is None:
-                segments.put_nowait(stream.rest())
-            segments.put_nowait(None)
+            merging = tasks.create_task(self._merge(stream, pieces, answer), name="scrape: merge")
+            envoy = await self._fetcher.stream_envoy(
+                given, lambda: answer.start(200, format.value), pieces.put
+            )
+            pieces.end(is_whole=envoy.error is None)
             await merging
             results = await applications
         self._learn(plan, results)
@@ -86,7 +86,7 @@ class Scraping:
             return await self._answer_at_once(given, [envoy, *results], answer)
         self._names |= stream.names()
         size, own = sum(len(result.body) for result in results), self._own_text(plan)
-        body, reports = await _off_the_loop(
+        body, reports = await self._off_the_loop(
             size, lambda: finish(given, format, stream, envoy, results, self._kernel, own)
         )
         answer.add(body)
@@ -96,10 +96,32 @@ class Scraping:
         self, plan: ScrapePlan, results: Sequence[FetchResult], answer: Answer
     ) -> tuple[int, tuple[SourceReport, ...]]:
         size, own = sum(len(result.body) for result in results), self._own_text(plan)
-        response, reports = await _off_the_loop(size, lambda: gather(plan, results, self._kernel, own))
+        response, reports = await self._off_the_loop(size, lambda: gather(plan, results, self._kernel, own))
         answer.start(response.status, response.content_type)
         answer.add(response.body)
         return response.status, reports
+
+    async def _merge(self, stream: EnvoyStream, pieces: _Pieces, answer: Answer) -> None:
+        """Everything that arrives, in its order."""
+        while True:
+            taken, is_over = await pieces.take(), pieces.is_over
+            if taken:
+                answer.add(await self._off_the_loop(sum(map(len, taken)), partial(stream.feed, *taken)))
+            if is_over:
+                # The family at which a body broke off is not whole.
+                if pieces.is_whole:
+                    answer.add(await self._off_the_loop(stream.held, stream.end))
+                return
+
+    async def _off_the_loop(self, size: int, work: Callable[[], T]) -> T:
+        """In a thread, if it is much, so that other scrapes go on."""
+        if size <= BIG:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def close(self) -> None:
+        """Give the thread back."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _own_text(self, plan: ScrapePlan) -> bytes:
         return self._own() if plan.agent_metrics else b""
@@ -119,11 +141,31 @@ class Scraping:
                 self._spoken[application] = formats[application.name]
 
 
-async def _merge(stream: EnvoyStream, segments: asyncio.Queue[bytes | None], answer: Answer) -> None:
-    while (segment := await segments.get()) is not None:
-        answer.add(await _off_the_loop(len(segment), partial(stream.merge, segment)))
+class _Pieces:
+    """What has arrived of a body and was not merged yet."""
 
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._changed = asyncio.Event()
+        self.is_over = False
+        self.is_whole = False
 
-async def _off_the_loop(size: int, work: Callable[[], T]) -> T:
-    """In a thread, if it is much."""
-    return await asyncio.to_thread(work) if size > BIG else work()
+    def put(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size >= ENOUGH:
+            self._changed.set()
+
+    def end(self, *, is_whole: bool) -> None:
+        """Nothing more will come. `is_whole`: because that is all."""
+        self.is_over, self.is_whole = True, is_whole
+        self._changed.set()
+
+    async def take(self) -> list[bytes]:
+        """Everything that is there, once it is enough, or the last."""
+        await self._changed.wait()
+        taken, self._pieces, self._size = self._pieces, [], 0
+        if not self.is_over:
+            self._changed.clear()
+        return taken

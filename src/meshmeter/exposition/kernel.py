@@ -25,6 +25,8 @@ class Kernel:
     merge: Merge
     parts: Callable[[], Merge]
     """A merge for parts of bodies, made for one answer."""
+    heads: Callable[[bytes], list[int]]
+    """Where lines that begin with `# TYPE ` are."""
     why: str = ""
     """Why it is not the compiled one, where that was not asked for."""
 
@@ -32,7 +34,7 @@ class Kernel:
         return f"{self.name}, {self.why}" if self.why else self.name
 
 
-PYTHON = Kernel("python", merge_python.merge, merge_python.parts)
+PYTHON = Kernel("python", merge_python.merge, merge_python.parts, merge_python.heads)
 
 
 def choose(name: str = AUTO) -> Kernel:
@@ -47,10 +49,14 @@ def choose(name: str = AUTO) -> Kernel:
     except ImportError as exc:
         if name == AUTO:
             return Kernel(
-                PYTHON.name, PYTHON.merge, PYTHON.parts, f"the compiled kernel cannot be loaded ({exc})"
+                PYTHON.name,
+                PYTHON.merge,
+                PYTHON.parts,
+                PYTHON.heads,
+                f"the compiled kernel cannot be loaded ({exc})",
             )
         raise SettingsError(
             f"the compiled merge kernel cannot be loaded ({exc}): build it with `make native`, or choose the kernel "
             "python or auto"
         ) from exc
-    return Kernel("native", native.merge, native.parts)
+    return Kernel("native", native.merge, native.parts, native.heads)

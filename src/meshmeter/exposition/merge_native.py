@@ -33,6 +33,11 @@ def parts() -> Merge:
     return partial(_merged, meshmeter_native.Parts().merge)
 
 
+def heads(body: bytes) -> list[int]:
+    """Where lines that begin with `# TYPE ` are."""
+    return meshmeter_native.heads(body)
+
+
 def _merged(native: Callable[..., Any], sources: Sequence[Source], options: Options) -> MergeResult:
     body, stats = native(
         [

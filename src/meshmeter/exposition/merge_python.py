@@ -17,6 +17,8 @@ from meshmeter.exposition.samples import Samples, merge_split
 from meshmeter.exposition.series import LabelTable, Remembered
 from meshmeter.exposition.writing import Head
 
+_HEAD = b"# TYPE "
+
 RESERVED = (b"envoy_", b"meshmeter_")
 
 
@@ -88,6 +90,16 @@ def merge(
 def parts() -> Merge:
     """A `merge` for parts of the same bodies, one after the other (contract: `exposition.merge`)."""
     return partial(merge, memory=_Memory())
+
+
+def heads(body: bytes) -> list[int]:
+    """Where lines that begin with `# TYPE ` are."""
+    found = [0] if body.startswith(_HEAD) else []
+    at = body.find(b"\n" + _HEAD)
+    while at >= 0:
+        found.append(at + 1)
+        at = body.find(b"\n" + _HEAD, at + 1)
+    return found
 
 
 def _join(readers: Iterable[Reader]) -> list[_Merged]:

@@ -11,59 +11,44 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from meshmeter.exposition.families import Type, openmetrics_claims, parse_type, shape
+from meshmeter.exposition.kernel import Kernel
 from meshmeter.exposition.lines import Fault
-from meshmeter.exposition.merge import EOF, Merge, Options, Problem, Source, SourceStats
-
-SEGMENT = 512 << 10
-"""Bytes after which what has arrived is merged."""
+from meshmeter.exposition.merge import EOF, Options, Problem, Source, SourceStats
 
 MOST_PROBLEMS = 5
 
 _OWN = b"envoy_"
 _HEAD = b"\n# TYPE "
-_SEAM = len(_HEAD) - 1
 _TYPE = re.compile(rb"# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) ([a-z]+)")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Family:
     """One family of a segment: where it begins and ends there."""
 
     start: int
     end: int
-    name: bytes = b""
-    """Empty if nothing declares a type."""
-    type: Type = Type.UNKNOWN
-    declared: tuple[int, int] = (0, 0)
+    name: bytes
+    type: Type
+    declared: tuple[int, int]
     """Where the type stands in the segment."""
 
 
 class EnvoyStream:
-    """Feed it the body; it gives segments of whole families, and what they become. Not for several threads at once,
-    but `merge` may run in another thread than `feed`."""
+    """Feed it the body in pieces of any size; each time it gives what is to be sent."""
 
-    def __init__(
-        self,
-        merge: Merge,
-        options: Options,
-        *,
-        expected: frozenset[bytes] = frozenset(),
-        segment: int = SEGMENT,
-    ):
-        """`merge` is one for parts of bodies. `expected` are the family names of an earlier answer of the same Envoy:
-        only with them a counter `x_total` can give way to a gauge `x` that comes later, as OpenMetrics wants it."""
-        self._merge = merge
+    def __init__(self, kernel: Kernel, options: Options, *, expected: frozenset[bytes] = frozenset()):
+        """`expected` are the family names of an earlier answer of the same Envoy: only with them a counter `x_total`
+        can give way to a gauge `x` that comes later, as OpenMetrics wants it."""
+        self._merge = kernel.parts()
+        self._find_heads = kernel.heads
         self._options = options
         self._expected = expected
-        self._segment = segment
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._cut = 0
-        """Where the last family with a head that is known begins in what is held."""
+        self._held: list[bytes] = []
         self._owners: dict[bytes, bytes] = {}
         self._claimed: set[bytes] = set()
         self._samples = 0
@@ -72,53 +57,45 @@ class EnvoyStream:
         self.received = 0
         """Bytes so far."""
         self.written = 0
-        """Bytes of all that `merge` has returned."""
+        """Bytes of all that was given to be sent."""
         self.kept = b""
         """Families that are not named `envoy_…`: to be merged with those of the applications, before them."""
 
-    # Pieces in, segments out
+    def feed(self, *pieces: bytes) -> bytes:
+        """Take some more of the body; what is to be sent for the families that are whole with it."""
+        self._held += pieces
+        self.received += sum(map(len, pieces))
+        for at in range(len(self._held) - 1, max(-1, len(self._held) - len(pieces) - 1), -1):
+            # Cut within one piece, so that nothing is copied twice.
+            end = _last_family(self._held[at])
+            if end:
+                segment = b"".join((*self._held[:at], self._held[at][:end]))
+                self._held = [self._held[at][end:], *self._held[at + 1 :]]
+                return self._answer(segment)
+        return b""
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Take a piece; a segment once there is enough for one."""
-        self.received += len(piece)
-        # A head that the pieces cut in two is found in the second one.
-        seam = (self._pieces[-1][-_SEAM:] if self._pieces else b"") + piece
-        found = seam.rfind(_HEAD)
-        if found >= 0:
-            # Negative for a head that begins in the piece before.
-            self._cut = self._size + found - (len(seam) - len(piece)) + 1
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size < self._segment or not self._cut:
-            return
-        held = b"".join(self._pieces)
-        end = _head_start(held, self._cut)
-        if end:
-            yield held[:end]
-            held = held[end:]
-        self._pieces, self._size, self._cut = [held], len(held), 0
+    def end(self) -> bytes:
+        """The body is complete; what is to be sent for its last families. Not for a body that broke off, in which the
+        last one is not whole."""
+        held = b"".join(self._held)
+        self._held = []
+        return self._answer(held if held.endswith(b"\n") else held + b"\n") if held else b""
 
-    def rest(self) -> bytes:
-        """The last segment, once the body is complete. Of one that broke off it is to be thrown away."""
-        held = b"".join(self._pieces)
-        self._pieces, self._size, self._cut = [], 0, 0
-        return held if not held or held.endswith(b"\n") else held + b"\n"
-
-    # Segments in, answer out
-
-    def merge(self, segment: bytes) -> bytes:
-        """What is to be sent for a segment; segments in their order."""
-        if not segment:
-            return b""
-        body = self._admit(segment)
-        source = Source("envoy", body, envoy=True)
+    def _answer(self, segment: bytes) -> bytes:
+        """What is to be sent for whole families."""
+        body = self._admit(segment, self._find_heads(segment))
         total = self._options.total_bytes
         left = None if total is None else max(0, total - self.written)
-        result = self._merge([source], replace(self._options, total_bytes=left))
+        result = self._merge([Source("envoy", body, envoy=True)], replace(self._options, total_bytes=left))
         self._note(result.sources[0])
         answer = result.body.removesuffix(EOF) if self._options.format.openmetrics else result.body
         self.written += len(answer)
         return answer
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait for the rest of their family."""
+        return sum(map(len, self._held))
 
     def stats(self) -> SourceStats:
         """What became of everything that was merged."""
@@ -131,18 +108,16 @@ class EnvoyStream:
     def _note(self, stats: SourceStats) -> None:
         self._samples += stats.samples
         self._dropped.update(stats.dropped)
-        # Lines are counted from the beginning of a segment; counting those before would cost more than merging them.
+        # Their lines are counted in this part alone; counting those before would cost more than merging them.
         self._problems += [
             replace(problem, line=0) for problem in stats.problems[: MOST_PROBLEMS - len(self._problems)]
         ]
 
-    def _admit(self, segment: bytes) -> bytes:
+    def _admit(self, segment: bytes, heads: Sequence[int]) -> bytes:
         """The segment without families that have no place in this answer, and with types that do."""
         parts: list[bytes] = []
         done = 0
-        for family in _families(segment):
-            if not family.name:
-                continue
+        for family in _families(segment, heads):
             if not family.name.startswith(_OWN):
                 self.kept += segment[family.start : family.end]
             elif self._is_taken(family):
@@ -188,9 +163,17 @@ class EnvoyStream:
             self._problems.append(Problem(Fault.TYPE_CONFLICT.value, 0, name))
 
 
-def family_names(body: bytes) -> frozenset[bytes]:
+def family_names(body: bytes, kernel: Kernel) -> frozenset[bytes]:
     """The families of a whole body of Envoy, for `expected`."""
-    return frozenset(family.name for family in _families(body) if family.name)
+    return frozenset(family.name for family in _families(body, kernel.heads(body)))
+
+
+def _last_family(piece: bytes) -> int:
+    """Where the last family that is sure to begin in this piece does: its comments and the line before are there
+    whole. 0 if there is none."""
+    at = piece.rfind(_HEAD) + 1
+    start = _head_start(piece, at) if at else 0
+    return start if start and piece.find(b"\n", 0, start - 1) >= 0 else 0
 
 
 def _head_start(held: bytes, at: int) -> int:
@@ -203,20 +186,13 @@ def _head_start(held: bytes, at: int) -> int:
     return 0
 
 
-def _families(segment: bytes) -> Iterator[_Family]:
-    """The families of a segment that say their type, each from its first comment to its last sample."""
-    family: _Family | None = None
-    at = 0 if segment.startswith(_HEAD[1:]) else segment.find(_HEAD) + 1
-    while at or (family is None and segment.startswith(_HEAD[1:])):
-        start = _head_start(segment, at)
-        if family is not None:
-            family.end = start
-            yield family
-        family = _Family(start, len(segment))
-        if found := _TYPE.match(segment, at):
-            family.name = found[1]
-            family.type = parse_type(found[2], openmetrics=False) or Type.UNKNOWN
-            family.declared = found.span(2)
-        at = segment.find(_HEAD, at) + 1
-    if family is not None:
-        yield family
+def _families(segment: bytes, heads: Sequence[int]) -> Iterator[_Family]:
+    """The families whose TYPE lines begin at `heads`, each from its first comment to its last sample."""
+    if not heads:
+        return
+    starts = [_head_start(segment, head) for head in heads]
+    for head, start, end in zip(heads, starts, [*starts[1:], len(segment)], strict=True):
+        found = _TYPE.match(segment, head)
+        if found:
+            type = parse_type(found[2], openmetrics=False) or Type.UNKNOWN
+            yield _Family(start, end, found[1], type, found.span(2))

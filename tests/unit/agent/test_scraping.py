@@ -101,6 +101,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             (made.metrics, "/metrics", lambda r: web.TCPSite(r, "127.0.0.1", 0)),
         ):
             await serve(stack, made, path, handler, site)
+        stack.callback(made.scraping.close)
         yield made
 
 

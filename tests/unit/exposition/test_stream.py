@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshmeter.exposition.formats import Format
-from meshmeter.exposition.kernel import choose
+from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.exposition.merge import EOF, Options, Source
 from meshmeter.exposition.stream import EnvoyStream, family_names
-from support.kernels import merge
+from support.kernels import FASTEST, merge
 
 FAMILIES = (
     b'# TYPE envoy_cluster_upstream_rq counter\nenvoy_cluster_upstream_rq{envoy_cluster_name="web"} 3\n',
@@ -25,16 +25,18 @@ FAMILIES = (
     b"# TYPE envoy_bad counter\nenvoy_bad{ 1\nenvoy_bad 2\n",
 )
 WHOLE = b"".join(FAMILIES)
+KERNELS = (PYTHON,) if FASTEST is PYTHON else (PYTHON, FASTEST)
 TEXT, OPENMETRICS = Options(Format.TEXT), Options(Format.OPENMETRICS_1)
 
 
-def through(stream: EnvoyStream, pieces: Sequence[bytes]) -> bytes:
+def through(stream: EnvoyStream, pieces: Sequence[bytes], at_once: int = 1) -> bytes:
     """What is answered for a body in these pieces."""
-    answer = b""
-    for piece in pieces:
-        for segment in stream.feed(piece):
-            answer += stream.merge(segment)
-    return answer + stream.merge(stream.rest())
+    answer = b"".join(stream.feed(*pieces[n : n + at_once]) for n in range(0, len(pieces), at_once))
+    return answer + stream.end()
+
+
+def sliced(body: bytes, size: int) -> list[bytes]:
+    return [body[at : at + size] for at in range(0, len(body), size)]
 
 
 def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
@@ -42,12 +44,13 @@ def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
     return [body[a:b] for a, b in zip([0, *ends], ends, strict=False)]
 
 
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
 @pytest.mark.parametrize("options", [TEXT, OPENMETRICS], ids=["text", "OpenMetrics"])
-@given(places=st.lists(st.integers(0, len(WHOLE)), max_size=12), segment=st.integers(1, 200))
+@given(places=st.lists(st.integers(0, len(WHOLE)), max_size=12), at_once=st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
-def test_pieces_make_no_difference(options: Options, places: list[int], segment: int) -> None:
-    stream = EnvoyStream(merge, options, segment=segment)
-    answer = through(stream, cut(WHOLE, places))
+def test_pieces_make_no_difference(options: Options, kernel: Kernel, places: list[int], at_once: int) -> None:
+    stream = EnvoyStream(kernel, options)
+    answer = through(stream, cut(WHOLE, places), at_once)
     whole = merge([Source("envoy", WHOLE, envoy=True)], options)
     assert answer == whole.body.removesuffix(EOF)
     assert (stream.stats().samples, stream.stats().dropped) == (
@@ -59,33 +62,36 @@ def test_pieces_make_no_difference(options: Options, places: list[int], segment:
 
 
 def test_only_what_is_whole_leaves_early() -> None:
-    stream = EnvoyStream(merge, TEXT, segment=1)
-    assert list(stream.feed(FAMILIES[0])) == []  # more of it may come
-    assert list(stream.feed(FAMILIES[1][:10])) == [FAMILIES[0]]
-    assert list(stream.feed(FAMILIES[1][10:])) == []
-    assert stream.rest() == FAMILIES[1]
+    stream = EnvoyStream(FASTEST, TEXT)
+    assert stream.feed(FAMILIES[0]) == b""  # more of it may come
+    assert stream.feed(FAMILIES[0][-3:] + FAMILIES[1][:12]) == b""  # is it the first line of a head?
+    answer = stream.feed(FAMILIES[1][12:] + FAMILIES[3][:20])
+    assert answer.startswith(b"# TYPE envoy_cluster_upstream_rq counter\n")
+    assert b"# TYPE envoy_cluster_upstream_rq_total counter\n" in answer and b"envoy_a" not in answer
+    assert stream.feed(FAMILIES[3][20:]) == b""
+    assert stream.end().startswith(b"# TYPE envoy_a gauge\n")
 
 
 def test_a_comment_stays_with_the_family_that_follows() -> None:
-    stream = EnvoyStream(merge, TEXT, segment=1)
-    assert list(stream.feed(FAMILIES[0] + FAMILIES[2])) == [FAMILIES[0]]
-    assert stream.rest() == FAMILIES[2]
+    stream = EnvoyStream(FASTEST, TEXT)
+    assert b"HELP" not in stream.feed(FAMILIES[0] + FAMILIES[1] + FAMILIES[2])
+    assert stream.end() == FAMILIES[2]
 
 
 def test_a_missing_last_newline() -> None:
-    stream = EnvoyStream(merge, TEXT)
+    stream = EnvoyStream(FASTEST, TEXT)
     assert through(stream, [FAMILIES[0][:-1]]).endswith(b" 3\n")
 
 
 def test_families_of_others_are_kept_for_the_end() -> None:
     custom = b"# TYPE wasm_things counter\nwasm_things 1\n"
-    stream = EnvoyStream(merge, TEXT, segment=1)
+    stream = EnvoyStream(FASTEST, TEXT)
     answer = through(stream, [FAMILIES[0] + custom + FAMILIES[2]])
     assert b"wasm" not in answer and b"envoy_server_live 1" in answer
     assert stream.kept == custom
 
 
-@pytest.mark.parametrize("segment", [1, 10_000])
+@pytest.mark.parametrize("size", [1, 30, 10_000])
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -97,9 +103,9 @@ def test_families_of_others_are_kept_for_the_end() -> None:
     ],
     ids=["the same name", "a name of its samples"],
 )
-def test_a_second_family_of_a_name_is_dropped_and_counted(first: bytes, second: bytes, segment: int) -> None:
-    stream = EnvoyStream(merge, TEXT, segment=segment)
-    answer = through(stream, [first + FAMILIES[2] + second])
+def test_a_second_family_of_a_name_is_dropped_and_counted(first: bytes, second: bytes, size: int) -> None:
+    stream = EnvoyStream(FASTEST, TEXT)
+    answer = through(stream, sliced(first + FAMILIES[2] + second, size))
     assert answer.count(b"# TYPE") == 2
     assert stream.stats().dropped["type_conflict"] == 2
     assert stream.stats().problems[-1].reason == "type_conflict"
@@ -109,46 +115,47 @@ COUNTER = b"# TYPE envoy_x_total counter\nenvoy_x_total 5\n"
 GAUGE = b"# TYPE envoy_x gauge\nenvoy_x 1\n"
 
 
-@pytest.mark.parametrize("segment", [1, 10_000])
-def test_openmetrics_a_counter_gives_way_to_a_name_that_was_there_before(segment: int) -> None:
-    stream = EnvoyStream(merge, OPENMETRICS, segment=segment)
-    answer = through(stream, [GAUGE + COUNTER])
+@pytest.mark.parametrize("size", [1, 30, 10_000])
+def test_openmetrics_a_counter_gives_way_to_a_name_that_was_there_before(size: int) -> None:
+    stream = EnvoyStream(FASTEST, OPENMETRICS)
+    answer = through(stream, sliced(GAUGE + COUNTER, size))
     assert answer == b"# TYPE envoy_x gauge\nenvoy_x 1\n# TYPE envoy_x_total unknown\nenvoy_x_total 5\n"
 
 
-@pytest.mark.parametrize("segment", [1, 10_000])
-def test_openmetrics_a_counter_gives_way_to_a_name_that_is_expected(segment: int) -> None:
-    first = EnvoyStream(merge, OPENMETRICS, segment=segment)
-    assert b"envoy_x 1" not in through(first, [COUNTER + GAUGE])
+@pytest.mark.parametrize("size", [1, 30, 10_000])
+def test_openmetrics_a_counter_gives_way_to_a_name_that_is_expected(size: int) -> None:
+    first = EnvoyStream(FASTEST, OPENMETRICS)
+    assert b"envoy_x 1" not in through(first, sliced(COUNTER + GAUGE, size))
     assert first.stats().dropped == {"type_conflict": 1}
-    second = EnvoyStream(merge, OPENMETRICS, expected=frozenset({b"envoy_x"}), segment=segment)
-    assert b"# TYPE envoy_x_total unknown" in (answer := through(second, [COUNTER + GAUGE]))
+    second = EnvoyStream(FASTEST, OPENMETRICS, expected=frozenset({b"envoy_x"}))
+    assert b"# TYPE envoy_x_total unknown" in (answer := through(second, sliced(COUNTER + GAUGE, size)))
     assert b"envoy_x 1\n" in answer and second.stats().dropped == {}
 
 
 def test_text_has_both() -> None:
-    answer = through(EnvoyStream(merge, TEXT), [COUNTER + GAUGE])
+    answer = through(EnvoyStream(FASTEST, TEXT), [COUNTER + GAUGE])
     assert b"envoy_x_total 5" in answer and b"envoy_x 1" in answer
 
 
 def test_names_of_the_families_for_the_next_time() -> None:
-    stream = EnvoyStream(merge, OPENMETRICS)
+    stream = EnvoyStream(FASTEST, OPENMETRICS)
     through(stream, [FAMILIES[4] + GAUGE])
     assert stream.names() == {b"envoy_ms", b"envoy_x"}
 
 
 def test_names_of_a_whole_body() -> None:
-    assert family_names(FAMILIES[4] + GAUGE) == {b"envoy_ms", b"envoy_x"}
-    assert family_names(b"") == family_names(b"envoy_a 1\n") == frozenset()
+    for kernel in KERNELS:
+        assert family_names(FAMILIES[4] + GAUGE, kernel) == {b"envoy_ms", b"envoy_x"}
+        assert family_names(b"", kernel) == family_names(b"envoy_a 1\n", kernel) == frozenset()
 
 
 def test_the_whole_answer_has_one_limit() -> None:
-    stream = EnvoyStream(choose("python").merge, Options(Format.TEXT, total_bytes=150), segment=1)
+    stream = EnvoyStream(PYTHON, Options(Format.TEXT, total_bytes=150))
     answer = through(stream, [WHOLE])
     assert len(answer) <= 150 and answer.startswith(b"# TYPE envoy_cluster_upstream_rq counter\n")
     assert stream.stats().dropped["total_limit"] > 0
 
 
 def test_an_empty_body() -> None:
-    stream = EnvoyStream(merge, TEXT)
+    stream = EnvoyStream(FASTEST, TEXT)
     assert through(stream, []) == b"" and stream.stats().samples == 0
