@@ -83,7 +83,15 @@ pub fn canonical(text: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Sign, shortest digits that read back as the same number, and the power of ten of the first digit.
 fn decimal(number: f64) -> (&'static str, String, i32) {
-    let written = format!("{:e}", number.abs());
+    let magnitude = number.abs();
+    let mut written = format!("{magnitude:e}");
+    // Of two shortest forms that are equally near, Rust may take the odd one, Python and Go take the even one, which is
+    // what rounding to as many digits gives.
+    let places = written.find('e').map_or(0, |mantissa| mantissa.saturating_sub(2));
+    let even = format!("{magnitude:.places$e}");
+    if even != written && even.parse() == Ok(magnitude) {
+        written = even;
+    }
     let (mantissa, power) = written.split_once('e').unwrap_or((&written, "0"));
     let sign = if number.is_sign_negative() { "-" } else { "" };
     (sign, mantissa.replace('.', ""), power.parse().unwrap_or(0))
@@ -273,6 +281,8 @@ mod tests {
             (0.0001, "0.0001"),
             (-0.0, "-0"),
             (1e15, "1000000000000000"),
+            (562_950_000_000_001.0 + 0.25, "562950000000001.2"),
+            (-562_950_000_000_001.0 - 0.75, "-562950000000001.8"),
         ] {
             assert_eq!(String::from_utf8(shortest(number)).as_deref(), Ok(text));
         }

@@ -1,6 +1,6 @@
 """The part of the agent that answers scrapes, as a process of its own to be measured: `agent_process.py CONFIG.json`.
 
-CONFIG holds `agent_socket`, `admin_socket` and `config`, a ScrapeConfig as the control plane sends it.
+CONFIG holds `agent_socket`, `admin_socket`, `kernel`, and `config`, a ScrapeConfig as the control plane sends it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import meshmeter.agent.app  # noqa: F401 - the whole agent is loaded, as it is in life
 from meshmeter.agent.metrics_server import MetricsServer
+from meshmeter.exposition.kernel import choose
 from meshmeter.scrape.config import ScrapeConfig
 
 
@@ -24,6 +25,7 @@ async def main(settings: dict[str, Any]) -> None:
         Path(settings["admin_socket"]),
         lambda: config,
         lambda _report, _states: None,
+        choose(settings["kernel"]),
     )
     async with server:
         print("ready", flush=True)

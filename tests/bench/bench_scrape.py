@@ -19,7 +19,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from bench_merge import application_body
+from bench_merge import application_body, kernels
 from figures import Figure
 
 from meshmeter.effective.metrics import effective_metrics
@@ -70,7 +70,7 @@ def application(body: bytes) -> Iterator[int]:
 class Agent:
     """The measured process."""
 
-    def __init__(self, folder: Path, admin_socket: Path, agent_socket: Path, ports: list[int]):
+    def __init__(self, folder: Path, admin_socket: Path, agent_socket: Path, ports: list[int], kernel: str):
         sources = tuple(
             SourceConfig(f"app-{n}", "127.0.0.1", port, "/metrics") for n, port in enumerate(ports)
         )
@@ -81,6 +81,7 @@ class Agent:
                 {
                     "agent_socket": str(agent_socket),
                     "admin_socket": str(admin_socket),
+                    "kernel": kernel,
                     "config": config.to_json(),
                 }
             )
@@ -127,10 +128,11 @@ def scrape(port: int) -> tuple[float, float, int]:
 def figures(quick: bool) -> Iterator[Figure]:
     """Latency against Envoy's admin, memory and CPU of the agent."""
     for count in (40, 400) if quick else (40, 400, 2000):
-        yield from _measure(count, 10 if quick else 40)
+        for kernel in kernels():
+            yield from _measure(count, 10 if quick else 40, kernel.name)
 
 
-def _measure(count: int, runs: int) -> Iterator[Figure]:
+def _measure(count: int, runs: int, kernel: str) -> Iterator[Figure]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshmeter-bench-")))
         body = application_body(SERIES)
@@ -149,7 +151,7 @@ def _measure(count: int, runs: int) -> Iterator[Figure]:
         admin_socket = stack.enter_context(
             running_envoy(folder, count, listener=listener, more=[agent_cluster])
         )
-        agent = Agent(folder, admin_socket, agent_socket, ports)
+        agent = Agent(folder, admin_socket, agent_socket, ports, kernel)
         stack.callback(agent.stop)
         idle, _ = agent.memory()
         direct, first, whole = [], [], []
@@ -165,7 +167,7 @@ def _measure(count: int, runs: int) -> Iterator[Figure]:
             whole.append(to_last)
         cpu = (agent.cpu() - used) / runs
         resident, peak = agent.memory()
-        name = f"{count} clusters ({size / 1e6:.2f} MB)"
+        name = f"{count} clusters ({size / 1e6:.2f} MB), {kernel}"
         admin = "Envoy's admin answer"
         for what, seconds in (("scrape", whole), ("first byte of a scrape", first), (admin, direct)):
             value = statistics.median(seconds)

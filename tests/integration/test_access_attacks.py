@@ -149,7 +149,7 @@ def test_a_revoked_token_ends_the_stream_of_a_real_envoy_and_opens_nothing_more(
         grpc.StatusCode.UNAUTHENTICATED,
         reason,
     )
-    eventually(lambda: not is_online(control_plane), "the stream of Envoy to be closed", 5.0)
+    eventually(lambda: not is_online(control_plane), "the stream of Envoy to be closed", 10.0)
     log = control_plane.process.output()
     assert "default/backend has to leave: the token is revoked" in log and stolen not in log
     # The proxy goes on serving, says what is wrong, and is back once it has another token.
@@ -282,7 +282,7 @@ def test_a_key_without_overlap_closes_open_streams(control_plane: ControlPlane) 
     proxy = start_proxy(control_plane, made).wait()
     eventually(lambda: is_online(control_plane), "the proxy to be online")
     control_plane.ok("token", "rotate-key", "--no-overlap")
-    eventually(lambda: not is_online(control_plane), "the stream to be closed", 5.0)
+    eventually(lambda: not is_online(control_plane), "the stream to be closed", 10.0)
     assert "signed by a key that is no longer known here; issue a new one" in control_plane.process.output()
     assert proxy.metrics()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
-from support.mesh_tls import Client, scrape
+from support.mesh_tls import Authority, Client, certificate_of, scrape
 from support.processes import MESHMETER, ControlPlane, document, eventually, free_port
 from support.prometheus import Prometheus, start_prometheus
 from support.proxies import Proxy, application, dataplane_document, start_proxy
@@ -17,8 +20,8 @@ SCRAPER, BACKEND, ELSEWHERE = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 SERVICE = "kuma.io/service"
 
 
-def mesh(name: str = "default", lifetime: str = "24h") -> str:
-    authority = {"name": "ca", "type": "builtin", "dpCert": {"rotation": {"expiration": lifetime}}}
+def mesh(name: str = "default") -> str:
+    authority = {"name": "ca", "type": "builtin"}
     return document(
         type="Mesh",
         name=name,
@@ -38,9 +41,9 @@ def permit(control_plane: ControlPlane, name: str = "default") -> None:
     control_plane.ok("apply", "-f", "-", stdin=made)
 
 
-def secure(control_plane: ControlPlane, lifetime: str = "24h") -> None:
+def secure(control_plane: ControlPlane) -> None:
     """mTLS on, and only Prometheus may scrape."""
-    control_plane.ok("apply", "-f", "-", stdin=mesh(lifetime=lifetime))
+    control_plane.ok("apply", "-f", "-", stdin=mesh())
     control_plane.ok("delete", "traffic-permission", "allow-all-default", "--mesh", "default")
     permit(control_plane)
 
@@ -156,11 +159,17 @@ def start_identity(control_plane: ControlPlane, folder: Path) -> Path:
     return out
 
 
-def test_certificates_that_live_for_seconds_cost_no_scrape(
+def test_short_lived_certificates_and_another_authority_cost_no_scrape(
     control_plane: ControlPlane, tmp_path: Path
 ) -> None:
-    """Those of the proxies and that of Prometheus, each renewed several times under it."""
-    secure(control_plane, lifetime="12s")
+    """Certificates of proxies and of Prometheus are renewed several times, and the authority changes once."""
+
+    def backed_by(authority: Authority) -> str:
+        backend = authority.backend(dpCert={"rotation": {"expiration": "12s"}})
+        return document(**json.loads(mesh()) | {"mtls": {"enabledBackend": "ca-1", "backends": [backend]}})
+
+    old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new")
+    control_plane.ok("apply", "-f", "-", stdin=backed_by(old))
     backend = proxy(control_plane, "backend", BACKEND)
     identity = start_identity(control_plane, tmp_path)
     client = Client(identity / "tls.crt", identity / "tls.key", identity / "ca.crt")
@@ -172,9 +181,27 @@ def test_certificates_that_live_for_seconds_cost_no_scrape(
     )
     prometheus = start_prometheus(control_plane.processes, tmp_path / "prometheus", config)
     eventually(lambda: prometheus.query("up") == {"backend": 1}, "the target to be up")
-    first = (identity / "tls.crt").read_text()
-    eventually(
-        lambda: prometheus.query("count_over_time(up[30s])").get("backend", 0) >= 25, "25 scrapes", 40.0
-    )
-    assert (identity / "tls.crt").read_text() != first
-    assert prometheus.query("min_over_time(up[30s])") == {"backend": 1}, prometheus.errors()
+    control_plane.ok("apply", "-f", "-", stdin=backed_by(new))
+
+    def only_the_new_one() -> bool:
+        certificate = certificate_of(url)
+        return certificate.issuer == new.made.certificate.subject and signed_by(certificate, new)
+
+    eventually(only_the_new_one, "certificates of the new authority", 60.0)
+    eventually(lambda: len(bundle(identity / "ca.crt")) == 1, "the old authority to be dropped", 60.0)
+    assert bundle(identity / "ca.crt") == [new.made.certificate]
+    eventually(lambda: scrape(url, client)[0] == 200, "a scrape with what is trusted now")
+    assert prometheus.query("count_over_time(up[2m])")["backend"] >= 25
+    assert prometheus.query("min_over_time(up[2m])") == {"backend": 1}, prometheus.errors()
+
+
+def signed_by(certificate: x509.Certificate, authority: Authority) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority.made.certificate)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def bundle(file: Path) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(file.read_bytes())

@@ -71,10 +71,12 @@ class Authority:
         tags: Mapping[str, list[str]] | None = None,
         trusts: Path | None = None,
         expired: bool = False,
+        ahead: timedelta = timedelta(0),
+        valid_for: timedelta = timedelta(hours=1),
     ) -> Client:
-        """A certificate of this authority."""
+        """A certificate of this authority, by a clock that is so far ahead of ours."""
         self._count += 1
-        now = datetime.now(UTC) - (DAY if expired else timedelta(0))
+        now = datetime.now(UTC) + ahead - (DAY if expired else timedelta(0))
         pair = issue_identity(
             self.made,
             mesh=mesh or self.mesh,
@@ -82,7 +84,7 @@ class Authority:
             key=ec.generate_private_key(ec.SECP256R1()),
             serial=x509.random_serial_number(),
             now=now,
-            valid_for=timedelta(hours=1),
+            valid_for=valid_for,
         )
         certificate, key = (self.folder / f"client-{self._count}.{what}" for what in ("crt", "key"))
         certificate.write_bytes(pair.certificate_pem)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -25,6 +26,9 @@ USER_AGENT = f"meshmeter/{__version__}"
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 LOOP_HEADER = "Meshmeter-Scrape-Of"
 """Names the agent that fetches, so that it recognises a request that came back to it."""
+
+ENVOY_BUFFER = 1 << 20
+"""Bytes that are read ahead of Envoy's answer, which is long."""
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 """Deadlines are ours: one for a whole fetch, whatever part of it is slow."""
@@ -44,7 +48,8 @@ class Fetcher:
         self._tls = TlsContexts()
 
     async def __aenter__(self) -> Fetcher:
-        self._envoy = _session(aiohttp.UnixConnector(str(self._admin_socket), limit=0), encoding="identity")
+        connector = aiohttp.UnixConnector(str(self._admin_socket), limit=0)
+        self._envoy = _session(connector, encoding="identity", buffer=ENVOY_BUFFER)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -66,6 +71,37 @@ class Fetcher:
                 ),
             ]
         return [task.result() for task in tasks]
+
+    async def fetch_applications(self, plan: ScrapePlan) -> list[FetchResult]:
+        """One result per application, in the order of the plan."""
+        return list(
+            await asyncio.gather(
+                *(self._fetch_application(application, plan) for application in plan.applications)
+            )
+        )
+
+    async def stream_envoy(
+        self, plan: ScrapePlan, on_head: Callable[[], None], on_piece: Callable[[bytes], None]
+    ) -> FetchResult:
+        """Envoy's answer, handed over piece by piece instead of in the result, which says how it ended.
+
+        `on_head` is called before the first piece, and only for an answer that is a success. The plan has one target.
+        """
+        assert self._envoy is not None, "the fetcher is not open"
+        session, (target,) = self._envoy, plan.envoy
+
+        async def get() -> FetchResult:
+            limit, size = plan.limits.envoy_bytes, 0
+            async with _asked(session, f"http://envoy{target}", {"Accept": ENVOY_ACCEPT}) as response:
+                on_head()
+                async for piece in response.content.iter_any():
+                    size += len(piece)
+                    if size > limit:
+                        raise TooLarge(f"the body is longer than {limit} bytes")
+                    on_piece(piece)
+            return FetchResult(ENVOY, 0.0, content_type=response.headers.get("Content-Type"))
+
+        return await self._guarded(ENVOY, plan.deadline, get)
 
     async def _fetch_envoy(self, plan: ScrapePlan) -> FetchResult:
         assert self._envoy is not None, "the fetcher is not open"
@@ -172,7 +208,9 @@ class _Refused(Exception):
         super().__init__(detail)
 
 
-def _session(connector: aiohttp.BaseConnector, *, encoding: str) -> aiohttp.ClientSession:
+def _session(
+    connector: aiohttp.BaseConnector, *, encoding: str, buffer: int = 64 << 10
+) -> aiohttp.ClientSession:
     """A session that trusts nothing of its environment and keeps no cookies. Bodies arrive as they were sent:
     decompression has a limit of ours."""
     return aiohttp.ClientSession(
@@ -182,6 +220,7 @@ def _session(connector: aiohttp.BaseConnector, *, encoding: str) -> aiohttp.Clie
         trust_env=False,
         auto_decompress=False,
         timeout=_NO_TIMEOUT,
+        read_bufsize=buffer,
     )
 
 
@@ -194,6 +233,26 @@ async def _get(
     server_name: str | None = None,
 ) -> tuple[bytes, str | None]:
     """Body and Content-Type of a successful answer."""
+    async with _asked(session, url, headers, tls, server_name) as response:
+        declared = response.content_length
+        encoding = response.headers.get("Content-Encoding", "")
+        if declared is not None and declared > limit:
+            raise TooLarge(f"the answer is announced with {declared} bytes, more than {limit}")
+        decoder = Decoder(encoding, limit)
+        async for piece in response.content.iter_any():
+            decoder.feed(piece)
+        return decoder.finish(), response.headers.get("Content-Type")
+
+
+@asynccontextmanager
+async def _asked(
+    session: aiohttp.ClientSession,
+    url: str,
+    headers: dict[str, str],
+    tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """A successful answer, whose body is still to be read."""
     async with session.get(
         URL(url, encoded=True),
         headers=headers,
@@ -203,11 +262,4 @@ async def _get(
     ) as response:
         if response.status != 200:
             raise _Refused(FetchError.STATUS, f"HTTP status {response.status}")
-        declared = response.content_length
-        encoding = response.headers.get("Content-Encoding", "")
-        if declared is not None and declared > limit:
-            raise TooLarge(f"the answer is announced with {declared} bytes, more than {limit}")
-        decoder = Decoder(encoding, limit)
-        async for piece in response.content.iter_any():
-            decoder.feed(piece)
-        return decoder.finish(), response.headers.get("Content-Type")
+        yield response

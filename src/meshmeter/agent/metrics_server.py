@@ -5,7 +5,6 @@ Concurrent scrapes with the same plan share one set of fetches and one answer.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import stat
@@ -15,16 +14,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from meshmeter.agent.coalescing import Coalescer
+from meshmeter.agent.coalescing import Answer, Coalescer
 from meshmeter.agent.fetcher import LOOP_HEADER, TIMEOUT_HEADER, Fetcher
+from meshmeter.agent.scraping import Scraping
 from meshmeter.agent.self_metrics import SelfMetrics
 from meshmeter.errors import StartupError
 from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.scrape.config import ScrapeConfig
-from meshmeter.scrape.gather import ScrapeResponse, gather
-from meshmeter.scrape.patience import Patience
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
 from meshmeter.scrape.report import ScrapeReport
 
@@ -35,9 +33,6 @@ LONGEST_SOCKET_PATH = 107
 
 KEEP_ALIVE = 4000.0
 """Seconds; longer than Envoy keeps an idle connection (an hour), so that Envoy never uses one that just closed."""
-
-BIG = 256 << 10
-"""Bytes of bodies from which on merging happens in a thread, so that other scrapes go on."""
 
 
 class MetricsServer:
@@ -63,9 +58,8 @@ class MetricsServer:
         self._fetcher = Fetcher(admin_socket, identity=self._identity)
         self._config = config
         self._on_report = on_report
-        self._kernel = kernel
-        self._shared: Coalescer[ScrapePlan, ScrapeResponse] = Coalescer(self._own.coalesced)
-        self._patience = Patience()
+        self._scraping = Scraping(self._fetcher, kernel, self._own.text)
+        self._shared: Coalescer[ScrapePlan] = Coalescer(self._own.coalesced)
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> MetricsServer:
@@ -92,30 +86,28 @@ class MetricsServer:
         await self._fetcher.__aexit__()
         self._path.unlink(missing_ok=True)
 
-    async def _handle(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get(LOOP_HEADER) == self._identity:
             return web.Response(status=508, text="An aggregate entry leads back to this metrics endpoint.\n")
         wanted = plan(_request(request), self._config())
-        response = await self._shared.run(wanted, lambda: self._scrape(wanted))
-        headers = {"Content-Type": response.content_type}
-        return web.Response(status=response.status, body=response.body, headers=headers)
+        async with self._shared.join(wanted, lambda answer: self._scrape(wanted, answer)) as answer:
+            await answer.head()
+            headers = {"Content-Type": answer.content_type}
+            if answer.is_complete or request.method == hdrs.METH_HEAD:
+                return web.Response(status=answer.status, body=await answer.body(), headers=headers)
+            response = web.StreamResponse(status=answer.status, headers=headers)
+            await response.prepare(request)
+            async for piece in answer.pieces():
+                await response.write(piece)
+            await response.write_eof()
+            return response
 
-    async def _scrape(self, wanted: ScrapePlan) -> ScrapeResponse:
+    async def _scrape(self, wanted: ScrapePlan, answer: Answer) -> None:
         version = self._config().version
-        self._patience.keep(wanted.applications)
-        given = self._patience.apply(wanted)
-        results = await self._fetcher.fetch_all(given)
-        own = self._own.text() if wanted.agent_metrics else b""
-        if sum(len(result.body) for result in results) > BIG:
-            response, sources = await asyncio.to_thread(gather, given, results, self._kernel, own)
-        else:
-            response, sources = gather(given, results, self._kernel, own)
-        now = time.time()
-        sources = self._patience.learn(wanted, given, sources, now)
-        report = ScrapeReport(now, response.status, version, sources)
+        status, sources = await self._scraping.scrape(wanted, answer)
+        report = ScrapeReport(time.time(), status, version, sources)
         self._own.fetched(sources)
         self._on_report(report.to_json(), report.states())
-        return response
 
 
 def _request(request: web.Request) -> Request:

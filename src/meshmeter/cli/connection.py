@@ -21,6 +21,9 @@ TOKEN_FILE_VARIABLE = "MESHMETER_TOKEN_FILE"
 DATA_DIR_VARIABLE = "MESHMETER_DATA_DIR"
 CA_CERT_VARIABLE = "MESHMETER_CA_CERT_FILE"
 
+INSECURE_VARIABLE = "MESHMETER_INSECURE_HTTP"
+"""`true`: tokens may be sent in plain HTTP to another host. As that of `control-plane run`."""
+
 DEFAULT_DATA_DIR = "meshmeter-data"
 """As that of `control-plane run`."""
 
@@ -60,6 +63,11 @@ def find_connection(
                 "or name another one with --api-address"
             )
         address = DEFAULT_ADDRESS
+    if address != local and not _is_private(address) and environ.get(INSECURE_VARIABLE, "").lower() != "true":
+        raise SettingsError(
+            f"--api-address {address}: the token could be read on the way; use https://, or, on a network that you "
+            f"trust, set {INSECURE_VARIABLE}=true"
+        )
     token = _given_token(token_file, environ)
     if token is None:
         token = _local_token(directory, address, is_ours=address == local)
@@ -147,6 +155,11 @@ def _usable(token: str, source: str) -> str:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise SettingsError(f"{source} is not a token")  # never shown: it may be one with a typing error
     return token
+
+
+def _is_private(address: str) -> bool:
+    """Whether nobody else can read what is sent there."""
+    return urlsplit(address).scheme == "https" or _is_loopback(address)
 
 
 def _is_loopback(address: str) -> bool:

@@ -162,6 +162,11 @@ def revoke(
 
     if (token_id is None) == (revoked_file is None):
         raise SettingsError("give the ID of a token, or a file that has it with --file")
+    if token_id is not None and "." in token_id:
+        raise SettingsError(
+            "that is a token and not its ID: put it into a file and give that with --file, so that it is not in the "
+            "history of the shell"
+        )
     body = {"id": token_id} if revoked_file is None else {"token": read_token(revoked_file, "--file")}
     answer = connect(api_address, token_file, data_dir, ca_cert_file).post("/tokens/_revoke", body)
     output.out(f"{answer['kind']} token {answer['id']} is revoked")

@@ -6,7 +6,8 @@ our own say what became of each source, and are always consistent with what was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from meshmeter.exposition.formats import Format, charset, negotiate, response_format, sniff
@@ -15,6 +16,7 @@ from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.exposition.lines import escape
 from meshmeter.exposition.merge import EOF, Limits, Options, Problem, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
+from meshmeter.exposition.stream import EnvoyStream
 from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ScrapePlan
 from meshmeter.scrape.report import SourceReport
@@ -48,10 +50,82 @@ def gather(
     reports = tuple(_report(result, stats.get(result.name)) for result in readable)
     if not any(report.up for report in reports):
         return _unavailable(reports), reports
-    own = Source("", b"".join((*_self_description(reports), agent)), envoy=True)
-    added = kernel.merge([own], Options(format, merge_clusters=False, total_bytes=None))
     body = merged.body.removesuffix(EOF) if format.openmetrics else merged.body
-    return ScrapeResponse(200, format.value, body + added.body), reports
+    return ScrapeResponse(200, format.value, body + _described(reports, format, kernel, agent)), reports
+
+
+def format_in_advance(plan: ScrapePlan, spoken: Mapping[str, Format]) -> Format | None:
+    """The format of the answer before any source has answered, from what the applications spoke last time.
+
+    None if that cannot be known: what the scraper accepts leaves a choice, and an application is new.
+    """
+    least, most = (negotiate(plan.accept, formats) for formats in ((), (Format.OPENMETRICS_1,)))
+    if least is most:
+        return least
+    names = [application.name for application in plan.applications]
+    if not all(name in spoken for name in names):
+        return None
+    return negotiate(plan.accept, [spoken[name] for name in names])
+
+
+def spoken_formats(results: Sequence[FetchResult]) -> dict[str, Format]:
+    """What each application speaks, for `format_in_advance`; one that is down speaks nothing that matters."""
+    return {r.name: response_format(r.content_type) for r in results if r.name != ENVOY}
+
+
+def finish(
+    plan: ScrapePlan,
+    format: Format,
+    stream: EnvoyStream,
+    envoy: FetchResult,
+    applications: Sequence[FetchResult],
+    kernel: Kernel = PYTHON,
+    agent: bytes = b"",
+) -> tuple[bytes, tuple[SourceReport, ...]]:
+    """What comes after Envoy's own families, which `stream` has given away already, and what to tell of each source.
+
+    `envoy` says how Envoy's answer ended; `applications` are in the order of `plan.applications`; `agent` as for
+    `gather`.
+    """
+    readable = [_readable(result) for result in applications]
+    rest = Source(ENVOY, stream.kept, envoy=True)
+    sources = [rest, *(_source(result, plan) for result in readable if result.error is None)]
+    total = Options().total_bytes
+    left = None if total is None else max(0, total - stream.written)
+    merged = kernel.merge(sources, Options(format, total_bytes=left))
+    own, *others = merged.sources
+    stats = {source.name: source for source in others}
+    reports = (
+        _streamed(envoy, stream, own),
+        *(_report(result, stats.get(result.name)) for result in readable),
+    )
+    body = merged.body.removesuffix(EOF) if format.openmetrics else merged.body
+    return body + _described(reports, format, kernel, agent), reports
+
+
+def _streamed(envoy: FetchResult, stream: EnvoyStream, rest: SourceStats) -> SourceReport:
+    """Of Envoy; if its answer broke off, with what of it is in this one."""
+    first = stream.stats()
+    dropped = Counter(first.dropped)
+    dropped.update(rest.dropped)
+    report = SourceReport(
+        ENVOY,
+        envoy.error is None,
+        envoy.duration,
+        samples=first.samples + rest.samples,
+        body_bytes=stream.received,
+        dropped=dict(dropped),
+        problems=tuple(map(_problem, (*first.problems, *rest.problems))),
+    )
+    if envoy.error is None:
+        return report
+    return replace(report, error=envoy.error.value, detail=envoy.detail)
+
+
+def _described(reports: Sequence[SourceReport], format: Format, kernel: Kernel, agent: bytes) -> bytes:
+    """The end of an answer: the series about the sources, and what the agent says of itself."""
+    own = Source("", b"".join((*_self_description(reports), agent)), envoy=True)
+    return kernel.merge([own], Options(format, merge_clusters=False, total_bytes=None)).body
 
 
 def _readable(result: FetchResult) -> FetchResult:

@@ -1,4 +1,4 @@
-"""Sharing work."""
+"""Sharing answers that are still under way."""
 
 from __future__ import annotations
 
@@ -6,83 +6,140 @@ import asyncio
 
 import pytest
 
-from meshmeter.agent.coalescing import Coalescer
+from meshmeter.agent.coalescing import Answer, Coalescer
 
 
 class Work:
+    """Writes a head at once, and one piece for each `go`."""
+
     def __init__(self) -> None:
         self.started = self.cancelled = 0
-        self.go = asyncio.Event()
+        self.pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
 
-    async def __call__(self) -> int:
+    async def __call__(self, answer: Answer) -> None:
         self.started += 1
+        answer.start(200, f"text/{self.started}")
         try:
-            await self.go.wait()
+            while (piece := await self.pieces.get()) is not None:
+                answer.add(piece)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
-        return self.started
+
+    def put(self, *pieces: bytes | None) -> None:
+        for piece in pieces:
+            self.pieces.put_nowait(piece)
 
 
-async def test_callers_at_the_same_time_share() -> None:
-    shared: Coalescer[str, int] = Coalescer()
+async def read(shared: Coalescer[str], key: str, work: Work) -> tuple[int, str, bytes]:
+    async with shared.join(key, work) as answer:
+        await answer.head()
+        return answer.status, answer.content_type, await answer.body()
+
+
+async def test_readers_at_the_same_time_share() -> None:
+    joined: list[None] = []
+    shared: Coalescer[str] = Coalescer(lambda: joined.append(None))
     one, other = Work(), Work()
     async with asyncio.TaskGroup() as group:
-        callers = [group.create_task(shared.run("one", one)) for _ in range(3)]
-        apart = group.create_task(shared.run("other", other))
+        readers = [group.create_task(read(shared, "one", one)) for _ in range(3)]
+        apart = group.create_task(read(shared, "other", other))
         await asyncio.sleep(0)
-        one.go.set()
-        other.go.set()
-    assert [caller.result() for caller in callers] == [1, 1, 1]
-    assert (apart.result(), one.started, other.started) == (1, 1, 1)
-    assert await shared.run("one", one) == 2
+        one.put(b"a", b"b", None)
+        other.put(b"c", None)
+    assert {reader.result() for reader in readers} == {(200, "text/1", b"ab")}
+    assert apart.result() == (200, "text/1", b"c")
+    assert (one.started, other.started, len(joined)) == (1, 1, 2)
+    one.put(None)
+    assert await read(shared, "one", one) == (200, "text/2", b"")
+
+
+async def test_who_comes_late_gets_the_whole() -> None:
+    shared: Coalescer[str] = Coalescer()
+    work = Work()
+    first = asyncio.create_task(read(shared, "x", work))
+    work.put(b"begin ")
+    async with shared.join("x", work) as answer:
+        pieces = answer.pieces()
+        assert await anext(pieces) == b"begin "
+        late = asyncio.create_task(read(shared, "x", work))
+        await asyncio.sleep(0)
+        work.put(b"end", None)
+        assert await anext(pieces) == b"end"
+    assert (await first)[2] == (await late)[2] == b"begin end"
+    assert work.started == 1
+
+
+async def test_a_slow_reader_holds_nobody_up() -> None:
+    shared: Coalescer[str] = Coalescer()
+    work = Work()
+    async with shared.join("x", work) as slow:
+        await slow.head()
+        fast = asyncio.create_task(read(shared, "x", work))
+        work.put(*(b"%d," % n for n in range(1000)), None)
+        whole = (await fast)[2]
+        assert await slow.body() == whole
 
 
 async def test_the_last_one_to_leave_stops_the_work() -> None:
-    shared: Coalescer[str, int] = Coalescer()
+    shared: Coalescer[str] = Coalescer()
     work = Work()
-    callers = [asyncio.get_running_loop().create_task(shared.run("x", work)) for _ in range(2)]
+    readers = [asyncio.create_task(read(shared, "x", work)) for _ in range(2)]
     await asyncio.sleep(0.01)
-    callers[0].cancel()
+    readers[0].cancel()
     await asyncio.sleep(0.01)
     assert work.cancelled == 0
-    callers[1].cancel()
-    await asyncio.gather(*callers, return_exceptions=True)
+    readers[1].cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
     await asyncio.sleep(0.01)
     assert work.cancelled == 1
-    work.go.set()
-    assert await shared.run("x", work) == 2
+    work.put(None)
+    assert (await read(shared, "x", work))[1] == "text/2"
 
 
-async def test_everyone_gets_the_exception() -> None:
-    shared: Coalescer[str, int] = Coalescer()
+async def test_everyone_hears_of_an_error_before_the_head() -> None:
+    shared: Coalescer[str] = Coalescer()
 
-    async def fail() -> int:
+    async def fail(_answer: Answer) -> None:
         await asyncio.sleep(0)
-        raise RuntimeError("no")
+        raise ValueError("broken")
 
-    results = await asyncio.gather(*(shared.run("x", fail) for _ in range(2)), return_exceptions=True)
-    assert [str(result) for result in results] == ["no", "no"]
+    async def head() -> None:
+        async with shared.join("x", fail) as answer:
+            await answer.head()
+
+    results = await asyncio.gather(head(), head(), return_exceptions=True)
+    assert [str(result) for result in results] == ["broken", "broken"]
 
 
-async def test_cancel() -> None:
-    shared: Coalescer[str, int] = Coalescer()
+async def test_an_error_after_the_head_is_not_taken_for_the_end() -> None:
+    shared: Coalescer[str] = Coalescer()
+
+    async def break_off(answer: Answer) -> None:
+        answer.start(200, "text/plain")
+        answer.add(b"half")
+        raise ValueError("broken")
+
+    async with shared.join("x", break_off) as answer:
+        with pytest.raises(ValueError, match="broken"):
+            await answer.body()
+
+
+async def test_work_without_an_answer_is_an_error() -> None:
+    async def nothing(_answer: Answer) -> None: ...
+
+    shared: Coalescer[str] = Coalescer()
+    with pytest.raises(RuntimeError, match="without an answer"):
+        async with shared.join("x", nothing) as answer:
+            await answer.head()
+
+
+async def test_closing_cancels_everything() -> None:
+    shared: Coalescer[str] = Coalescer()
     work = Work()
-    caller = asyncio.get_running_loop().create_task(shared.run("x", work))
+    reader = asyncio.create_task(read(shared, "x", work))
     await asyncio.sleep(0.01)
     await shared.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await caller
     assert work.cancelled == 1
-
-
-async def test_those_who_join_are_counted() -> None:
-    joined: list[int] = []
-    shared: Coalescer[str, int] = Coalescer(lambda: joined.append(1))
-
-    async def one() -> int:
-        await asyncio.sleep(0)
-        return 1
-
-    await asyncio.gather(*(shared.run("x", one) for _ in range(3)), shared.run("y", one))
-    assert len(joined) == 2
+    with pytest.raises(asyncio.CancelledError):
+        await reader

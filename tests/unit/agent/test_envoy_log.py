@@ -47,6 +47,36 @@ def test_secrets_are_taken_out(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == ["config: Bearer <token> is bad"]
 
 
+PEM = "-----BEGIN PRIVATE KEY-----\nMIGHAgEA\nMBMGByqG\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (['  inline_string: "' + PEM.replace("\n", "\\n") + '"'], ['  inline_string: "<private key>\\n"']),
+        (
+            ["a " + PEM.replace("\n", " ") + " b " + PEM.replace("\n", " ")],
+            ["a <private key>  b <private key>"],
+        ),
+        (
+            ["[debug][x] " + PEM.splitlines()[0], *PEM.splitlines()[1:], "  after"],
+            ["x: <private key>", "  after"],
+        ),
+        (PEM.replace("PRIVATE", "RSA PRIVATE").splitlines(), ["<private key>"]),
+        ([*PEM.splitlines()[:2], "[info][x] another message"], ["<private key>", "x: another message"]),
+        (["-----BEGIN CERTIFICATE-----"], ["-----BEGIN CERTIFICATE-----"]),
+    ],
+)
+def test_private_keys_are_taken_out(
+    lines: list[str], told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    envoy_log = EnvoyLog()
+    for line in lines:
+        envoy_log.line(line)
+    assert caplog.messages == told
+    assert "MIGH" not in envoy_log.last_words()
+
+
 async def test_a_stream_is_followed_to_its_end_with_lines_of_any_length(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -35,8 +35,8 @@ def test_the_default_data_directory_is_found(data_dir: Path, monkeypatch: pytest
 def test_flags_win_over_variables_over_the_directory(data_dir: Path, tmp_path: Path) -> None:
     token_file = tmp_path / "token"
     token_file.write_text("  file-token \n")
-    environ = {"MESHMETER_API_ADDRESS": "http://env:1", "MESHMETER_TOKEN": "env-token"}
-    assert find_connection(None, None, data_dir, environ) == Connection("http://env:1", "env-token")
+    environ = {"MESHMETER_API_ADDRESS": "https://env:1", "MESHMETER_TOKEN": "env-token"}
+    assert find_connection(None, None, data_dir, environ) == Connection("https://env:1", "env-token")
     assert find_connection("https://flag:2/", token_file, data_dir, environ) == Connection(
         "https://flag:2", "file-token"
     )
@@ -46,9 +46,23 @@ def test_flags_win_over_variables_over_the_directory(data_dir: Path, tmp_path: P
 
 def test_the_local_token_is_not_sent_elsewhere(data_dir: Path) -> None:
     with pytest.raises(SettingsError, match="only sent to this host"):
-        find_connection("http://elsewhere:5681", None, data_dir, {})
+        find_connection("https://elsewhere:5681", None, data_dir, {})
     for loopback in ("http://localhost:1", "http://127.0.0.2:1", "http://[::1]:1"):
         assert find_connection(loopback, None, data_dir, {}).token == "local-token"
+
+
+def test_a_token_leaves_this_host_in_plain_http_only_if_told_so(data_dir: Path) -> None:
+    token = {"MESHMETER_TOKEN": "t"}
+    for address in ("http://10.0.0.5:5681", "HTTP://cp.example:5681"):
+        with pytest.raises(
+            SettingsError, match=r"could be read on the way; use https://.*INSECURE_HTTP=true"
+        ):
+            find_connection(address, None, data_dir, token)
+        insecure = token | {"MESHMETER_INSECURE_HTTP": "true"}
+        assert find_connection(address, None, data_dir, insecure).token == "t"
+    # The directory's own control plane is on this host, and whoever started it said so.
+    (data_dir / "endpoints.json").write_text(json.dumps({"api": "http://10.0.0.5:5681"}))
+    assert find_connection(None, None, data_dir, {}).token == "local-token"
 
 
 @pytest.mark.parametrize("address", ["", "host:1", "ftp://x", "http://", "http://x:99999", "http://[x"])
@@ -109,7 +123,8 @@ def test_an_https_address_is_trusted_by_flag_variable_or_directory(data_dir: Pat
     assert find_connection(address, None, data_dir, token).ca_cert_file == data_dir / "ca.crt"
     assert find_connection(address, None, data_dir, environ).ca_cert_file == variable
     assert find_connection(address, None, data_dir, environ, flag).ca_cert_file == flag
-    assert find_connection("http://cp.example:5681", None, data_dir, environ, flag).ca_cert_file is None
+    insecure = environ | {"MESHMETER_INSECURE_HTTP": "true"}
+    assert find_connection("http://cp.example:5681", None, data_dir, insecure, flag).ca_cert_file is None
 
 
 def test_the_other_servers_of_the_directory_are_found_too(data_dir: Path, tmp_path: Path) -> None:
