@@ -56,6 +56,9 @@ def test_every_fault_of_a_running_proxy_is_named(control_plane: ControlPlane) ->
         "app": True,
         "dead": False,
     }
+    (dead,) = (s for s in answer["lastScrape"]["sources"] if s["name"] == "dead")
+    assert dead["trouble"]["failures"] >= 1 and dead["trouble"]["lastSuccess"] is None
+    assert "in a row, since" in control_plane.ok("explain", "dataplane", "backend")
     for finding in answer["findings"]:
         assert finding["message"] and finding["remedy"]
 

@@ -27,7 +27,10 @@ from support.sources import (
     agent,
     answer,
     at,
+    drip,
+    reset,
     serving,
+    silence,
     values,
 )
 
@@ -208,6 +211,32 @@ async def test_envoy_down_costs_only_envoy(tmp_path: Path) -> None:
         status, body, _ = await scraped.scrape()
     assert status == 200
     assert values(body, "good_total") == {(): 1}
+
+
+ENVOY_FAULTS = {
+    "never answers": (silence, "timeout"),
+    "one byte a second": (drip(1.0), "timeout"),
+    "reset in the body": (reset, "protocol"),
+    "error": (answer(b"", status="503 Not Now"), "status"),
+    "garbage": (answer(bytes(range(256))), "format"),
+}
+
+
+@pytest.mark.parametrize(("respond", "reason"), ENVOY_FAULTS.values(), ids=ENVOY_FAULTS)
+async def test_an_envoy_that_does_not_answer_well_costs_only_itself(
+    tmp_path: Path, respond: Respond, reason: str
+) -> None:
+    async with (
+        serving(respond, tmp_path / "admin.sock"),
+        serving(answer(GOOD)) as port,
+        agent(tmp_path, tmp_path / "admin.sock", at(port)) as scraped,
+    ):
+        for _ in range(4):
+            status, body, _ = await scraped.scrape(**SHORT)
+            assert status == 200
+            assert accepted_by_promtool(body) == ""
+            assert values(body, "good_total") == {(): 1}
+            assert values(body, "meshmeter_source_error") == {(("reason", reason), ("source", "envoy")): 1}
 
 
 async def test_filters_of_both_sides_hold(tmp_path: Path, envoy: Path) -> None:

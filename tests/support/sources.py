@@ -35,10 +35,10 @@ def answer(body: bytes, *headers: str, status: str = "200 OK", length: int | Non
 
 @asynccontextmanager
 async def serving(
-    respond: Respond, host: str = "127.0.0.1", *, seen: Callable[[bytes], None] = lambda _head: None
+    respond: Respond, host: str | Path = "127.0.0.1", *, seen: Callable[[bytes], None] = lambda _head: None
 ) -> AsyncIterator[int]:
-    """A TCP server that reads a request's head, which `seen` is shown, and then does what `respond` does; gives its
-    port."""
+    """A server that reads a request's head, which `seen` is shown, and then does what `respond` does; gives its port.
+    With a path instead of a host it is a unix socket, and the port 0."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -50,9 +50,14 @@ async def serving(
         finally:
             writer.close()
 
-    server = await asyncio.start_server(connected, host, 0)
+    if isinstance(host, Path):
+        server: asyncio.Server = await asyncio.start_unix_server(connected, host)
+        port = 0
+    else:
+        server = await asyncio.start_server(connected, host, 0)
+        port = server.sockets[0].getsockname()[1]
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield port
     finally:
         server.close()
 

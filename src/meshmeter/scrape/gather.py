@@ -118,7 +118,7 @@ def _streamed(envoy: FetchResult, stream: EnvoyStream, rest: SourceStats) -> Sou
         problems=tuple(map(_problem, (*first.problems, *rest.problems))),
     )
     if envoy.error is None:
-        return report
+        return _judged(report)
     return replace(report, error=envoy.error.value, detail=envoy.detail)
 
 
@@ -178,16 +178,22 @@ def _report(result: FetchResult, stats: SourceStats | None) -> SourceReport:
     if result.error is not None or stats is None:
         error = result.error or FetchError.FORMAT
         return SourceReport(result.name, False, result.duration, error=error.value, detail=result.detail)
-    report = SourceReport(
-        result.name,
-        True,
-        result.duration,
-        samples=stats.samples,
-        body_bytes=len(result.body),
-        dropped=stats.dropped,
-        problems=tuple(map(_problem, stats.problems)),
+    return _judged(
+        SourceReport(
+            result.name,
+            True,
+            result.duration,
+            samples=stats.samples,
+            body_bytes=len(result.body),
+            dropped=stats.dropped,
+            problems=tuple(map(_problem, stats.problems)),
+        )
     )
-    if not stats.samples and stats.dropped.keys() == {"malformed_line"}:
+
+
+def _judged(report: SourceReport) -> SourceReport:
+    """The report of a complete answer; down if that is something else than metrics."""
+    if not report.samples and report.dropped.keys() == {"malformed_line"}:
         return replace(
             report, up=False, error=FetchError.FORMAT.value, detail="no line of the answer is a sample"
         )
