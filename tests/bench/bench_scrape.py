@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,7 +27,7 @@ from meshmeter.effective.metrics import effective_metrics
 from meshmeter.envoy import clusters
 from meshmeter.envoy.metrics_listener import metrics_listener
 from meshmeter.envoy.proxy import ProxyInfo
-from meshmeter.scrape.config import ScrapeConfig, SourceConfig
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
 from support.many_clusters import get, running_envoy
 from support.processes import free_port
 from support.resources import dataplane, metered
@@ -70,11 +71,15 @@ def application(body: bytes) -> Iterator[int]:
 class Agent:
     """The measured process."""
 
-    def __init__(self, folder: Path, admin_socket: Path, agent_socket: Path, ports: list[int], kernel: str):
-        sources = tuple(
-            SourceConfig(f"app-{n}", "127.0.0.1", port, "/metrics") for n, port in enumerate(ports)
-        )
-        config = ScrapeConfig("1", "default", "bench", True, sources)
+    def __init__(
+        self,
+        folder: Path,
+        admin_socket: Path,
+        agent_socket: Path,
+        sources: list[SourceConfig],
+        kernel: str,
+    ):
+        config = ScrapeConfig("1", "default", "bench", True, tuple(sources))
         settings = folder / "agent.json"
         settings.write_text(
             json.dumps(
@@ -132,12 +137,30 @@ def figures(quick: bool) -> Iterator[Figure]:
             yield from _measure(count, 10 if quick else 40, kernel.name)
 
 
-def _measure(count: int, runs: int, kernel: str) -> Iterator[Figure]:
+@dataclass(frozen=True)
+class World:
+    """What is measured, running."""
+
+    agent: Agent
+    admin_socket: Path
+    port: int
+    """Of Envoy's metrics listener."""
+
+
+@contextmanager
+def running_world(count: int, kernel: str, bodies: list[bytes], limit: int | None = None) -> Iterator[World]:
+    """An Envoy with so many clusters, an agent, and applications with these bodies, `limit` bytes allowed for each."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshmeter-bench-")))
-        body = application_body(SERIES)
-        ports = [
-            stack.enter_context(application(body.replace(b"app_", f"app{n}_".encode()))) for n in range(2)
+        sources = [
+            SourceConfig(
+                f"app-{n}",
+                "127.0.0.1",
+                stack.enter_context(application(body)),
+                "/metrics",
+                SourceOptions(body_bytes=limit),
+            )
+            for n, body in enumerate(bodies)
         ]
         agent_socket, port = folder / "agent.sock", free_port()
         proxy = ProxyInfo("default", "bench", str(agent_socket), str(folder / "admin.sock"))
@@ -151,8 +174,20 @@ def _measure(count: int, runs: int, kernel: str) -> Iterator[Figure]:
         admin_socket = stack.enter_context(
             running_envoy(folder, count, listener=listener, more=[agent_cluster])
         )
-        agent = Agent(folder, admin_socket, agent_socket, ports, kernel)
+        agent = Agent(folder, admin_socket, agent_socket, sources, kernel)
         stack.callback(agent.stop)
+        yield World(agent, admin_socket, port)
+
+
+def two_applications() -> list[bytes]:
+    """Bodies of families of their own."""
+    body = application_body(SERIES)
+    return [body.replace(b"app_", f"app{n}_".encode()) for n in range(2)]
+
+
+def _measure(count: int, runs: int, kernel: str) -> Iterator[Figure]:
+    with running_world(count, kernel, two_applications()) as world:
+        agent, admin_socket, port = world.agent, world.admin_socket, world.port
         idle, _ = agent.memory()
         direct, first, whole = [], [], []
         size = 0
