@@ -116,8 +116,8 @@ pub struct SourceStats {
 /// The answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
-    /// One valid body.
-    pub body: Vec<u8>,
+    /// One valid body, in pieces of whole families.
+    pub pieces: Vec<Vec<u8>>,
     /// In the order of the sources given.
     pub sources: Vec<SourceStats>,
 }

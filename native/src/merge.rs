@@ -14,6 +14,8 @@ use crate::split::merge_split;
 use crate::writing::{Head, Writer};
 
 const RESERVED: [&[u8]; 2] = [b"envoy_", b"meshmeter_"];
+/// Bytes after which a piece of the answer is complete: with pieces nobody has to have all of it twice.
+const PIECE: usize = 1 << 20;
 const EOF: &[u8] = b"# EOF\n";
 
 /// One family of the answer and where its samples are: reader and family.
@@ -50,7 +52,7 @@ pub fn merge_part(sources: &[Source<'_>], options: &Options, memory: &mut Memory
     let families = join(&mut readers);
     let untyped = if options.openmetrics { clashing(&families, &readers) } else { HashSet::new() };
     let end = if options.openmetrics { EOF } else { b"" };
-    let mut body = Vec::with_capacity(bodies.iter().map(|body| body.len()).sum());
+    let (mut pieces, mut written, mut body) = (Vec::new(), 0, Vec::new());
     for (at, family) in families.iter().enumerate() {
         let (samples, counts) = collect(family, &mut readers, table, scratch, options);
         if samples.is_empty() {
@@ -65,7 +67,7 @@ pub fn merge_part(sources: &[Source<'_>], options: &Options, memory: &mut Memory
             writer.text(&head, &samples);
         }
         body = writer.out;
-        if options.total_bytes.is_some_and(|limit| body.len() + end.len() > limit) {
+        if options.total_bytes.is_some_and(|limit| written + body.len() + end.len() > limit) {
             body.truncate(before);
             for (reader, count) in counts {
                 readers[reader].drop(Fault::TotalLimit, count, &family.name);
@@ -73,11 +75,18 @@ pub fn merge_part(sources: &[Source<'_>], options: &Options, memory: &mut Memory
         } else {
             counts.into_iter().for_each(|(reader, count)| readers[reader].samples += count);
         }
+        if body.len() >= PIECE {
+            written += body.len();
+            pieces.push(std::mem::take(&mut body));
+        }
     }
     body.extend_from_slice(end);
+    if !body.is_empty() {
+        pieces.push(body);
+    }
     let (stats, known) = readers.into_iter().map(Reader::finish).unzip();
     *remembered = known;
-    Merged { body, sources: stats }
+    Merged { pieces, sources: stats }
 }
 
 /// The families of all sources, less those that lose a conflict.

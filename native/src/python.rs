@@ -31,7 +31,7 @@ fn merge<'py>(
     utf8_names: bool,
     merge_clusters: bool,
     total_bytes: Option<usize>,
-) -> (Bound<'py, PyBytes>, Vec<Stats<'py>>) {
+) -> (Vec<Bound<'py, PyBytes>>, Vec<Stats<'py>>) {
     let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes };
     let merged = py.detach(|| crate::merge(&borrowed(&sources), &options));
     answer(py, merged)
@@ -67,7 +67,7 @@ impl Parts {
         utf8_names: bool,
         merge_clusters: bool,
         total_bytes: Option<usize>,
-    ) -> (Bound<'py, PyBytes>, Vec<Stats<'py>>) {
+    ) -> (Vec<Bound<'py, PyBytes>>, Vec<Stats<'py>>) {
         let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes };
         let merged = py.detach(|| {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,14 +77,15 @@ impl Parts {
     }
 }
 
-fn answer<'py>(py: Python<'py>, merged: Merged) -> (Bound<'py, PyBytes>, Vec<Stats<'py>>) {
+fn answer<'py>(py: Python<'py>, merged: Merged) -> (Vec<Bound<'py, PyBytes>>, Vec<Stats<'py>>) {
     let stats = merged.sources.into_iter().map(|stats| {
         let dropped = stats.dropped.into_iter().map(|(fault, count)| (fault.word(), count)).collect();
         let problems = stats.problems.into_iter();
         let problems = problems.map(|p| (p.fault.word(), p.line, PyBytes::new(py, &p.family))).collect();
         (stats.samples, dropped, problems)
     });
-    (PyBytes::new(py, &merged.body), stats.collect())
+    let stats = stats.collect();
+    (merged.pieces.into_iter().map(|piece| PyBytes::new(py, &piece)).collect(), stats)
 }
 
 fn borrowed(sources: &[SourceTuple]) -> Vec<Source<'_>> {

@@ -33,10 +33,10 @@ class Answer:
         self.status, self.content_type = status, content_type
         self._tell()
 
-    def add(self, piece: bytes) -> None:
-        """One more piece of the body, after `start`."""
-        if piece:
-            self._pieces.append(piece)
+    def add(self, *pieces: bytes) -> None:
+        """Some more of the body, after `start`."""
+        if any(pieces):
+            self._pieces += filter(None, pieces)
             self._tell()
 
     def end(self, error: BaseException | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from io import BytesIO
 
 ACCEPT_ENCODING = "gzip, deflate"
 
@@ -27,7 +28,8 @@ class Decoder:
         self._limit = limit
         self._inflate: zlib._Decompress | None = None
         self._members = 0
-        self._body = bytearray()
+        self._body = BytesIO()
+        self._size = 0
 
     def feed(self, data: bytes) -> None:
         """Raises DecodingError, TooLarge."""
@@ -42,7 +44,7 @@ class Decoder:
                         return
                 self._inflate = zlib.decompressobj(self._window(data))
             try:
-                self._add(self._inflate.decompress(data, self._limit - len(self._body) + 1))
+                self._add(self._inflate.decompress(data, self._limit - self._size + 1))
             except zlib.error as exc:
                 raise DecodingError(f"the body is not {self._encoding}") from exc
             data = self._inflate.unconsumed_tail
@@ -55,12 +57,13 @@ class Decoder:
         """The decoded body. Raises DecodingError if it is cut short."""
         if self._inflate is not None:
             raise DecodingError(f"the {self._encoding} body is cut short")
-        return bytes(self._body)
+        return self._body.getvalue()  # without a copy, where it can
 
     def _add(self, data: bytes) -> None:
-        if len(self._body) + len(data) > self._limit:
+        self._size += len(data)
+        if self._size > self._limit:
             raise TooLarge(f"the body is longer than {self._limit} bytes")
-        self._body += data
+        self._body.write(data)
 
     def _window(self, data: bytes) -> int:
         """`deflate` means a zlib stream, but some servers send a bare one."""

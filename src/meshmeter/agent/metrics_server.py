@@ -28,6 +28,9 @@ from meshmeter.scrape.report import ScrapeReport
 
 PATH = "/metrics"
 
+AT_ONCE = 256 << 10
+"""Bytes of an answer that are handed to the connection at a time."""
+
 LONGEST_SOCKET_PATH = 107
 """Bytes that a unix socket's path may have on Linux."""
 
@@ -99,7 +102,9 @@ class MetricsServer:
             response = web.StreamResponse(status=answer.status, headers=headers)
             await response.prepare(request)
             async for piece in answer.pieces():
-                await response.write(piece)
+                # Not all of a long one at once: what the connection does not take at once is copied.
+                for at in range(0, len(piece), AT_ONCE):
+                    await response.write(memoryview(piece)[at : at + AT_ONCE])
             await response.write_eof()
             return response
 

@@ -89,7 +89,7 @@ class Scraping:
         body, reports = await self._off_the_loop(
             size, lambda: finish(given, format, stream, envoy, results, self._kernel, own)
         )
-        answer.add(body)
+        answer.add(*body)
         return 200, reports
 
     async def _answer_at_once(
@@ -98,7 +98,7 @@ class Scraping:
         size, own = sum(len(result.body) for result in results), self._own_text(plan)
         response, reports = await self._off_the_loop(size, lambda: gather(plan, results, self._kernel, own))
         answer.start(response.status, response.content_type)
-        answer.add(response.body)
+        answer.add(*response.pieces)
         return response.status, reports
 
     async def _merge(self, stream: EnvoyStream, pieces: _Pieces, answer: Answer) -> None:
@@ -106,11 +106,11 @@ class Scraping:
         while True:
             taken, is_over = await pieces.take(), pieces.is_over
             if taken:
-                answer.add(await self._off_the_loop(sum(map(len, taken)), partial(stream.feed, *taken)))
+                answer.add(*await self._off_the_loop(sum(map(len, taken)), partial(stream.feed, *taken)))
             if is_over:
                 # The family at which a body broke off is not whole.
                 if pieces.is_whole:
-                    answer.add(await self._off_the_loop(stream.held, stream.end))
+                    answer.add(*await self._off_the_loop(stream.held, stream.end))
                 return
 
     async def _off_the_loop(self, size: int, work: Callable[[], T]) -> T:

@@ -22,6 +22,9 @@ from meshmeter.exposition.formats import Format
 
 MIB = 1 << 20
 
+PIECE = 1 << 20
+"""Bytes after which a kernel begins another piece of its answer."""
+
 EOF = b"# EOF\n"
 """How every answer in OpenMetrics ends."""
 
@@ -86,11 +89,31 @@ class SourceStats:
     """The first few of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MergeResult:
-    body: bytes
+    """Compared by what it says; where it is cut into pieces does not count."""
+
+    pieces: Sequence[bytes]
+    """One valid body, in pieces of whole families: large ones are never held twice."""
     sources: tuple[SourceStats, ...]
     """In the order of the sources given."""
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
+
+    def without_end(self) -> Sequence[bytes]:
+        """The pieces less `EOF`, if they end in it: what more can be sent after."""
+        if not self.pieces or not self.pieces[-1].endswith(EOF):
+            return self.pieces
+        return [*self.pieces[:-1], self.pieces[-1].removesuffix(EOF)]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MergeResult):
+            return NotImplemented
+        return (self.body, self.sources) == (other.body, other.sources)
+
+    __hash__ = None  # type: ignore[assignment]  # it has parts that cannot be hashed
 
 
 Merge = Callable[[Sequence[Source], Options], MergeResult]

@@ -39,7 +39,7 @@ def heads(body: bytes) -> list[int]:
 
 
 def _merged(native: Callable[..., Any], sources: Sequence[Source], options: Options) -> MergeResult:
-    body, stats = native(
+    pieces, stats = native(
         [
             (
                 source.body,
@@ -61,7 +61,7 @@ def _merged(native: Callable[..., Any], sources: Sequence[Source], options: Opti
         total_bytes=options.total_bytes,
     )
     return MergeResult(
-        body,
+        pieces,
         tuple(
             SourceStats(
                 source.name,

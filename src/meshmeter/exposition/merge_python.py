@@ -11,7 +11,7 @@ from meshmeter.exposition import writing
 from meshmeter.exposition.families import Type, openmetrics_claims
 from meshmeter.exposition.index import Family
 from meshmeter.exposition.lines import Fault
-from meshmeter.exposition.merge import EOF, Merge, MergeResult, Options, Source
+from meshmeter.exposition.merge import EOF, PIECE, Merge, MergeResult, Options, Source
 from meshmeter.exposition.reading import Reader
 from meshmeter.exposition.samples import Samples, merge_split
 from meshmeter.exposition.series import LabelTable, Remembered
@@ -66,7 +66,7 @@ def merge(
     openmetrics = options.format.openmetrics
     untyped = _clashing(families) if openmetrics else frozenset()
     end = EOF if openmetrics else b""
-    body = bytearray()
+    body, done, size = bytearray(), list[bytes](), 0
     for family in families:
         samples, counts = _collect(family)
         if not len(samples):
@@ -76,15 +76,21 @@ def merge(
         else:
             pieces = writing.text(family.head(), samples)
         written = b"".join(pieces)
-        if options.total_bytes is not None and len(body) + len(written) + len(end) > options.total_bytes:
+        if options.total_bytes is not None and size + len(written) + len(end) > options.total_bytes:
             for reader, count in counts:
                 reader.drop(Fault.TOTAL_LIMIT, count, family.name)
             continue
         body += written
+        size += len(written)
+        if len(body) >= PIECE:
+            done.append(bytes(body))
+            body.clear()
         for reader, count in counts:
             reader.samples += count
     body += end
-    return MergeResult(bytes(body), tuple(reader.stats() for reader in readers))
+    if body:
+        done.append(bytes(body))
+    return MergeResult(done, tuple(reader.stats() for reader in readers))
 
 
 def parts() -> Merge:

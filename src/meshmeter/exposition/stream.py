@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from meshmeter.exposition.families import Type, openmetrics_claims, parse_type, shape
 from meshmeter.exposition.kernel import Kernel
 from meshmeter.exposition.lines import Fault
-from meshmeter.exposition.merge import EOF, Options, Problem, Source, SourceStats
+from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
 
 MOST_PROBLEMS = 5
 
@@ -61,7 +61,7 @@ class EnvoyStream:
         self.kept = b""
         """Families that are not named `envoy_…`: to be merged with those of the applications, before them."""
 
-    def feed(self, *pieces: bytes) -> bytes:
+    def feed(self, *pieces: bytes) -> Sequence[bytes]:
         """Take some more of the body; what is to be sent for the families that are whole with it."""
         self._held += pieces
         self.received += sum(map(len, pieces))
@@ -72,24 +72,24 @@ class EnvoyStream:
                 segment = b"".join((*self._held[:at], self._held[at][:end]))
                 self._held = [self._held[at][end:], *self._held[at + 1 :]]
                 return self._answer(segment)
-        return b""
+        return ()
 
-    def end(self) -> bytes:
+    def end(self) -> Sequence[bytes]:
         """The body is complete; what is to be sent for its last families. Not for a body that broke off, in which the
         last one is not whole."""
         held = b"".join(self._held)
         self._held = []
-        return self._answer(held if held.endswith(b"\n") else held + b"\n") if held else b""
+        return self._answer(held if held.endswith(b"\n") else held + b"\n") if held else ()
 
-    def _answer(self, segment: bytes) -> bytes:
+    def _answer(self, segment: bytes) -> Sequence[bytes]:
         """What is to be sent for whole families."""
         body = self._admit(segment, self._find_heads(segment))
         total = self._options.total_bytes
         left = None if total is None else max(0, total - self.written)
         result = self._merge([Source("envoy", body, envoy=True)], replace(self._options, total_bytes=left))
         self._note(result.sources[0])
-        answer = result.body.removesuffix(EOF) if self._options.format.openmetrics else result.body
-        self.written += len(answer)
+        answer = result.without_end()
+        self.written += sum(map(len, answer))
         return answer
 
     @property

@@ -14,7 +14,7 @@ from meshmeter.exposition.formats import Format, charset, negotiate, response_fo
 from meshmeter.exposition.intersect import intersect
 from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.exposition.lines import escape
-from meshmeter.exposition.merge import EOF, Limits, Options, Problem, Source, SourceStats
+from meshmeter.exposition.merge import Limits, Options, Problem, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
 from meshmeter.exposition.stream import EnvoyStream
 from meshmeter.scrape.config import SourceOptions
@@ -31,7 +31,11 @@ class ScrapeResponse:
 
     status: int
     content_type: str
-    body: bytes
+    pieces: Sequence[bytes]
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 def gather(
@@ -50,8 +54,8 @@ def gather(
     reports = tuple(_report(result, stats.get(result.name)) for result in readable)
     if not any(report.up for report in reports):
         return _unavailable(reports), reports
-    body = merged.body.removesuffix(EOF) if format.openmetrics else merged.body
-    return ScrapeResponse(200, format.value, body + _described(reports, format, kernel, agent)), reports
+    pieces = (*merged.without_end(), *_described(reports, format, kernel, agent))
+    return ScrapeResponse(200, format.value, pieces), reports
 
 
 def format_in_advance(plan: ScrapePlan, spoken: Mapping[str, Format]) -> Format | None:
@@ -81,7 +85,7 @@ def finish(
     applications: Sequence[FetchResult],
     kernel: Kernel = PYTHON,
     agent: bytes = b"",
-) -> tuple[bytes, tuple[SourceReport, ...]]:
+) -> tuple[Sequence[bytes], tuple[SourceReport, ...]]:
     """What comes after Envoy's own families, which `stream` has given away already, and what to tell of each source.
 
     `envoy` says how Envoy's answer ended; `applications` are in the order of `plan.applications`; `agent` as for
@@ -99,8 +103,7 @@ def finish(
         _streamed(envoy, stream, own),
         *(_report(result, stats.get(result.name)) for result in readable),
     )
-    body = merged.body.removesuffix(EOF) if format.openmetrics else merged.body
-    return body + _described(reports, format, kernel, agent), reports
+    return (*merged.without_end(), *_described(reports, format, kernel, agent)), reports
 
 
 def _streamed(envoy: FetchResult, stream: EnvoyStream, rest: SourceStats) -> SourceReport:
@@ -122,10 +125,12 @@ def _streamed(envoy: FetchResult, stream: EnvoyStream, rest: SourceStats) -> Sou
     return replace(report, error=envoy.error.value, detail=envoy.detail)
 
 
-def _described(reports: Sequence[SourceReport], format: Format, kernel: Kernel, agent: bytes) -> bytes:
+def _described(
+    reports: Sequence[SourceReport], format: Format, kernel: Kernel, agent: bytes
+) -> Sequence[bytes]:
     """The end of an answer: the series about the sources, and what the agent says of itself."""
     own = Source("", b"".join((*_self_description(reports), agent)), envoy=True)
-    return kernel.merge([own], Options(format, merge_clusters=False, total_bytes=None)).body
+    return kernel.merge([own], Options(format, merge_clusters=False, total_bytes=None)).pieces
 
 
 def _readable(result: FetchResult) -> FetchResult:
@@ -208,7 +213,7 @@ def _problem(problem: Problem) -> str:
 def _unavailable(reports: Sequence[SourceReport]) -> ScrapeResponse:
     lines = [f"{r.name}: {r.error}" + (f": {r.detail}" if r.detail else "") for r in reports]
     text = "\n".join(["No source of metrics could be read.", *lines, ""])
-    return ScrapeResponse(503, "text/plain; charset=utf-8", text.encode(errors="replace"))
+    return ScrapeResponse(503, "text/plain; charset=utf-8", (text.encode(errors="replace"),))
 
 
 def _self_description(reports: Sequence[SourceReport]) -> Iterator[bytes]:
