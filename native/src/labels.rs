@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::hash::BuildHasher;
 
+use hashbrown::hash_map::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::clusters::relabel;
@@ -132,56 +133,46 @@ pub struct Known {
     pub has_edge: bool,
 }
 
-/// Label sets of one source by what they were read from.
-#[derive(Default)]
-pub struct Remembered {
-    split: Interner,
-    any_split: bool,
-    by_text: HashMap<Box<[u8]>, Option<Known>>,
-}
-
 /// Turns the labels of one source into label sets, with everything that is added to or changed in them.
 pub struct SourceLabels<'b> {
     source: Source<'b>,
     merge_clusters: bool,
     utf8_names: bool,
-    remembered: Remembered,
+    split: Interner,
+    any_split: bool,
+    by_text: HashMap<&'b [u8], Option<Known>>,
 }
 
 impl<'b> SourceLabels<'b> {
-    /// For one source of a merge; `remembered` is of an earlier part of its body.
+    /// For one source of a merge.
     #[must_use]
-    pub fn new(source: Source<'b>, options: &Options, remembered: Remembered) -> Self {
+    pub fn new(source: Source<'b>, options: &Options) -> Self {
         SourceLabels {
             source,
             merge_clusters: options.merge_clusters && source.envoy,
             utf8_names: options.utf8_names,
-            remembered,
+            split: Interner::default(),
+            any_split: false,
+            by_text: HashMap::new(),
         }
-    }
-
-    /// What the next part of the body will need.
-    #[must_use]
-    pub fn into_remembered(self) -> Remembered {
-        self.remembered
     }
 
     /// Whether a label set of a split cluster was read.
     #[must_use]
     pub fn any_split(&self) -> bool {
-        self.remembered.any_split
+        self.any_split
     }
 
     /// As `read`, from plain text between braces; `None` for other text as well. Remembered, since Envoy repeats the
     /// labels of a cluster in every family.
     pub fn read_text(&mut self, text: &'b [u8], table: &mut LabelTable) -> Option<Known> {
-        if let Some(known) = self.remembered.by_text.get(text) {
-            return *known;
+        if let Entry::Occupied(known) = self.by_text.entry(text) {
+            return *known.get();
         }
         let labels = plain_labels(text)?;
         let has_edge = labels.iter().any(|(name, _)| matches!(name.as_ref(), b"le" | b"quantile"));
         let made = self.read(labels, table).map(|id| Known { id, has_edge });
-        self.remembered.by_text.insert(text.into(), made);
+        self.by_text.insert(text, made);
         made
     }
 
@@ -204,12 +195,12 @@ impl<'b> SourceLabels<'b> {
         if self.merge_clusters {
             let (relabelled, split) = relabel(&labels);
             if split {
-                self.remembered.any_split = true;
+                self.any_split = true;
                 let key = key(&labels);
-                return Some(self.remembered.split.get(&key).unwrap_or_else(|| {
+                return Some(self.split.get(&key).unwrap_or_else(|| {
                     let target = table.get(&relabelled);
                     let id = table.push(&labels, Some(target));
-                    self.remembered.split.add(&key, id);
+                    self.split.add(&key, id);
                     id
                 }));
             }

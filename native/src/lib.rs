@@ -21,4 +21,4 @@ pub mod text;
 pub mod writing;
 
 pub use contract::{Fault, Limits, Merged, Options, Problem, Source, SourceStats};
-pub use merge::{Memory, merge, merge_part};
+pub use merge::merge;

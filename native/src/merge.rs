@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::contract::{Fault, Merged, Options, Source};
 use crate::families::{Type, openmetrics_claims};
 use crate::index::{Family, normalise};
-use crate::labels::{LabelTable, Remembered};
+use crate::labels::LabelTable;
 use crate::reading::{Reader, Scratch};
 use crate::samples::Samples;
 use crate::split::merge_split;
@@ -25,41 +25,24 @@ struct Joined {
     parts: Vec<(usize, usize)>,
 }
 
-/// What was read in earlier parts of the same bodies, and is met again in later ones.
-#[derive(Default)]
-pub struct Memory {
-    table: LabelTable,
-    scratch: Scratch,
-    sources: Vec<Remembered>,
-}
-
 /// One valid body from those of the sources. There is no body that makes it fail.
 #[must_use]
 pub fn merge(sources: &[Source<'_>], options: &Options) -> Merged {
-    merge_part(sources, options, &mut Memory::default())
-}
-
-/// The same for a part of each body, given with the memory of the parts before. The sources are the same ones in the
-/// same order, the options are the same but for `total_bytes`, and no family is in two parts.
-#[must_use]
-pub fn merge_part(sources: &[Source<'_>], options: &Options, memory: &mut Memory) -> Merged {
-    let Memory { table, scratch, sources: remembered } = memory;
-    remembered.resize_with(sources.len(), Remembered::default);
     let bodies: Vec<Cow<'_, [u8]>> = sources.iter().map(|source| normalise(source.body)).collect();
-    let parts = sources.iter().zip(&bodies).zip(std::mem::take(remembered));
     let mut readers: Vec<Reader<'_>> =
-        parts.map(|((source, body), known)| Reader::new(*source, body, options, known)).collect();
+        sources.iter().zip(&bodies).map(|(source, body)| Reader::new(*source, body, options)).collect();
     let families = join(&mut readers);
     let untyped = if options.openmetrics { clashing(&families, &readers) } else { HashSet::new() };
     let end = if options.openmetrics { EOF } else { b"" };
+    let (mut table, mut scratch) = (LabelTable::default(), Scratch::default());
     let (mut pieces, mut written, mut body) = (Vec::new(), 0, Vec::new());
     for (at, family) in families.iter().enumerate() {
-        let (samples, counts) = collect(family, &mut readers, table, scratch, options);
+        let (samples, counts) = collect(family, &mut readers, &mut table, &mut scratch, options);
         if samples.is_empty() {
             continue;
         }
         let before = body.len();
-        let mut writer = Writer::new(body, table);
+        let mut writer = Writer::new(body, &table);
         let head = head(family, &readers);
         if options.openmetrics {
             writer.openmetrics(&head, &samples, !untyped.contains(&at), &mut scratch.marks);
@@ -84,9 +67,7 @@ pub fn merge_part(sources: &[Source<'_>], options: &Options, memory: &mut Memory
     if !body.is_empty() {
         pieces.push(body);
     }
-    let (stats, known) = readers.into_iter().map(Reader::finish).unzip();
-    *remembered = known;
-    Merged { pieces, sources: stats }
+    Merged { pieces, sources: readers.into_iter().map(Reader::stats).collect() }
 }
 
 /// The families of all sources, less those that lose a conflict.

@@ -1,13 +1,10 @@
 //! The border to Python: the module `meshmeter_native._kernel`.
 
-use std::sync::{Mutex, PoisonError};
-
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::contract::{Limits, Merged, Options, Source};
-use crate::merge::Memory;
 
 /// Counts up with every change that Python code could notice; meshmeter uses a kernel only if it knows its contract.
 const CONTRACT: u32 = 2;
@@ -41,40 +38,6 @@ fn merge<'py>(
 #[pyfunction]
 fn heads(py: Python<'_>, body: PyBackedBytes) -> Vec<usize> {
     py.detach(|| crate::text::heads(&body))
-}
-
-/// Merges parts of the same bodies, one after the other, and remembers what is met again.
-#[pyclass(frozen)]
-#[derive(Default)]
-struct Parts {
-    memory: Mutex<Memory>,
-}
-
-#[pymethods]
-impl Parts {
-    #[new]
-    fn new() -> Self {
-        Self::default()
-    }
-
-    /// As the function `merge`, for the next part.
-    #[pyo3(signature = (sources, *, openmetrics, utf8_names, merge_clusters, total_bytes))]
-    fn merge<'py>(
-        &self,
-        py: Python<'py>,
-        sources: Vec<SourceTuple>,
-        openmetrics: bool,
-        utf8_names: bool,
-        merge_clusters: bool,
-        total_bytes: Option<usize>,
-    ) -> (Vec<Bound<'py, PyBytes>>, Vec<Stats<'py>>) {
-        let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes };
-        let merged = py.detach(|| {
-            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            crate::merge_part(&borrowed(&sources), &options, &mut memory)
-        });
-        answer(py, merged)
-    }
 }
 
 fn answer<'py>(py: Python<'py>, merged: Merged) -> (Vec<Bound<'py, PyBytes>>, Vec<Stats<'py>>) {
@@ -112,7 +75,6 @@ fn source(given: &SourceTuple) -> Source<'_> {
 #[pymodule(gil_used = false)]
 fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("CONTRACT", CONTRACT)?;
-    module.add_class::<Parts>()?;
     module.add_function(wrap_pyfunction!(heads, module)?)?;
     module.add_function(wrap_pyfunction!(merge, module)?)
 }

@@ -11,7 +11,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use crate::contract::{Fault, Options, Problem, Source, SourceStats};
 use crate::families::{Part, Role, Shape, Type};
 use crate::index::{Index, index};
-use crate::labels::{Id, LabelTable, Marks, Remembered, SourceLabels};
+use crate::labels::{Id, LabelTable, Marks, SourceLabels};
 use crate::numbers;
 use crate::sample::{self, Sample};
 use crate::samples::{Edge, Metric, Samples, Tail};
@@ -69,13 +69,13 @@ struct Target<'r, 'b> {
 }
 
 impl<'b> Reader<'b> {
-    /// `body` is the source's, normalised; `remembered` is of an earlier part of it.
+    /// `body` is the source's, normalised.
     #[must_use]
-    pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, remembered: Remembered) -> Self {
+    pub fn new(source: Source<'b>, body: &'b [u8], options: &Options) -> Self {
         let mut reader = Reader {
             index: index(body, source.openmetrics, options.utf8_names),
             samples: 0,
-            labels: SourceLabels::new(source, options, remembered),
+            labels: SourceLabels::new(source, options),
             source,
             body,
             utf8: std::str::from_utf8(body).is_ok(),
@@ -99,12 +99,11 @@ impl<'b> Reader<'b> {
         self.source.envoy
     }
 
-    /// What became of the source, and what the next part of its body will need.
+    /// What became of the source.
     #[must_use]
-    pub fn finish(self) -> (SourceStats, Remembered) {
+    pub fn stats(self) -> SourceStats {
         let counts = Fault::ALL.into_iter().zip(self.dropped).filter(|(_, count)| *count > 0);
-        let stats = SourceStats { samples: self.samples, dropped: counts.collect(), problems: self.problems };
-        (stats, self.labels.into_remembered())
+        SourceStats { samples: self.samples, dropped: counts.collect(), problems: self.problems }
     }
 
     /// Count samples that were read, or need not be, and are not in the answer.

@@ -16,15 +16,3 @@ def merge(
     merge_clusters: bool,
     total_bytes: int | None,
 ) -> tuple[list[bytes], list[_Stats]]: ...
-
-class Parts:
-    def __new__(cls) -> Parts: ...
-    def merge(
-        self,
-        sources: Sequence[_Source],
-        *,
-        openmetrics: bool,
-        utf8_names: bool,
-        merge_clusters: bool,
-        total_bytes: int | None,
-    ) -> tuple[list[bytes], list[_Stats]]: ...

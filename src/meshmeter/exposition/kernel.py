@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from meshmeter.errors import SettingsError
 from meshmeter.exposition import merge_python
@@ -23,8 +23,6 @@ class Kernel:
 
     name: str
     merge: Merge
-    parts: Callable[[], Merge]
-    """A merge for parts of bodies, made for one answer."""
     heads: Callable[[bytes], list[int]]
     """Where lines that begin with `# TYPE ` are."""
     why: str = ""
@@ -34,7 +32,7 @@ class Kernel:
         return f"{self.name}, {self.why}" if self.why else self.name
 
 
-PYTHON = Kernel("python", merge_python.merge, merge_python.parts, merge_python.heads)
+PYTHON = Kernel("python", merge_python.merge, merge_python.heads)
 
 
 def choose(name: str = AUTO) -> Kernel:
@@ -48,15 +46,9 @@ def choose(name: str = AUTO) -> Kernel:
         native = importlib.import_module("meshmeter.exposition.merge_native")
     except ImportError as exc:
         if name == AUTO:
-            return Kernel(
-                PYTHON.name,
-                PYTHON.merge,
-                PYTHON.parts,
-                PYTHON.heads,
-                f"the compiled kernel cannot be loaded ({exc})",
-            )
+            return replace(PYTHON, why=f"the compiled kernel cannot be loaded ({exc})")
         raise SettingsError(
             f"the compiled merge kernel cannot be loaded ({exc}): build it with `make native`, or choose the kernel "
             "python or auto"
         ) from exc
-    return Kernel("native", native.merge, native.parts, native.heads)
+    return Kernel("native", native.merge, native.heads)

@@ -7,10 +7,6 @@ anything in a body. Every kernel computes the same bytes and counts for the same
 * families in the order of their first appearance, sources in the order given; one group per family;
 * the first source wins a conflict of type and an equal series, the loser is dropped and counted;
 * a line that cannot be read costs only itself.
-
-A kernel also has `parts() -> Merge`: a merge for parts of the same bodies, one after the other, that remembers what it
-will meet again. The sources are the same ones in the same order, the options are the same but for `total_bytes`, and no
-family is in two parts. It gives what `merge` gives for each part by itself.
 """
 
 from __future__ import annotations

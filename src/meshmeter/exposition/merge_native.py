@@ -5,14 +5,12 @@ The same bytes and the same counts as `merge_python`, many times faster, and oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
 
 import meshmeter_native
 
 from meshmeter.exposition.lines import escape
-from meshmeter.exposition.merge import Merge, MergeResult, Options, Problem, Source, SourceStats
+from meshmeter.exposition.merge import MergeResult, Options, Problem, Source, SourceStats
 
 CONTRACT = 2
 """The version of the compiled module's interface that is known here."""
@@ -25,21 +23,7 @@ if meshmeter_native.CONTRACT != CONTRACT:
 
 def merge(sources: Sequence[Source], options: Options) -> MergeResult:
     """One valid body from those of the sources (contract: `exposition.merge`). Never raises for anything in a body."""
-    return _merged(meshmeter_native.merge, sources, options)
-
-
-def parts() -> Merge:
-    """A `merge` for parts of the same bodies, one after the other (contract: `exposition.merge`)."""
-    return partial(_merged, meshmeter_native.Parts().merge)
-
-
-def heads(body: bytes) -> list[int]:
-    """Where lines that begin with `# TYPE ` are."""
-    return meshmeter_native.heads(body)
-
-
-def _merged(native: Callable[..., Any], sources: Sequence[Source], options: Options) -> MergeResult:
-    pieces, stats = native(
+    pieces, stats = meshmeter_native.merge(
         [
             (
                 source.body,
@@ -75,3 +59,8 @@ def _merged(native: Callable[..., Any], sources: Sequence[Source], options: Opti
             for source, (samples, dropped, problems) in zip(sources, stats, strict=True)
         ),
     )
+
+
+def heads(body: bytes) -> list[int]:
+    """Where lines that begin with `# TYPE ` are."""
+    return meshmeter_native.heads(body)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from meshmeter.exposition import writing
 from meshmeter.exposition.families import Type, openmetrics_claims
 from meshmeter.exposition.index import Family
 from meshmeter.exposition.lines import Fault
-from meshmeter.exposition.merge import EOF, PIECE, Merge, MergeResult, Options, Source
+from meshmeter.exposition.merge import EOF, PIECE, MergeResult, Options, Source
 from meshmeter.exposition.reading import Reader
 from meshmeter.exposition.samples import Samples, merge_split
-from meshmeter.exposition.series import LabelTable, Remembered
+from meshmeter.exposition.series import LabelTable
 from meshmeter.exposition.writing import Head
 
 _HEAD = b"# TYPE "
@@ -39,29 +37,13 @@ class _Merged:
         )
 
 
-class _Memory:
-    """What was read in earlier parts of the same bodies."""
-
-    def __init__(self) -> None:
-        self.table = LabelTable()
-        self.sources: defaultdict[str, Remembered] = defaultdict(Remembered)
-
-
-def merge(
-    sources: Sequence[Source], options: Options, *, shortcuts: bool = True, memory: _Memory | None = None
-) -> MergeResult:
+def merge(sources: Sequence[Source], options: Options, *, shortcuts: bool = True) -> MergeResult:
     """One valid body from those of the sources (contract: `exposition.merge`). Never raises for anything in a body.
 
     Without `shortcuts` every line is read by the slow and complete reader: for tests, the result is the same.
-    `memory` is for `parts` alone.
     """
-    known = memory or _Memory()
-    readers = [
-        Reader(
-            source, options, known.table, known.sources[source.name] if memory else None, shortcuts=shortcuts
-        )
-        for source in sources
-    ]
+    table = LabelTable()
+    readers = [Reader(source, options, table, shortcuts=shortcuts) for source in sources]
     families = _join(readers)
     openmetrics = options.format.openmetrics
     untyped = _clashing(families) if openmetrics else frozenset()
@@ -91,11 +73,6 @@ def merge(
     if body:
         done.append(bytes(body))
     return MergeResult(done, tuple(reader.stats() for reader in readers))
-
-
-def parts() -> Merge:
-    """A `merge` for parts of the same bodies, one after the other (contract: `exposition.merge`)."""
-    return partial(merge, memory=_Memory())
 
 
 def heads(body: bytes) -> list[int]:

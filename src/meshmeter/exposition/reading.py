@@ -17,7 +17,7 @@ from meshmeter.exposition.index import Family, index, normalise
 from meshmeter.exposition.lines import Fault, Sample, legacy, parse_sample
 from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
 from meshmeter.exposition.samples import Metric, Samples
-from meshmeter.exposition.series import LabelSet, LabelTable, Remembered, SourceLabels
+from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
 
 MAX_PROBLEMS = 10
 _PIECE = 1 << 16
@@ -37,26 +37,13 @@ _EDGE_LABELS = {Role.BUCKET: b"le", Role.QUANTILE: b"quantile"}
 class Reader:
     """One source of a merge and what became of it so far."""
 
-    def __init__(
-        self,
-        source: Source,
-        options: Options,
-        table: LabelTable,
-        remembered: Remembered | None = None,
-        *,
-        shortcuts: bool = True,
-    ):
-        """`remembered` is of an earlier part of the same body."""
+    def __init__(self, source: Source, options: Options, table: LabelTable, *, shortcuts: bool = True):
         self.source = source
         self._openmetrics = source.format.openmetrics
         self._to_openmetrics = options.format.openmetrics
         self._utf8_names = options.format.utf8_names
         self._labels = SourceLabels(
-            source,
-            table,
-            remembered or Remembered(),
-            merge_clusters=options.merge_clusters,
-            utf8_names=self._utf8_names,
+            source, table, merge_clusters=options.merge_clusters, utf8_names=self._utf8_names
         )
         self._shortcuts = shortcuts and _is_utf8(source.body)
         self.index = index(normalise(source.body), openmetrics=self._openmetrics, utf8_names=self._utf8_names)

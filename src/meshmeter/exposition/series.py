@@ -47,32 +47,16 @@ class LabelTable:
         return found
 
 
-class Remembered:
-    """Label sets of one source by what they were read from."""
-
-    def __init__(self) -> None:
-        self.split: dict[Key, LabelSet] = {}
-        self.by_text: dict[bytes, LabelSet | None] = {}
-
-
 class SourceLabels:
     """Turns the labels of one source into label sets, with everything that is added to or changed in them."""
 
-    def __init__(
-        self,
-        source: Source,
-        table: LabelTable,
-        remembered: Remembered,
-        *,
-        merge_clusters: bool,
-        utf8_names: bool,
-    ):
+    def __init__(self, source: Source, table: LabelTable, *, merge_clusters: bool, utf8_names: bool):
         self._source = source
         self._table = table
         self._merge_clusters = merge_clusters and source.envoy
         self._utf8_names = utf8_names
-        self._split = remembered.split
-        self._by_text = remembered.by_text
+        self._split: dict[Key, LabelSet] = {}
+        self._by_text: dict[bytes, LabelSet | None] = {}
         self.by_text = self._by_text.get
         """A label set by the text between its braces, if `read_text` has seen it."""
 

@@ -44,7 +44,7 @@ class EnvoyStream:
     def __init__(self, kernel: Kernel, options: Options, *, expected: frozenset[bytes] = frozenset()):
         """`expected` are the family names of an earlier answer of the same Envoy: only with them a counter `x_total`
         can give way to a gauge `x` that comes later, as OpenMetrics wants it."""
-        self._merge = kernel.parts()
+        self._merge = kernel.merge
         self._find_heads = kernel.heads
         self._options = options
         self._expected = expected
