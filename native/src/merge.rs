@@ -60,12 +60,13 @@ pub fn merge(sources: &[Source<'_>], options: &Options) -> Merged {
         }
         if body.len() >= PIECE {
             written += body.len();
-            pieces.push(std::mem::take(&mut body));
+            pieces.push(body.as_slice().into());
+            body.clear();
         }
     }
     body.extend_from_slice(end);
     if !body.is_empty() {
-        pieces.push(body);
+        pieces.push(body.into());
     }
     Merged { pieces, sources: readers.into_iter().map(Reader::stats).collect() }
 }
