@@ -170,7 +170,9 @@ class Agent:
             on_change=self._changed,
         )
         self._self_metrics.watch(
-            connected=lambda: watch.connected, envoy_restarts=lambda: self._envoy.restarts
+            connected=lambda: watch.connected,
+            envoy_restarts=lambda: self._envoy.restarts,
+            certificate_expiry=lambda: self._certificates.finding.not_after if self._certificates else None,
         )
         self._self_metrics.took_config(watch.config().version)
         reports = ReportSender(

@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -56,6 +57,7 @@ class SelfMetrics(Collector):
         self._config = ("", clock())
         self._connected: Callable[[], bool] = lambda: False
         self._envoy_restarts: Callable[[], int] = lambda: 0
+        self._certificate_expiry: Callable[[], datetime | None] = lambda: None
         self._scrapes: Counter[str] = Counter()
         self._durations = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
@@ -64,9 +66,16 @@ class SelfMetrics(Collector):
         self.registry.register(self)
         ProcessCollector(namespace=PREFIX, registry=self.registry)
 
-    def watch(self, *, connected: Callable[[], bool], envoy_restarts: Callable[[], int]) -> None:
-        """What is read when somebody asks."""
+    def watch(
+        self,
+        *,
+        connected: Callable[[], bool],
+        envoy_restarts: Callable[[], int],
+        certificate_expiry: Callable[[], datetime | None] = lambda: None,
+    ) -> None:
+        """What is read when somebody asks. `certificate_expiry` is that of the provided certificate, if there is one."""
         self._connected, self._envoy_restarts = connected, envoy_restarts
+        self._certificate_expiry = certificate_expiry
 
     def took_config(self, version: str) -> None:
         """This configuration is in force; its age begins unless it was before."""
@@ -136,6 +145,12 @@ class SelfMetrics(Collector):
             "Times that Envoy ended and was started again.",
             self._envoy_restarts(),
         )
+        if (expiry := self._certificate_expiry()) is not None:
+            yield GaugeMetricFamily(
+                f"{PREFIX}_provided_certificate_expiry_timestamp_seconds",
+                "When the certificate for the metrics endpoint expires.",
+                expiry.timestamp(),
+            )
         scrapes = CounterMetricFamily(
             f"{PREFIX}_scrapes", "Requests of scrapers, by status of the answer.", labels=("code",)
         )

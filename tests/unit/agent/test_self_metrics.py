@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
@@ -37,6 +38,14 @@ def test_what_is_read_when_somebody_asks() -> None:
     metrics.watch(connected=lambda: True, envoy_restarts=lambda: 3)
     found = values(metrics)
     assert (found["control_plane_connected", ()], found["envoy_restarts_total", ()]) == (1, 3)
+
+
+def test_a_provided_certificate_is_there_only_if_there_is_one() -> None:
+    name, metrics = "provided_certificate_expiry_timestamp_seconds", SelfMetrics()
+    assert (name, ()) not in values(metrics)
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    metrics.watch(connected=bool, envoy_restarts=int, certificate_expiry=lambda: moment)
+    assert values(metrics)[name, ()] == moment.timestamp()
 
 
 def test_the_configuration_and_its_age() -> None:
