@@ -73,7 +73,7 @@ class SelfMetrics(Collector):
         envoy_restarts: Callable[[], int],
         certificate_expiry: Callable[[], datetime | None] = lambda: None,
     ) -> None:
-        """What is read when somebody asks. `certificate_expiry` is that of the provided certificate, if there is one."""
+        """What is read when somebody asks; `certificate_expiry` is of the provided certificate, if there is one."""
         self._connected, self._envoy_restarts = connected, envoy_restarts
         self._certificate_expiry = certificate_expiry
 
