@@ -34,7 +34,7 @@ def test_another_process_is_kept_out_and_children_do_not_keep_it(tmp_path: Path)
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreUnavailable, match="cannot make the directory .*file: File exists"):
+    with pytest.raises(StoreUnavailable, match=r"cannot make the directory .*file: File exists"):
         FileLock.take(tmp_path / "file" / "lock")
     (tmp_path / "folder").mkdir()
     with pytest.raises(StoreUnavailable, match="folder: Is a directory"):
