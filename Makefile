@@ -6,7 +6,7 @@ ARGS ?=
 .PHONY: help setup lock demo test test-newest test-lowest attack check format bench native
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## make .venv and install meshmeter with Envoy and the development tools
 	@scripts/setup
