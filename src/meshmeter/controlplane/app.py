@@ -155,6 +155,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             explainer=Explainer(
                 reconciler,
                 registry,
+                problems=reconciler.problems,
                 credentials=reconciler.credentials,
                 allowed_networks=settings.allowed_networks,
             ),
