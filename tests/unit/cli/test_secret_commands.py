@@ -41,7 +41,7 @@ def test_documents_of_type_secret_can_be_applied(cli: Cli, tmp_path: Path) -> No
     assert "ca-key" not in cli.ok("secret", "list")
     done = cli.ok("apply", "-f", str(file))
     assert 'secret "ca-key" of mesh "default" written' in done
-    assert 'type="TrafficPermission" mesh="default" name="all" Created' in done
+    assert 'traffic-permission "all" of mesh "default" created' in done
     assert "ca-key" in cli.ok("secret", "list")
 
 
