@@ -23,12 +23,14 @@ from meshmeter.errors import (
     MeshNotFound,
     NotFound,
     PermissionDenied,
+    ResourceUnreadable,
     StoreUnavailable,
     TokenNotFound,
     Unauthenticated,
     VersionConflict,
     Violation,
 )
+from meshmeter.quoting import quoted
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +96,8 @@ def response_for(error: MeshmeterError) -> web.Response:
             )
         case PermissionDenied():
             return error_response(403, "Access Denied", str(error))
+        case ResourceUnreadable():
+            return error_response(500, "A stored resource cannot be read", str(error))
         case StoreUnavailable():
             log.error("the store is away: %s", error)
             return error_response(503, "The store is not available", str(error), headers={"Retry-After": "1"})
@@ -115,7 +119,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         return error_response(exc.status, exc.reason, exc.text or exc.reason, headers=_kept(exc))
     except Exception:
         # The last line of defence of a server: whatever it is, the client gets an answer and the log the cause.
-        log.exception("unexpected error in %s %s", request.method, request.path)
+        log.exception("unexpected error in %s %s", quoted(request.method), quoted(request.path))
         return error_response(500, "Internal Server Error", "The log of the control plane has the cause")
 
 

@@ -44,12 +44,14 @@ from meshmeter.controlplane.preconditions import etag, expected_version
 from meshmeter.controlplane.request_body import LARGEST_BATCH, read_document, read_json
 from meshmeter.controlplane.secret_api import SecretApi, Vault
 from meshmeter.controlplane.token_api import TokenApi, Tokens
-from meshmeter.controlplane.writing import change_violations, completed, decode_for, is_kubernetes
+from meshmeter.controlplane.writing import change_violations, completed, decode_for
+from meshmeter.documents.forms import is_kubernetes
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.errors import (
     InvalidResource,
     MeshNotFound,
     NotFound,
+    ResourceUnreadable,
     VersionConflict,
     Violation,
 )
@@ -230,7 +232,13 @@ class _ResourceApi:
         title = "Could not delete a resource"
         key = await self._key(kind, request, title=title)
         expected = expected_version(request)
-        stored = await self._stored(key)
+        try:
+            stored = await self._stored(key)
+        except ResourceUnreadable:
+            if expected is not None:
+                raise
+            await self._store.commit([Delete(key)])
+            return web.json_response({})
         if stored is None:
             raise Refusal(404, title, "Not found")
         if expected is not None and not expected(stored.meta.version):
