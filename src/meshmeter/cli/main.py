@@ -44,6 +44,7 @@ def application() -> typer.Typer:
     import typer
 
     from meshmeter.cli import (
+        backup_commands,
         demo_command,
         explain_commands,
         identity_commands,
@@ -75,6 +76,7 @@ def application() -> typer.Typer:
         prometheus_commands,
         token_commands,
         secret_commands,
+        backup_commands,
         schema_commands,
         demo_command,
     ):

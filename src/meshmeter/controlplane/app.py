@@ -39,6 +39,7 @@ from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.steady_clock import SteadyClock
+from meshmeter.controlplane.store_watch import StoreWatch
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import StartupError, Unauthenticated
@@ -118,6 +119,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         if settings.default_mesh and store.revision == 0:
             await store.commit([Put(with_defaults(default_mesh())), Put(allow_all_permission())])
 
+        watch = StoreWatch(store, settings.data_dir / DATABASE, interval=settings.store_check_interval)
         registry = ProxyRegistry()
         cache = SnapshotCache()
         trust = MeshTrust(vault, steady=SteadyClock(), on_signed=metrics.identities_signed.inc)
@@ -134,12 +136,14 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             snapshot_age=reconciler.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
             unreadable=lambda: len(reconciler.unreadable),
+            store_faulty=lambda: watch.reason() is not None,
         )
         metrics.watch_certificates(reconciler.provided_certificates, trust.authority_expiries)
-        readiness.check("store", lambda: _store_away(reconciler))
+        readiness.check("store", lambda: watch.reason() or _store_away(reconciler))
         readiness.remark(lambda: _unreadable(reconciler))
         tasks = await stack.enter_async_context(Background())
         tasks.start(reconciler.run(), "reconciler")
+        tasks.start(watch.run(), "store watch")
         tasks.start(tokens.run(), "tokens")
         tasks.start(trust.run(reconciler), "mesh trust")
         readiness.starting("compiling what the store holds")

@@ -47,6 +47,8 @@ class Settings:
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     fetch_timeout: float = 30.0
     """Seconds."""
+    store_check_interval: float = 3600.0
+    """Seconds; 0 means no check."""
     log_format: Literal["console", "json"] = "console"
     log_level: str = "info"
 
@@ -135,6 +137,12 @@ OPTIONS: Sequence[Option] = (
         "addresses.",
     ),
     Option("fetch_timeout", "seconds", "30s", "How long a MADS poll waits if it does not say."),
+    Option(
+        "store_check_interval",
+        "seconds",
+        "1h",
+        "How often the database is checked for damage, in the background; 0 means never.",
+    ),
     Option("log_format", "format", "console", "console or json."),
     Option("log_level", "level", "info", "debug, info, warning or error."),
 )
