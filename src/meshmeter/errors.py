@@ -8,6 +8,7 @@
     │   ├── MeshNotFound         a resource names a Mesh that does not exist
     │   ├── MeshInUse            a Mesh still has Dataplanes
     │   ├── TokenNotFound        no token of that id was issued here, or it has expired
+    │   ├── ResourceUnreadable   the stored resource is damaged or of another version of the program
     │   ├── WatchExpired         a watch asks for events that are no longer kept: read everything again
     │   └── StoreUnavailable     the database cannot be used now; the message says why
     ├── MeshAuthorityUnusable    the certificate authority of a mesh cannot sign
@@ -99,6 +100,18 @@ class TokenNotFound(StoreError):
     def __init__(self) -> None:
         super().__init__(
             "there is no valid token of that id; `meshmeter token list` shows those that there are"
+        )
+
+
+class ResourceUnreadable(StoreError):
+    """What is stored cannot be read; it is kept as it is. `reason` says why."""
+
+    def __init__(self, kind: str, mesh: str, name: str, reason: str):
+        self.kind, self.mesh, self.name, self.reason = kind, mesh, name, reason
+        where = f" of mesh {mesh}" if mesh else ""
+        super().__init__(
+            f"the stored {kind} {name}{where} cannot be read ({reason}): run the newer meshmeter that wrote it, "
+            "restore a backup, or delete it"
         )
 
 

@@ -31,12 +31,25 @@ def test_every_fault_of_a_running_proxy_is_named(control_plane: ControlPlane) ->
         {"name": "metadata", "port": 80, "address": "169.254.169.254"},
         {"name": "nowhere"},
     ]
-    made = dataplane_document("backend", BACKEND, service_port=service_port, aggregate=aggregate)
+    twice = free_port()
+    made = dataplane_document(
+        "backend",
+        BACKEND,
+        service_port=service_port,
+        aggregate=aggregate,
+        outbound={"one": twice, "other": twice},
+    )
     proxy = start_proxy(control_plane, made).wait()
 
-    wanted = {"source-down", "aggregate-address-link-local", "aggregate-port-missing"}
+    wanted = {
+        "source-down",
+        "aggregate-address-link-local",
+        "aggregate-port-missing",
+        "proxy-config-incomplete",
+    }
     eventually(
-        lambda: wanted <= codes(control_plane), "a dead application and two refused entries to be named"
+        lambda: wanted <= codes(control_plane),
+        "a dead application, two refused entries and an outbound that was left out to be named",
     )
     answer = explained(control_plane)
     assert answer["urls"] == [proxy.metrics_url]

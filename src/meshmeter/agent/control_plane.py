@@ -53,13 +53,13 @@ class Registration:
     def from_json(cls, data: Any) -> Registration:
         """The inverse of `to_json`, which is also the control plane's answer. Raises ValueError."""
         try:
-            bootstrap = data["bootstrap"]
-            if not isinstance(bootstrap, dict):
-                raise ValueError("bootstrap is not an object")
-            config = ScrapeConfig.from_json(data["agentConfig"])
-            return cls(str(data["mesh"]), str(data["name"]), bootstrap, config)
-        except (KeyError, TypeError, AttributeError) as exc:
+            mesh, name, bootstrap = str(data["mesh"]), str(data["name"]), data["bootstrap"]
+            config = data["agentConfig"]
+        except (KeyError, TypeError) as exc:
             raise ValueError(f"not a registration: {exc!r}") from exc
+        if not isinstance(bootstrap, dict):
+            raise ValueError("bootstrap is not an object")
+        return cls(mesh, name, bootstrap, ScrapeConfig.from_json(config))
 
 
 class ControlPlane:
@@ -139,7 +139,7 @@ class ControlPlane:
             return None
         try:
             return ScrapeConfig.from_json(data)
-        except (TypeError, AttributeError) as exc:
+        except ValueError as exc:
             raise ApiError(
                 200, f"{self.url} sent an agent configuration that cannot be used", str(exc)
             ) from exc
@@ -219,7 +219,7 @@ def _answer(url: str, status: int, text: bytes) -> Any:
         return None
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if status < 300 and data is not None:
         return data

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -57,7 +58,14 @@ def parse(text: str) -> dict[str, Any]:
     if len(text.encode()) > MAX_BYTES:
         raise _fault("", f"larger than {MAX_BYTES >> 20} MiB")
     try:
-        _check_structure(text)
+        try:
+            _check_structure(text)
+        except yaml.MarkedYAMLError as exc:
+            # Scanners read ahead, and some have a limit of nesting that they meet before ours is seen.
+            if exc.problem_mark is not None:
+                with suppress(yaml.YAMLError):
+                    _check_structure(text[: exc.problem_mark.index])
+            raise
         documents = [d for d in yaml.load_all(text, Loader=_StrictLoader) if d is not None]  # a SafeLoader
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark

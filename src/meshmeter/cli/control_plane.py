@@ -7,6 +7,7 @@ list.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from collections.abc import Mapping
 from meshmeter.cli import exit_codes
 from meshmeter.controlplane.settings import OPTIONS, Settings, load_settings
 from meshmeter.errors import SettingsError, StartupError, StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 
 def run(argv: list[str]) -> int:
@@ -34,6 +37,10 @@ def run(argv: list[str]) -> int:
         return _failed(exit_codes.CANNOT_START, str(exc))
     except KeyboardInterrupt:  # before the control plane listens for signals
         return exit_codes.INTERRUPTED
+    except Exception:
+        # A fault of ours. 1 would say that somebody asked for something wrong.
+        log.critical("the control plane failed", exc_info=True)
+        return _failed(exit_codes.CANNOT_START, "it failed, and the log has the cause; start it again")
     return exit_codes.OK
 
 

@@ -55,10 +55,9 @@ def mesh_tree(answer: Json) -> str:
     found = []
     for each in answer["findings"]:
         more = ", …" if each["proxies"] > len(each["examples"]) else ""
+        whom = f"{each['proxies']} of {proxies['total']} proxies: " + ", ".join(each["examples"]) + more
         found += [
-            f"{each['code']} ({each['severity']}): {each['proxies']} of {proxies['total']} proxies: "
-            + ", ".join(each["examples"])
-            + more,
+            f"{each['code']} ({each['severity']}): {each.get('message') or whom}",
             f"  {each['cause']}",
             f"  remedy: {each['remedy']}",
         ]

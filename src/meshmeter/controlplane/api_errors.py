@@ -23,6 +23,7 @@ from meshmeter.errors import (
     MeshNotFound,
     NotFound,
     PermissionDenied,
+    ResourceUnreadable,
     StoreUnavailable,
     TokenNotFound,
     Unauthenticated,
@@ -94,6 +95,8 @@ def response_for(error: MeshmeterError) -> web.Response:
             )
         case PermissionDenied():
             return error_response(403, "Access Denied", str(error))
+        case ResourceUnreadable():
+            return error_response(500, "A stored resource cannot be read", str(error))
         case StoreUnavailable():
             log.error("the store is away: %s", error)
             return error_response(503, "The store is not available", str(error), headers={"Retry-After": "1"})

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
@@ -25,10 +24,11 @@ from meshmeter.controlplane.auth import (
 )
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.dataplane_api import DataplaneApi
-from meshmeter.controlplane.diagnostics import diagnostics_app
+from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService, StillGood
 from meshmeter.controlplane.explain import Explainer
 from meshmeter.controlplane.identity_api import IdentityApi
+from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.mesh_trust import MeshTrust
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
@@ -41,10 +41,11 @@ from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.envoy.proxy import ProxyInfo
-from meshmeter.errors import PermissionDenied, StartupError
+from meshmeter.errors import PermissionDenied, StartupError, Unauthenticated
 from meshmeter.resources.dataplane import tag_values
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
+from meshmeter.store.lock import FileLock
 from meshmeter.store.sqlite import SqliteStore
 from meshmeter.xds.cache import SnapshotCache
 
@@ -57,21 +58,16 @@ SHUTDOWN_SECONDS = 2.0
 def run(settings: Settings, announce: Callable[[Mapping[str, str]], None]) -> None:
     """Run until SIGTERM or SIGINT. `announce` is told where the servers listen.
 
-    Raises StartupError or StoreUnavailable if it cannot start.
+    Raises StartupError or StoreUnavailable if it cannot start or go on.
     """
     logs.configure(settings.log_format, settings.log_level)
-    asyncio.run(_serve(settings, announce))
+    asyncio.run(until_told(_serve(settings, announce)))
 
 
 async def _serve(settings: Settings, announce: Callable[[Mapping[str, str]], None]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     async with control_plane(settings) as endpoints:
         announce(endpoints)
-        await stop.wait()
-        log.info("stopping")
+        await asyncio.Event().wait()
 
 
 @contextlib.asynccontextmanager
@@ -84,28 +80,47 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 "read on the way",
                 settings.bind,
             )
-        metrics = SelfMetrics()
-        # The store first: its lock keeps others out of the directory.
-        store = await SqliteStore.open(settings.data_dir / DATABASE, on_error=metrics.store_errors.inc)
-        stack.push_async_callback(store.close)
-        directory = open_data_dir(settings.data_dir, _names(settings), now=datetime.now(UTC))
-        tokens = await _tokens(store, directory)
-        vault = await SecretVault.open(store, settings.data_dir)
-        metrics.certificate_expiry.set(directory.server.certificate.not_valid_after_utc.timestamp())
-
+        metrics, readiness = SelfMetrics(), Readiness()
         sockets = _Sockets(stack)
-        api = sockets.listen(settings.bind, "api_port", settings.api_port)
-        dataplane_api = sockets.listen(
+        api = sockets.bind(settings.bind, "api_port", settings.api_port)
+        dataplane_api = sockets.bind(
             settings.bind_with_tls, "dataplane_api_port", settings.dataplane_api_port
         )
-        discovery = sockets.listen(settings.bind, "discovery_port", settings.discovery_port)
-        diagnostics = sockets.listen(settings.bind, "diagnostics_port", settings.diagnostics_port)
+        discovery = sockets.bind(settings.bind, "discovery_port", settings.discovery_port)
+        diagnostics = sockets.bind(settings.bind, "diagnostics_port", settings.diagnostics_port)
+        # Before anything in the directory: the lock keeps others out.
+        lock = FileLock.of(settings.data_dir / DATABASE)
+        stack.callback(lock.release)
+        directory = open_data_dir(settings.data_dir, _names(settings), now=datetime.now(UTC))
+        metrics.certificate_expiry.set(directory.server.certificate.not_valid_after_utc.timestamp())
+        with_tls = _tls(directory)
+        maybe_tls = None if settings.plain_http else with_tls
+        tokens: TokenService | None = None
+
+        def is_revoked(token_id: str) -> bool:
+            if tokens is None:
+                raise Unauthenticated(
+                    "the control plane is starting and does not know its tokens yet: ask again"
+                )
+            return tokens.is_revoked(token_id)
+
+        verifier = Verifier(directory.signing_keys, is_revoked)
+        health = diagnostics_app(metrics.registry, readiness, metrics_access(verifier))
+        metrics.count_requests(health, "diagnostics")
+        await sockets.serve(diagnostics, _runner(health), maybe_tls)
+
+        readiness.starting("opening the store")
+        store = await SqliteStore.open(
+            settings.data_dir / DATABASE, lock=lock, on_error=metrics.store_errors.inc
+        )
+        stack.push_async_callback(store.close)
+        tokens = await _tokens(store, directory)
+        vault = await SecretVault.open(store, settings.data_dir)
         if settings.default_mesh and store.revision == 0:
             await store.commit([Put(with_defaults(default_mesh())), Put(allow_all_permission())])
 
         registry = ProxyRegistry()
         cache = SnapshotCache()
-        verifier = Verifier(tokens.keys, tokens.is_revoked)
         trust = MeshTrust(vault, on_signed=metrics.identities_signed.inc)
         reconciler = Reconciler(
             store,
@@ -119,14 +134,19 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             revision=lambda: store.revision,
             snapshot_age=reconciler.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
+            unreadable=lambda: len(reconciler.unreadable),
         )
         metrics.watch_certificates(reconciler.provided_certificates, trust.authority_expiries)
-        tasks = await stack.enter_async_context(_Background())
+        readiness.check("store", lambda: _store_away(reconciler))
+        readiness.remark(lambda: _unreadable(reconciler))
+        tasks = await stack.enter_async_context(Background())
         tasks.start(reconciler.run(), "reconciler")
         tasks.start(tokens.run(), "tokens")
         tasks.start(trust.run(reconciler), "mesh trust")
+        readiness.starting("compiling what the store holds")
         await reconciler.ready.wait()
 
+        readiness.starting("opening the ports")
         ads = DiscoveryService(cache, _AdsHooks(verifier, registry, reconciler, metrics))
         ads_port = await ads.start(
             settings.bind_with_tls,
@@ -155,7 +175,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             explainer=Explainer(
                 reconciler,
                 registry,
+                problems=reconciler.problems,
                 credentials=reconciler.credentials,
+                of_mesh=reconciler.mesh_findings,
                 allowed_networks=settings.allowed_networks,
             ),
             tokens=tokens,
@@ -170,26 +192,11 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             default_fetch_timeout=settings.fetch_timeout,
             authorize=discovery_access(verifier),
         )
-        health = diagnostics_app(metrics.registry, lambda: _unready(reconciler), metrics_access(verifier))
-        for server, app in (
-            ("api", resources),
-            ("dataplane_api", proxies),
-            ("discovery", targets),
-            ("diagnostics", health),
-        ):
+        for server, app in (("api", resources), ("dataplane_api", proxies), ("discovery", targets)):
             metrics.count_requests(app, server)
-        with_tls = _tls(directory)
-        maybe_tls = None if settings.plain_http else with_tls
-        apps: list[tuple[socket.socket, web.AppRunner, SSLContext | None]] = [
-            (api, _runner(resources), maybe_tls),
-            (dataplane_api, _runner(proxies), with_tls),
-            (discovery, discovery_runner(targets), maybe_tls),
-            (diagnostics, _runner(health), maybe_tls),
-        ]
-        for listener, runner, tls in apps:
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.SockSite(runner, listener, ssl_context=tls).start()
+        await sockets.serve(api, _runner(resources), maybe_tls)
+        await sockets.serve(dataplane_api, _runner(proxies), with_tls)
+        await sockets.serve(discovery, discovery_runner(targets), maybe_tls)
 
         host, tls_host = _host_for_urls(settings.bind), _host_for_urls(settings.bind_with_tls)
         scheme = "http" if settings.plain_http else "https"
@@ -202,53 +209,47 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         }
         directory.write_endpoints(endpoints)
         stack.callback(directory.remove_endpoints)
+        readiness.started()
         yield endpoints
 
 
 class _Sockets:
-    """Listening sockets, taken before anything else is done, so that a port in use is told at once."""
+    """The sockets of the HTTP servers.
+
+    They are bound before anything else is done, so that a port in use is told at once, and listen only when somebody
+    answers: until then a connection is refused, and does not wait for nothing.
+    """
 
     def __init__(self, stack: AsyncExitStack):
         self._stack = stack
+        self._options: dict[socket.socket, str] = {}
 
-    def listen(self, bind: str, option: str, port: int) -> socket.socket:
+    def bind(self, bind: str, option: str, port: int) -> socket.socket:
         """Raises StartupError naming the option."""
-        family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+        bound = socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET)
+        self._stack.callback(bound.close)
+        self._options[bound] = "--" + option.replace("_", "-")
         try:
-            listener = socket.create_server((bind, port), family=family, backlog=1024)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((bind, port))
         except OSError as exc:
-            flag = "--" + option.replace("_", "-")
-            raise StartupError(
-                f"cannot listen on {bind}:{port}: {exc.strerror}; free the port or choose another with {flag}"
-            ) from exc
-        self._stack.callback(listener.close)
-        return listener
+            raise self._taken(f"{bind}:{port}", bound, exc) from exc
+        return bound
 
+    async def serve(self, bound: socket.socket, runner: web.AppRunner, tls: SSLContext | None) -> None:
+        """Listen and answer from now on. Raises StartupError naming the option."""
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        try:
+            await web.SockSite(runner, bound, ssl_context=tls, backlog=1024).start()
+        except OSError as exc:
+            # Two that start at once may both bind a port; only one of them may listen on it.
+            raise self._taken(":".join(map(str, bound.getsockname()[:2])), bound, exc) from exc
 
-class _Background:
-    """Long-running tasks. One that ends by an error stops the process: nothing runs on half."""
-
-    def __init__(self) -> None:
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def __aenter__(self) -> _Background:
-        return self
-
-    def start(self, work: object, name: str) -> None:
-        assert asyncio.iscoroutine(work)
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        task.add_done_callback(self._ended)
-        self._tasks.append(task)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            log.critical("%s failed, stopping", task.get_name(), exc_info=task.exception())
-            signal.raise_signal(signal.SIGTERM)
-
-    async def __aexit__(self, *_exc: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    def _taken(self, address: str, bound: socket.socket, exc: OSError) -> StartupError:
+        return StartupError(
+            f"cannot listen on {address}: {exc.strerror}; free the port or choose another with {self._options[bound]}"
+        )
 
 
 class _AdsHooks:
@@ -310,13 +311,15 @@ def _tls(directory: DataDir) -> SSLContext:
     return context
 
 
-def _unready(reconciler: Reconciler) -> dict[str, str]:
-    reasons = {}
-    if reconciler.store_is_away:
-        reasons["store"] = f"away, serving what was known {reconciler.age():.0f} s ago"
-    if not reconciler.ready.is_set():
-        reasons["reconciler"] = "has not compiled everything yet"
-    return reasons
+def _store_away(reconciler: Reconciler) -> str | None:
+    if not reconciler.store_is_away:
+        return None
+    return f"away, serving what was known {reconciler.age():.0f} s ago"
+
+
+def _unreadable(reconciler: Reconciler) -> Iterator[str]:
+    for found in reconciler.unreadable_resources():
+        yield f"{found.code}: {found.message}"
 
 
 def _names(settings: Settings) -> tuple[str, ...]:

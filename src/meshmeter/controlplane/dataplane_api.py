@@ -91,8 +91,8 @@ class DataplaneApi:
         wait = _seconds(request.query.get("wait", "0"))
         published = self._reconciler.agent_config(mesh, name)
         with self._registry.poll(mesh, name):
-            if published.value is not None and published.value.version == version and wait > 0:
-                await self._next(published, wait)
+            if _is(published.value, version) and wait > 0:
+                await self._another(published, version, wait)
                 self._allowed(request)  # a token may have been revoked meanwhile
         config = published.value
         if config is None:
@@ -101,10 +101,11 @@ class DataplaneApi:
             return web.Response(status=304)
         return web.json_response(config.to_json())
 
-    async def _next(self, published: Published[ScrapeConfig | None], seconds: float) -> None:
-        """Until something else is published, the time is over, or the server stops."""
+    async def _another(self, published: Published[ScrapeConfig | None], version: str, seconds: float) -> None:
+        """Until another version than this one is published, the time is over, or the server stops."""
         async with asyncio.TaskGroup() as tasks:
-            change = tasks.create_task(published.next(), name="agent poll: change")
+            another = published.until(lambda config: not _is(config, version))
+            change = tasks.create_task(another, name="agent poll: change")
             stop = tasks.create_task(self._stopping.wait(), name="agent poll: stop")
             await asyncio.wait({change, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             change.cancel()
@@ -135,6 +136,10 @@ class DataplaneApi:
         if compiled is None:
             raise NotFound(KIND, mesh, name)
         return mesh, name
+
+
+def _is(config: ScrapeConfig | None, version: str) -> bool:
+    return config is not None and config.version == version
 
 
 async def _json(request: web.Request, limit: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ that follow from the resources as well as those that only the running proxy show
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -59,15 +59,18 @@ class Explainer:
         *,
         problems: Callable[[str, str], Sequence[str]] = lambda _mesh, _name: (),
         credentials: Callable[[str, str], Credentials] = lambda _mesh, _name: NO_CREDENTIALS,
+        of_mesh: Callable[[str], Iterable[Finding]] = lambda _mesh: (),
         allowed_networks: Sequence[IPNetwork] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
         """By mesh and name of a proxy, `problems` tells what could not be built of its Envoy configuration, and
-        `credentials` what it has at hand to protect its endpoint."""
+        `credentials` what it has at hand to protect its endpoint. `of_mesh` tells what is wrong with a mesh whether it
+        has proxies or not."""
         self._views = views
         self._statuses = statuses
         self._problems = problems
         self._credentials = credentials
+        self._of_mesh = of_mesh
         self._allowed_networks = tuple(allowed_networks)
         self._now = now
 
@@ -120,15 +123,15 @@ class Explainer:
             "proxies": {"total": len(view.dataplanes), **words, "warned": warned},
             "connections": dict(states),
             "findings": [
-                {
-                    "code": code,
-                    "severity": FINDINGS[code].severity,
-                    "proxies": tally.proxies,
-                    "examples": tally.examples,
-                    "cause": FINDINGS[code].cause,
-                    "remedy": FINDINGS[code].remedy,
-                }
-                for code, tally in sorted(codes.items(), key=lambda item: (-item[1].proxies, item[0]))
+                *(
+                    {**summary_json(found.code), "message": found.message}
+                    for found in self._of_mesh(name)
+                    if found.code not in codes
+                ),
+                *(
+                    summary_json(code, tally)
+                    for code, tally in sorted(codes.items(), key=lambda item: (-item[1].proxies, item[0]))
+                ),
             ],
         }
 
@@ -176,6 +179,18 @@ class _Tally:
         self.proxies += 1
         if len(self.examples) < MOST_EXAMPLES:
             self.examples.append(name)
+
+
+def summary_json(code: str, tally: _Tally | None = None) -> dict[str, Any]:
+    """A finding of a mesh, with how many proxies have it; none do if it is of the mesh itself."""
+    return {
+        "code": code,
+        "severity": FINDINGS[code].severity,
+        "proxies": tally.proxies if tally else 0,
+        "examples": tally.examples if tally else [],
+        "cause": FINDINGS[code].cause,
+        "remedy": FINDINGS[code].remedy,
+    }
 
 
 def metrics_word(effective: EffectiveMetrics | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -31,4 +32,11 @@ class Published(Generic[T]):
     async def next(self) -> T:
         """Wait for the next `set` and return the value that then holds."""
         await self._changed.wait()
+        return self._value
+
+    async def until(self, wanted: Callable[[T], bool]) -> T:
+        """The value, once it is as wanted; at once if it is already. Nothing that is set between a look and the wait
+        for the next is missed, whenever the caller's task comes to run."""
+        while not wanted(self._value):
+            await self._changed.wait()
         return self._value

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
@@ -25,6 +25,7 @@ from meshmeter.effective.credentials import (
     Credentials,
     ProvidedCertificate,
 )
+from meshmeter.effective.findings import Finding, finding
 from meshmeter.effective.targets import MetricsTarget
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
@@ -34,9 +35,10 @@ from meshmeter.pipeline import CompiledProxy, compile_proxy, reads_targets
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.mesh import KIND as MESH
 from meshmeter.resources.mesh import MeshSpec
-from meshmeter.resources.resource import Resource
+from meshmeter.resources.resource import Key, Resource
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.store.base import Store
+from meshmeter.store.rows import printable
 from meshmeter.xds.cache import SnapshotCache
 
 log = logging.getLogger(__name__)
@@ -116,6 +118,8 @@ class Reconciler:
         self.in_step_at = 0.0
         """Monotonic time when the picture was last known to equal the store; its age is a metric."""
         self.store_is_away = False
+        self.unreadable: dict[Key, str] = {}
+        """What the store keeps and cannot read, each with the reason; everything else is served."""
 
     # What others read
 
@@ -135,6 +139,19 @@ class Reconciler:
     def credentials(self, mesh: str, name: str) -> Credentials:
         """What the proxy was compiled with, without its identity: that is for Envoy alone."""
         return self._credentials.get((mesh, name), NO_CREDENTIALS)
+
+    def unreadable_resources(self, mesh: str | None = None) -> Iterator[Finding]:
+        """What the store keeps and cannot read, of a mesh or of all."""
+        for key, reason in sorted(self.unreadable.items()):
+            if mesh is None or key.mesh == mesh:
+                yield finding(
+                    "resource-unreadable",
+                    f"{printable(key)} is stored, cannot be read and is left out: {reason}",
+                )
+
+    def mesh_findings(self, mesh: str) -> Iterator[Finding]:
+        """What is wrong with a mesh whether it has proxies or not."""
+        yield from self.unreadable_resources(mesh)
 
     def dataplanes(self) -> list[Resource[DataplaneSpec]]:
         """Every Dataplane there is."""
@@ -205,6 +222,7 @@ class Reconciler:
         while True:
             try:
                 contents = await self._store.contents()
+                self._tell_unreadable(contents.unreadable)
                 self._take_over(World(contents.resources))
                 if self.store_is_away:
                     log.info("the store is back")
@@ -213,6 +231,7 @@ class Reconciler:
                 async for events in self._store.watch(contents.revision):
                     self.in_step_at = time.monotonic()
                     for event in events:
+                        self.unreadable.pop(event.key, None)
                         touched = self._world.apply(event.key, event.resource)
                         self._mark(touched, {event.key.name} if event.key.kind == MESH else set())
             except StoreUnavailable as exc:
@@ -222,6 +241,12 @@ class Reconciler:
                 await asyncio.sleep(RETRY)
             except WatchExpired:
                 log.info("the watch fell behind, reading everything again")
+
+    def _tell_unreadable(self, found: Mapping[Key, str]) -> None:
+        for key, reason in found.items():
+            if self.unreadable.get(key) != reason:
+                log.error("%s is stored, cannot be read and is left out: %s", printable(key), reason)
+        self.unreadable = dict(found)
 
     def _take_over(self, world: World) -> None:
         gone = set(self._world.meshes()) - set(world.meshes())

@@ -50,6 +50,7 @@ from meshmeter.errors import (
     InvalidResource,
     MeshNotFound,
     NotFound,
+    ResourceUnreadable,
     VersionConflict,
     Violation,
 )
@@ -230,7 +231,13 @@ class _ResourceApi:
         title = "Could not delete a resource"
         key = await self._key(kind, request, title=title)
         expected = expected_version(request)
-        stored = await self._stored(key)
+        try:
+            stored = await self._stored(key)
+        except ResourceUnreadable:
+            if expected is not None:
+                raise
+            await self._store.commit([Delete(key)])
+            return web.json_response({})
         if stored is None:
             raise Refusal(404, title, "Not found")
         if expected is not None and not expected(stored.meta.version):

@@ -94,6 +94,7 @@ class SelfMetrics:
         revision: Callable[[], float],
         snapshot_age: Callable[[], float],
         targets: Callable[[], float],
+        unreadable: Callable[[], float],
     ) -> None:
         """Gauges that are read when they are scraped."""
         for name, help_, read in (
@@ -105,6 +106,11 @@ class SelfMetrics:
                 snapshot_age,
             ),
             ("discovery_targets", "Targets that Prometheus is told.", targets),
+            (
+                "unreadable_resources",
+                "Resources in the store that cannot be read and are left out.",
+                unreadable,
+            ),
         ):
             Gauge(f"meshmeter_control_plane_{name}", help_, registry=self.registry).set_function(read)
 

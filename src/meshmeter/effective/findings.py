@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Severity = Literal["refused", "warning"]
-Scope = Literal["listener", "source", "proxy"]
+Scope = Literal["listener", "source", "proxy", "resource"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Finding:
     """Stable, kebab-case, listed in docs/findings.md."""
     severity: Severity
     scope: Scope
-    """What it costs: the whole endpoint, one aggregate entry, or nothing but attention."""
+    """What it costs: the whole endpoint, one aggregate entry, nothing but attention, or what one resource says."""
     message: str
     remedy: str
     field: str = ""
@@ -209,6 +209,13 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "cannot reach the control plane.",
             "See that Prometheus has the target and reaches it, and that the agent reaches the control "
             "plane.",
+        ),
+        "resource-unreadable": FindingKind(
+            "refused",
+            "resource",
+            "The store keeps a resource that this control plane cannot read: a newer version wrote it, or it is "
+            "damaged. It is left as it is and has no effect; everything else is served.",
+            "Run the newer meshmeter that wrote it, restore a backup, or delete the resource.",
         ),
         "source-down": FindingKind(
             "warning",

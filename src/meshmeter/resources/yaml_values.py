@@ -45,6 +45,10 @@ class _Refused(Exception):
         super().__init__(reason)
 
 
+class _NestedTooDeep(_Refused):
+    """There are more than DEEPEST levels."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Value:
     content: Any
@@ -67,13 +71,36 @@ def read_value(text: str, *, first_line: int = 1) -> tuple[Any, list[Fault]]:
     except _Refused as refused:
         reader.fault(refused.mark, refused.reason)
     except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        deep = _nested_too_deep(text[: mark.index], first_line) if mark else None
+        if deep is not None:
+            return None, [deep]
         said = ", ".join(part for part in (error.problem, error.context) if part)
-        reader.fault(error.problem_mark or error.context_mark, f"is not valid YAML: {said}")
+        reader.fault(mark, f"is not valid YAML: {said}")
     except yaml.YAMLError as error:
         reader.fault(None, f"is not valid YAML: {str(error).splitlines()[0]}")
     finally:
         reader.loader.dispose()
     return None, reader.faults
+
+
+def _nested_too_deep(beginning: str, first_line: int) -> Fault | None:
+    """The fault of a text whose beginning is nested too deep.
+
+    Scanners read ahead, and some have a limit of nesting that they meet before ours is seen, so what is in front
+    of the place at which one of them stopped is read once more.
+    """
+    reader = _Reader(yaml.CSafeLoader(beginning), first_line)
+    try:
+        reader.document()
+    except _NestedTooDeep as refused:
+        reader.fault(refused.mark, refused.reason)
+        return reader.faults[-1]
+    except (_Refused, yaml.YAMLError):
+        return None
+    finally:
+        reader.loader.dispose()
+    return None
 
 
 class _Reader:
@@ -108,7 +135,7 @@ class _Reader:
     def _value(self, event: Any, depth: int) -> _Value:
         mark = event.start_mark
         if depth > DEEPEST:
-            raise _Refused(mark, f"is nested more than {DEEPEST} levels deep")
+            raise _NestedTooDeep(mark, f"is nested more than {DEEPEST} levels deep")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if event.anchor is not None:

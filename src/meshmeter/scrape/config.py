@@ -1,8 +1,14 @@
-"""ScrapeConfig: what the agent scrapes, as the control plane tells it (JSON on the wire)."""
+"""ScrapeConfig: what the agent scrapes, as the control plane tells it (JSON on the wire).
+
+The control plane may be a newer one: fields that are not known here are passed over, fields that are known have to be
+of their type, so that nothing that is in force can fail later.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from ipaddress import ip_network
 from typing import Any
 
 
@@ -30,10 +36,15 @@ class SourceOptions:
     label_value_bytes: int | None = None
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> SourceOptions:
-        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-        known["params"] = tuple((name, value) for name, value in data.get("params", ()))
-        return cls(**known)
+    def from_json(cls, data: object, where: str = "options") -> SourceOptions:
+        """Raises ValueError."""
+        params = _list(data, "params", where)
+        for at, pair in enumerate(params):
+            if not (
+                isinstance(pair, list | tuple) and len(pair) == 2 and all(isinstance(p, str) for p in pair)
+            ):
+                raise ValueError(f"{where}.params[{at}] is no pair of strings")
+        return cls(**_known(cls, data, where), params=tuple((name, value) for name, value in params))
 
 
 PLAIN = SourceOptions()
@@ -52,10 +63,13 @@ class SourceConfig:
     options: SourceOptions = PLAIN
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> SourceConfig:
-        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-        known["options"] = SourceOptions.from_json(data.get("options", {}))
-        return cls(**known)
+    def from_json(cls, data: object, where: str = "source") -> SourceConfig:
+        """Raises ValueError."""
+        known = _known(cls, data, where)
+        if not 0 <= known["port"] <= 65535:
+            raise ValueError(f"{where}.port: {known['port']} is no port")
+        options = _object(data, where).get("options", {})
+        return cls(**known, options=SourceOptions.from_json(options, f"{where}.options"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +96,58 @@ class ScrapeConfig:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> ScrapeConfig:
-        """The inverse of `to_json`. Unknown keys of a newer control plane are ignored."""
-        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-        known["sources"] = tuple(map(SourceConfig.from_json, data.get("sources", ())))
-        known["allowed_networks"] = tuple(data.get("allowed_networks", ()))
-        return cls(**known)
+    def from_json(cls, data: object) -> ScrapeConfig:
+        """The inverse of `to_json`. Raises ValueError, which names the field, if it cannot be used."""
+        sources = _list(data, "sources")
+        networks = _list(data, "allowed_networks")
+        for network in networks:
+            ip_network(network)
+        return cls(
+            **_known(cls, data),
+            sources=tuple(SourceConfig.from_json(each, f"sources[{at}]") for at, each in enumerate(sources)),
+            allowed_networks=tuple(networks),
+        )
+
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "bool": (bool,),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float | None": (int, float, type(None)),
+}
+"""What JSON may hold for the fields that are read one by one."""
+
+
+def _known(cls: type, data: object, where: str = "") -> dict[str, Any]:
+    """The fields of `cls` that are plain values. Raises ValueError if one is of another type, or is missing."""
+    given, known = _object(data, where), {}
+    for field in fields(cls):
+        types = _TYPES.get(str(field.type))
+        if types is None:
+            continue
+        name = f"{where}.{field.name}" if where else field.name
+        if field.name not in given:
+            if field.default is MISSING:
+                raise ValueError(f"{name} is missing")
+            continue
+        value = given[field.name]
+        if not isinstance(value, types) or (isinstance(value, bool) and field.type != "bool"):
+            raise ValueError(f"{name}: {value!r:.100} is not of the type {field.type}")
+        known[field.name] = value
+    return known
+
+
+def _object(data: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{where or 'the configuration'} is no object")
+    return data
+
+
+def _list(data: object, name: str, where: str = "") -> list[Any]:
+    """A field that is a list, empty if it is missing."""
+    found = _object(data, where).get(name, [])
+    if not isinstance(found, list | tuple):
+        raise ValueError(f"{where}.{name} is no list" if where else f"{name} is no list")
+    return list(found)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -43,6 +43,8 @@ class Contents:
 
     revision: int
     resources: tuple[AnyResource, ...]
+    unreadable: Mapping[Key, str] = field(default_factory=dict)
+    """What is kept and cannot be read, damaged or of another version of the program, each with the reason."""
 
 
 class Store(Protocol):
@@ -51,10 +53,13 @@ class Store(Protocol):
     `revision` is one counter for the whole store and grows with every committed change. A write of a mesh-scoped
     resource whose Mesh does not exist raises MeshNotFound; deleting a Mesh with Dataplanes raises MeshInUse (its
     other resources go with it). Any method may raise StoreUnavailable.
+
+    One resource that cannot be read is not a reason to serve none: `list` and `contents` go around it, `get` and a Put
+    of it raise ResourceUnreadable, and it stays as it is until it is deleted.
     """
 
     async def get(self, key: Key) -> AnyResource:
-        """The resource. Raises NotFound."""
+        """The resource. Raises NotFound, ResourceUnreadable."""
         ...
 
     async def list(self, kind: str, mesh: str | None = None) -> Sequence[AnyResource]:
@@ -71,7 +76,8 @@ class Store(Protocol):
         """Apply all changes, in order, in one transaction, or none. The stored resources (None for deletions).
 
         A Put of what is there already changes nothing: no new version, no event. With `dry_run` everything is checked
-        and nothing written. Raises VersionConflict, NotFound (for a Delete), MeshNotFound, MeshInUse.
+        and nothing written. Raises VersionConflict, NotFound (for a Delete), MeshNotFound,
+        MeshInUse, ResourceUnreadable (for a Put).
         """
         ...
 

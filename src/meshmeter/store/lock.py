@@ -16,12 +16,23 @@ class FileLock:
         self._handle = handle
 
     @classmethod
+    def of(cls, database: Path) -> FileLock:
+        """Lock a database. Raises as `take`."""
+        return cls.take(database.with_name(database.name + ".lock"))
+
+    @classmethod
     def take(cls, path: Path) -> FileLock:
-        """Lock this file, making it if needed.
+        """Lock this file, making it and its directory if needed.
 
         Raises StartupError if another process, or another lock of this one, holds it; StoreUnavailable if the file
         cannot be opened.
         """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as exc:
+            raise StoreUnavailable(
+                f"cannot make the directory {path.parent}: {exc.strerror}; choose another with --data-dir"
+            ) from exc
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as exc:

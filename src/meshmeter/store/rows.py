@@ -7,18 +7,27 @@ equal text is equal content.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from meshmeter.errors import InvalidResource, StoreUnavailable
+from meshmeter.errors import InvalidResource, ResourceUnreadable
 from meshmeter.resources import codec
-from meshmeter.resources.resource import EPOCH, AnyResource
+from meshmeter.resources.resource import EPOCH, AnyResource, Key
 from meshmeter.store.token_records import TokenRecord
 
-COLUMNS = "document, version, creation_time, modification_time"
+log = logging.getLogger(__name__)
+
+LONGEST_REASON = 500
+"""Characters of what is repeated of a row that cannot be read."""
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a token expires whose record does not say."""
+
+COLUMNS = "kind, mesh, name, document, version, creation_time, modification_time"
 """What a query has to select for `to_resource`."""
 
-Row = tuple[str, int, str, str]
+Row = tuple[str, str, str, str, int, str, str]
 
 
 def to_document(resource: AnyResource) -> str:
@@ -28,21 +37,42 @@ def to_document(resource: AnyResource) -> str:
 
 
 def to_resource(row: Row) -> AnyResource:
-    """The resource of a row of `COLUMNS`. Raises StoreUnavailable if it is damaged or of a newer program."""
-    document, version, created, modified = row
+    """The resource of a row of `COLUMNS`. Raises ResourceUnreadable if it is damaged or of another program."""
+    kind, mesh, name, document, version, created, modified = row
     try:
+        document.encode()
         resource = codec.from_stored(json.loads(document))
+        if resource.key != Key(kind, mesh, name):
+            raise ValueError(f"it says that it is {resource.key}")
+        if not isinstance(version, int):
+            raise ValueError(f"version {version!r} is no number")
         meta = replace(
             resource.meta,
             version=version,
-            creation_time=datetime.fromisoformat(created),
-            modification_time=datetime.fromisoformat(modified),
+            creation_time=_time(created),
+            modification_time=_time(modified),
         )
-    except (InvalidResource, ValueError, TypeError, AttributeError) as exc:
-        raise StoreUnavailable(
-            f"a stored resource cannot be read ({exc}): run the newer meshmeter that wrote it, or restore a backup"
-        ) from exc
-    return replace(resource, meta=meta)
+        readable = replace(resource, meta=meta)
+        to_document(readable)
+    except InvalidResource as exc:
+        reason = "; ".join(map(str, exc.violations))
+        raise ResourceUnreadable(printable(kind), printable(mesh), printable(name), reason) from exc
+    except Exception as exc:
+        # Whatever is in a row, it costs that row and not all others.
+        raise ResourceUnreadable(printable(kind), printable(mesh), printable(name), printable(exc)) from exc
+    return readable
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment
+
+
+def printable(value: object) -> str:
+    """What is in a damaged row, or an error about it, as text that cannot pass for more than one line of a log."""
+    return str(value).encode("unicode_escape", errors="backslashreplace").decode()[:LONGEST_REASON]
 
 
 TOKEN_COLUMNS = "id, key_id, audience, issued_at, expires_at, revoked_at, subject"
@@ -70,17 +100,27 @@ def to_token_row(record: TokenRecord) -> TokenRow:
 
 
 def to_record(row: TokenRow) -> TokenRecord:
-    """The record of a row of `TOKEN_COLUMNS`. Raises StoreUnavailable if it is damaged."""
+    """The record of a row of `TOKEN_COLUMNS`. One that cannot be read is that of a revoked token: it may have been."""
     id_, key_id, audience, issued, expires, revoked, subject = row
     try:
         return TokenRecord(
             id=id_,
             key_id=key_id,
             audience=audience,
-            issued_at=datetime.fromisoformat(issued),
-            expires_at=datetime.fromisoformat(expires),
+            issued_at=_time(issued),
+            expires_at=_time(expires),
             subject=dict(json.loads(subject)),
-            revoked_at=datetime.fromisoformat(revoked) if revoked is not None else None,
+            revoked_at=_time(revoked) if revoked is not None else None,
         )
-    except (ValueError, TypeError) as exc:
-        raise StoreUnavailable(f"the record of a token cannot be read ({exc}): restore a backup") from exc
+    except (ValueError, TypeError, AttributeError) as exc:
+        log.error(
+            "the record of token %s cannot be read (%s): the token is taken for revoked", printable(id_), exc
+        )
+        return TokenRecord(
+            id=str(id_),
+            key_id=str(key_id),
+            audience=str(audience),
+            issued_at=EPOCH,
+            expires_at=NEVER,
+            revoked_at=EPOCH,
+        )

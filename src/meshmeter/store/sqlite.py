@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from meshmeter.errors import MeshInUse, MeshNotFound, NotFound, StoreUnavailable, VersionConflict
+from meshmeter.errors import (
+    MeshInUse,
+    MeshNotFound,
+    NotFound,
+    ResourceUnreadable,
+    StoreUnavailable,
+    VersionConflict,
+)
 from meshmeter.resources import dataplane, mesh
 from meshmeter.resources.resource import AnyResource, Key
 from meshmeter.store.base import Change, Contents, Event, Put
@@ -27,6 +34,7 @@ from meshmeter.store.lock import FileLock
 from meshmeter.store.rows import (
     COLUMNS,
     TOKEN_COLUMNS,
+    Row,
     time_text,
     to_document,
     to_record,
@@ -71,21 +79,17 @@ class SqliteStore:
         cls,
         path: Path,
         *,
+        lock: FileLock | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_error: Callable[[], None] = lambda: None,
     ) -> SqliteStore:
         """Open the database, making its directory, making or upgrading it as needed.
 
+        `lock` is that of the database, if the caller has it already; the store releases it when it is closed.
         `on_error` is called, in the event loop, for every StoreUnavailable. Raises StartupError if another control
         plane uses the directory, StoreUnavailable if the database cannot be used.
         """
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as exc:
-            raise StoreUnavailable(
-                f"cannot make the directory {path.parent}: {exc.strerror}; choose another with --data-dir"
-            ) from exc
-        store = cls(path, FileLock.take(path.with_name(path.name + ".lock")), now, on_error)
+        store = cls(path, lock or FileLock.of(path), now, on_error)
         try:
             store._log = EventLog(await store._run(store._open))
         except BaseException:
@@ -103,6 +107,8 @@ class SqliteStore:
                 f"cannot open {self._path}: {exc.strerror}; it must be a file that the control plane's user can write"
             ) from exc
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        # Text that is no UTF-8 costs its own row, and not the query.
+        connection.text_factory = lambda text: text.decode(errors="surrogateescape")
         self._connection = connection
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -125,13 +131,14 @@ class SqliteStore:
         if mesh is not None:
             where, parameters = "kind = ? AND mesh = ?", [kind, mesh]
         query = f"SELECT {COLUMNS} FROM resources WHERE {where} ORDER BY mesh, name"
-        return await self._run(lambda: [to_resource(row) for row in self._db.execute(query, parameters)])
+        return await self._run(lambda: _readable(self._db.execute(query, parameters))[0])
 
     async def contents(self) -> Contents:
         def read() -> Contents:
             with _transaction(self._db) as db:
                 rows = db.execute(f"SELECT {COLUMNS} FROM resources ORDER BY kind, mesh, name")
-                return Contents(_revision(db), tuple(to_resource(row) for row in rows))
+                resources, unreadable = _readable(rows)
+                return Contents(_revision(db), tuple(resources), unreadable)
 
         return await self._run(read)
 
@@ -293,8 +300,22 @@ def _transaction(
         raise
 
 
+def _readable(rows: Iterable[Row]) -> tuple[list[AnyResource], dict[Key, str]]:
+    """The resources of these rows, and why others of them are none."""
+    resources, unreadable = [], {}
+    for row in rows:
+        try:
+            resources.append(to_resource(row))
+        except ResourceUnreadable as exc:
+            unreadable[Key(*row[:3])] = exc.reason
+    return resources, unreadable
+
+
 def _revision(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT value FROM revision").fetchone()[0])
+    row = db.execute("SELECT value FROM revision").fetchone()
+    if row is None or not isinstance(row[0], int):
+        raise StoreUnavailable("the database has no revision: the file is damaged; restore a backup")
+    return row[0]
 
 
 def _get(db: sqlite3.Connection, key: Key) -> AnyResource | None:
@@ -312,10 +333,16 @@ def _exists(db: sqlite3.Connection, key: Key) -> bool:
 
 def _delete(db: sqlite3.Connection, key: Key, expected: int | None) -> Sequence[Key]:
     """The keys that went: of a Mesh, everything that belongs to it first."""
-    stored = _get(db, key)
-    if stored is None and not expected:
-        raise NotFound(key.kind, key.mesh, key.name)
-    _check_version(key, expected, stored)
+    try:
+        stored = _get(db, key)
+    except ResourceUnreadable:
+        # Who names it and no version may remove it: that is the way out.
+        if expected is not None:
+            raise
+    else:
+        if stored is None and not expected:
+            raise NotFound(key.kind, key.mesh, key.name)
+        _check_version(key, expected, stored)
     gone = [key]
     if key.kind == mesh.KIND:
         query = "SELECT count(*) FROM resources WHERE kind = ? AND mesh = ?"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -169,3 +170,22 @@ async def test_a_control_plane_that_was_away_is_found_again(watched: Watched) ->
         await watched.change()
         await until(lambda: watch.connected)
     assert watch.config().version == "v2"
+
+
+async def test_a_configuration_that_cannot_be_used_is_told_and_the_last_good_one_stays(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch = await watched.begin()
+    good = watch.config().to_json()
+    odd = {"name": "a", "address": "b", "port": 1, "path": "/", "options": {"params": [["x"]]}}
+    for broken in ([1], good | {"version": 2}, good | {"version": "v9", "sources": [odd]}):
+        watched.server.refuse(200, broken)
+    async with running(watch):
+        await watched.server.waiting.wait()
+    assert watch.config().version == "v1" and watched.changes == []
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [re.findall(r"cannot be used: (\S+)", each) for each in told] == [
+        ["the"],
+        ["version:"],
+        ["sources[0].options.params[0]"],
+    ]

@@ -38,7 +38,9 @@ def test_a_part_may_be_repeated() -> None:
 
 def test_what_is_no_dataplane_is_refused_with_the_reason() -> None:
     def check(text: str, reason: str) -> None:
-        assert reason in fault(text), text
+        found = fault(text)
+        assert reason in found, text[:80]
+        assert len(found) < 400
 
     check("", "one Dataplane is expected, not 0 documents")
     check(UNIVERSAL + "---\n" + UNIVERSAL, "one Dataplane is expected, not 2 documents")
@@ -56,6 +58,9 @@ def test_what_is_no_dataplane_is_refused_with_the_reason() -> None:
     check("type: Dataplane\nname: !!python/object:os.system a\n", "could not determine a constructor")
     check("type: Dataplane\nname: a\n\0", "not YAML")
     check("a: " + "[" * 200_000 + "]" * 200_000, "more than 64 levels of nesting")
+    check("[" * 200_000, "more than 64 levels of nesting")
+    check("{a: " * 100_000, "more than 64 levels of nesting")
+    check("a: é\nb:\n" + "- " * 100_000, "more than 64 levels of nesting")
     check("#" * (MAX_BYTES + 1), "larger than 1 MiB")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from meshmeter.controlplane.dataplane_api import MAX_REPORT, DataplaneApi
+from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.store.base import Put
 from support.control_plane_parts import Parts, running_parts
 from support.resources import metered
@@ -99,6 +102,25 @@ async def test_a_configuration_that_is_known_is_waited_for(agent: Agent, parts: 
     await parts.store.commit([Put(metered(envoy={"usedOnly": True}))])
     status, config = await asyncio.wait_for(waiting, 5)
     assert (status, config["used_only"]) == (200, True)
+
+
+async def test_a_change_at_the_moment_a_poll_begins_to_wait_is_not_missed(
+    agent: Agent, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes after the versions were compared, and before the task that waits for a change runs."""
+    config = ScrapeConfig.from_json((await agent.register())["agentConfig"])
+    published = parts.reconciler.agent_config("default", "backend-1")
+    poll = parts.registry.poll
+
+    def change_soon(mesh: str, name: str) -> AbstractContextManager[None]:
+        newer = replace(config, version="newer")
+        asyncio.get_running_loop().call_soon(published.set, newer)
+        return poll(mesh, name)
+
+    monkeypatch.setattr(parts.registry, "poll", change_soon)
+    answer = agent.ask("GET", f"{AGENT_CONFIG}?version={config.version}&wait=30")
+    status, body = await asyncio.wait_for(answer, 10)
+    assert (status, body["version"]) == (200, "newer")
 
 
 async def test_an_agent_whose_dataplane_is_gone_is_told_to_register_again(agent: Agent, parts: Parts) -> None:

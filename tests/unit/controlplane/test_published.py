@@ -47,3 +47,22 @@ async def test_a_waiter_that_gives_up_harms_nobody() -> None:
     published.set(1)
     assert await stays == 1
     assert gone.cancelled() or (await asyncio.gather(gone, return_exceptions=True))
+
+
+async def test_what_is_set_before_a_waiting_task_comes_to_run_is_not_missed() -> None:
+    published = Published(0)
+    seen = published.value
+    waiter = asyncio.create_task(published.until(lambda value: value != seen))
+    published.set(1)  # the task was made and has not run
+    assert await asyncio.wait_for(waiter, 10) == 1
+
+
+async def test_waiting_for_a_value_goes_on_until_it_is_there() -> None:
+    published = Published(0)
+    waiter = asyncio.create_task(published.until(lambda value: value > 1))
+    await asyncio.sleep(0)
+    published.set(1)
+    await asyncio.sleep(0)
+    assert not waiter.done()
+    published.set(2)
+    assert await waiter == 2

@@ -46,6 +46,7 @@ def test_gauges_are_read_when_they_are_scraped() -> None:
         revision=lambda: state["revision"],
         snapshot_age=lambda: 2.5,
         targets=lambda: 4,
+        unreadable=lambda: 3,
     )
     assert value(metrics, "connected_proxies") == 1
     state["connected"] = 2
@@ -53,6 +54,7 @@ def test_gauges_are_read_when_they_are_scraped() -> None:
     assert value(metrics, "store_revision") == 7
     assert value(metrics, "snapshot_age_seconds") == 2.5
     assert value(metrics, "discovery_targets") == 4
+    assert value(metrics, "unreadable_resources") == 3
 
 
 def test_certificates_come_and_go() -> None:
@@ -85,7 +87,13 @@ async def test_answers_are_counted_by_server_method_and_status() -> None:
 
 def test_every_own_metric_has_the_prefix_and_is_documented() -> None:
     metrics = SelfMetrics()
-    metrics.watch(connected=lambda: 0, revision=lambda: 0, snapshot_age=lambda: 0, targets=lambda: 0)
+    metrics.watch(
+        connected=lambda: 0,
+        revision=lambda: 0,
+        snapshot_age=lambda: 0,
+        targets=lambda: 0,
+        unreadable=lambda: 0,
+    )
     metrics.watch_certificates(dict, dict)
     own = [f for f in metrics.registry.collect() if not f.name.startswith(("python_", "process_"))]
     assert len(own) > 10 and all(family.name.startswith(PREFIX) for family in own)

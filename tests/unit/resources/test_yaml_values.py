@@ -61,6 +61,15 @@ def test_what_is_refused(text: str, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["[" * 200_000, "a: é\nb: " + "[" * 200_000, "{a: " * 100_000, "- " * 100_000]
+)
+def test_our_own_limit_of_nesting_is_met_before_any_of_the_scanner(text: str) -> None:
+    (fault,) = read_value(text)[1]
+
+    assert fault.reason == "is nested more than 64 levels deep"
+
+
+@pytest.mark.parametrize(
     "text", ["a: [1, 2", "a: `80`", "a:\n\tb: 1", "a: b: c", '"\\ud800"', "%YAML 9\n---\na"]
 )
 def test_what_is_not_yaml_is_refused_with_line_and_column(text: str) -> None:

@@ -33,5 +33,16 @@ def test_another_process_is_kept_out_and_children_do_not_keep_it(tmp_path: Path)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="none/lock: No such file or directory"):
-        FileLock.take(tmp_path / "none" / "lock")
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable, match=r"cannot make the directory .*file: File exists"):
+        FileLock.take(tmp_path / "file" / "lock")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreUnavailable, match="folder: Is a directory"):
+        FileLock.take(tmp_path / "folder")
+
+
+def test_the_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    lock = FileLock.of(tmp_path / "new" / "database")
+    assert (tmp_path / "new" / "database.lock").exists()
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    lock.release()

@@ -8,15 +8,17 @@ import sqlite3
 import stat
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from meshmeter.errors import NotFound, StartupError, StoreUnavailable, WatchExpired
+from meshmeter.errors import NotFound, ResourceUnreadable, StartupError, StoreUnavailable, WatchExpired
 from meshmeter.resources.resource import Key
-from meshmeter.store.base import Put
+from meshmeter.store.base import Delete, Put
 from meshmeter.store.schema import STEPS
 from meshmeter.store.sqlite import SqliteStore
+from meshmeter.store.token_records import TokenRecord
 from support.resources import dataplane, mesh
 from support.store_contract import StoreContract, keys, labelled
 
@@ -174,20 +176,6 @@ async def test_a_damaged_database_is_named(path: Path) -> None:
             await damaged.close()
 
 
-@pytest.mark.parametrize("document", ["", "[]", "{}", '{"kind": "Novelty", "name": "n", "mesh": ""}'])
-async def test_a_resource_of_a_newer_program_is_told(path: Path, document: str) -> None:
-    store = await SqliteStore.open(path)
-    await store.commit([Put(mesh())])
-    await store.close()
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE resources SET document = ?", [document])
-    db.close()
-    reopened = await SqliteStore.open(path)
-    with pytest.raises(StoreUnavailable, match="run the newer meshmeter that wrote it, or restore a backup"):
-        await reopened.contents()
-    await reopened.close()
-
-
 async def test_a_newer_schema_is_refused_and_not_touched(path: Path) -> None:
     await (await SqliteStore.open(path)).close()
     db = sqlite3.connect(path)
@@ -300,3 +288,67 @@ async def test_the_error_of_an_absent_resource_is_no_store_failure(path: Path) -
         await store.get(Key("Mesh", "", "none"))
     assert errors == []
     await store.close()
+
+
+# Rows that cannot be read
+
+
+def damage(path: Path, statement: str, *values: object) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute(statement, values)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("document", "{"),
+        ("document", '{"kind":"Gadget","name":"backend-1","mesh":"default"}'),
+        ("document", '{"kind":"Mesh","name":"other","mesh":""}'),
+        ("document", '{"kind":"Dataplane","name":"backend-1","mesh":"default","spec":7}'),
+        ("document", '{"kind":"Dataplane","name":"backend-1","mesh":"default","annotations":[1]}'),
+        ("document", "null"),
+        ("document", b"\xff\xfe"),
+        ("creation_time", "yesterday"),
+        ("creation_time", "2026-01-01T00:00:00"),
+        ("version", "many"),
+    ],
+)
+async def test_a_row_that_cannot_be_read_costs_itself(
+    store: SqliteStore, path: Path, column: str, value: object
+) -> None:
+    await store.commit([Put(mesh()), Put(dataplane()), Put(dataplane("backend-2"))])
+    cast = "CAST(? AS TEXT)" if isinstance(value, bytes) else "?"
+    damage(path, f"UPDATE resources SET {column} = {cast} WHERE name = 'backend-1'", value)
+    key = Key("Dataplane", "default", "backend-1")
+
+    contents = await store.contents()
+    assert [resource.name for resource in contents.resources] == ["backend-2", "default"]
+    assert set(contents.unreadable) == {key} and all(contents.unreadable.values())
+    assert [resource.name for resource in await store.list("Dataplane")] == ["backend-2"]
+    with pytest.raises(ResourceUnreadable, match="the stored Dataplane backend-1 of mesh default"):
+        await store.get(key)
+    with pytest.raises(ResourceUnreadable):
+        await store.commit([Put(dataplane())])
+    with pytest.raises(ResourceUnreadable):
+        await store.commit([Delete(key, 1)])
+    assert (await store.contents()).unreadable == contents.unreadable
+
+    await store.commit([Delete(key)])
+    assert not (await store.contents()).unreadable
+
+
+async def test_a_token_whose_record_cannot_be_read_is_revoked(store: SqliteStore, path: Path) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    await store.put_token(TokenRecord("t", "k", "admin", now, now))
+    damage(path, "UPDATE tokens SET expires_at = 'never' WHERE id = 't'")
+    (record,) = await store.tokens()
+    assert record.id == "t" and record.revoked_at is not None and record.expires_at.year == 9999
+
+
+async def test_a_database_without_its_revision_is_named(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    await store.close()
+    damage(path, "DELETE FROM revision")
+    with pytest.raises(StoreUnavailable, match="has no revision"):
+        await SqliteStore.open(path)

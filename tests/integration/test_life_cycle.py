@@ -1,0 +1,124 @@
+"""Start, stop and death of the control plane, in real processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.processes import MESHMETER, ControlPlane, Process, Processes, eventually, free_port, get, samples
+
+PORTS = ("api", "dataplane-api", "ads", "discovery", "diagnostics")
+
+
+def begin(processes: Processes, folder: Path, *program: str) -> tuple[Process, str]:
+    """A control plane that has been started and may be anywhere in its start; the URL of its diagnostics."""
+    ports = {name: free_port() for name in PORTS}
+    flags = [f"--{name}-port={port}" for name, port in ports.items()]
+    command = [*(program or MESHMETER), "control-plane", "run", "--data-dir", str(folder), *flags]
+    return processes.start("control-plane", *command), f"http://127.0.0.1:{ports['diagnostics']}"
+
+
+def broken(statement: str) -> tuple[str, ...]:
+    """The program with a fault of its own."""
+    return sys.executable, "-c", f"import sys\n{statement}\nfrom meshmeter.__main__ import main\nmain()"
+
+
+def readiness(url: str) -> dict[str, object]:
+    status, body = get(url + "/ready")
+    found: dict[str, object] = json.loads(body)
+    assert (status == 200) == (found["status"] == "ready")
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_start_says_that_it_is_one_and_can_be_stopped(
+    processes: Processes, tmp_path: Path, number: signal.Signals
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    waiting = (
+        "import asyncio\nfrom meshmeter.controlplane.reconciler import Reconciler\n"
+        "Reconciler.run = lambda self: asyncio.sleep(3600)"
+    )
+    process, url = begin(processes, folder, *broken(waiting))
+
+    def is_compiling() -> bool:
+        found = readiness(url)
+        assert found["status"] == "starting", process.output()
+        return "compiling" in str(found["reasons"])
+
+    eventually(is_compiling, "the start to say where it is")
+    assert get(url + "/healthy")[0] == 200 and get(url + "/metrics")[0] == 200
+    process.popen.send_signal(number)
+    assert process.popen.wait(20) == 0
+    assert not (folder / "endpoints.json").exists()
+
+
+def test_a_store_that_is_held_is_waited_for_and_then_named(processes: Processes, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    with sqlite3.connect(folder / "meshmeter.db", isolation_level=None) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        process, url = begin(processes, folder)
+        eventually(
+            lambda: readiness(url)["reasons"] == {"start": "opening the store"},
+            "the start to say what it does",
+        )
+        assert process.popen.wait(30) == 3
+    holder.close()
+    assert "another program holds a lock on it" in process.output() and "Traceback" not in process.output()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "from meshmeter.controlplane.reconciler import Reconciler as part\npart._compile = fail",
+        "from meshmeter.controlplane.token_service import TokenService as part\npart.run = fail",
+    ],
+    ids=["the reconciler, while starting", "another part, at any time"],
+)
+def test_a_part_that_dies_ends_the_process_with_a_code_that_restarts_it(
+    processes: Processes, tmp_path: Path, fault: str
+) -> None:
+    process, _ = begin(
+        processes, tmp_path / "data", *broken(f"async def fail(self): raise LookupError('odd')\n{fault}")
+    )
+    assert process.popen.wait(60) == 3
+    assert "a part of the control plane failed" in process.output() and "LookupError" in process.output()
+
+
+def test_a_row_of_another_version_costs_itself_and_nothing_else(control_plane: ControlPlane) -> None:
+    control_plane.process.stop()
+    row = ("Gadget", "default", "g", 1, "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00")
+    with sqlite3.connect(control_plane.data_dir / "meshmeter.db") as db:
+        db.execute("INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?)", [*row, '{"kind":"Gadget"}'])
+        db.execute("INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?)", ["Mesh", "", "torn", *row[3:], "{"])
+    db.close()
+    control_plane.restart()
+    url = control_plane.url("diagnostics")
+    found = readiness(url)
+    assert found["status"] == "ready"
+    told = "\n".join(found["findings"])  # type: ignore[arg-type]
+    assert "resource-unreadable: Gadget default/g is stored" in told and "Mesh torn" in told
+    assert set(
+        samples(get(url + "/metrics")[1], "meshmeter_control_plane_unreadable_resources").values()
+    ) == {2}
+    assert "cannot be read and is left out" in control_plane.process.output()
+
+    assert "default" in control_plane.ok("get", "meshes")
+    refused = control_plane.run("get", "mesh", "torn")
+    assert refused.returncode == 1 and "the stored Mesh torn cannot be read" in refused.stderr
+    assert "resource-unreadable" in control_plane.ok("explain", "mesh", "default")
+    over = control_plane.run("apply", "-f", "-", stdin='{"type": "Mesh", "name": "torn"}')
+    assert over.returncode == 1 and "the stored Mesh torn cannot be read" in over.stderr
+    with sqlite3.connect(control_plane.data_dir / "meshmeter.db") as db:
+        kept = dict(db.execute("SELECT name, document FROM resources WHERE name IN ('g', 'torn')"))
+    db.close()
+    assert kept == {"g": '{"kind":"Gadget"}', "torn": "{"}
+    control_plane.ok("delete", "mesh", "torn")
+    eventually(lambda: "torn" not in str(readiness(url)["findings"]), "the deleted row to be forgotten")
