@@ -23,6 +23,7 @@ from meshmeter.controlplane.auth import (
     require_admin,
 )
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
+from meshmeter.controlplane.dataplane_access import check_stored
 from meshmeter.controlplane.dataplane_api import DataplaneApi
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService, StillGood
@@ -42,7 +43,6 @@ from meshmeter.controlplane.token_service import TokenService
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import PermissionDenied, StartupError, Unauthenticated
-from meshmeter.resources.dataplane import tag_values
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
 from meshmeter.store.lock import FileLock
@@ -268,11 +268,14 @@ class _AdsHooks:
 
         def still_good() -> None:
             self._verifier.check_again(claims)
-            compiled = self._reconciler.compiled(mesh, name) if claims.tags else None
-            if claims.tags and compiled is None:
+            dataplane = self._reconciler.dataplane(mesh, name)
+            if dataplane is not None:
+                check_stored(claims, dataplane)
+                return
+            check_dataplane(claims, mesh, name)
+            if claims.tags:
                 # Nobody waits here for a Dataplane whose tags are not known yet.
                 raise PermissionDenied(f"dataplane {name} is not registered, so its tags cannot be checked")
-            check_dataplane(claims, mesh, name, tag_values(compiled.dataplane.spec) if compiled else None)
 
         still_good()
         return still_good

@@ -153,6 +153,10 @@ class Reconciler:
         """What is wrong with a mesh whether it has proxies or not."""
         yield from self.unreadable_resources(mesh)
 
+    def dataplane(self, mesh: str, name: str) -> Resource[DataplaneSpec] | None:
+        """The Dataplane as it is stored, compiled or not; None if there is none, or its proxy is away."""
+        return self._world.dataplane((mesh, name))
+
     def dataplanes(self) -> list[Resource[DataplaneSpec]]:
         """Every Dataplane there is."""
         found = (self._world.dataplane(key) for key in self._world.proxies())

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from meshmeter.certs.tokens import Claims
@@ -22,6 +22,7 @@ from meshmeter.controlplane.dataplane_access import check_document, check_stored
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.world import ProxyKey
+from meshmeter.controlplane.writing import joint_violations
 from meshmeter.controlplane.written_by import (
     AGENT,
     AWAY,
@@ -32,9 +33,9 @@ from meshmeter.controlplane.written_by import (
     marked,
     marks_of,
     operator_layer,
+    removed_entries,
     together,
 )
-from meshmeter.controlplane.writing import joint_violations
 from meshmeter.controlplane.zone import with_zone
 from meshmeter.envoy.bootstrap import build_bootstrap
 from meshmeter.envoy.proxy import ProxyInfo
@@ -158,9 +159,10 @@ class Registrar:
         if is_brought(stored):
             marks[BROUGHT] = AGENT
         applied = operator_layer(stored)
-        new = together(sent, applied, zone=self._surroundings.zone)
+        removed = removed_entries(stored, sent)
+        new = together(sent, applied, zone=self._surroundings.zone, removed=removed)
         check_document(claims, new)
-        if applied is not None and (faults := joint_violations(sent, applied)):
+        if applied is not None and (faults := joint_violations(sent, applied, removed)):
             raise InvalidResource(faults)
         return marked(new, marks)
 

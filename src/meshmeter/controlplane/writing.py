@@ -5,11 +5,20 @@ Rules here know what is stored; those that look at a document alone are in `reso
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
-from meshmeter.controlplane.written_by import agent_layer, is_registered, marked, marks_of, plain, together
+from meshmeter.controlplane.written_by import (
+    agent_layer,
+    is_registered,
+    joint_spec,
+    left_out,
+    marked,
+    marks_of,
+    plain,
+    together,
+)
 from meshmeter.controlplane.zone import with_zone
 from meshmeter.errors import InvalidResource, Violation
 from meshmeter.resources import codec, dataplane, mesh
@@ -32,7 +41,7 @@ def is_kubernetes(document: Mapping[str, Any]) -> bool:
 def change_violations(new: AnyResource, stored: AnyResource | None) -> list[Violation]:
     """Why this resource may not take the place of the stored one, or be created (kuma-facts 1.3, 1.4)."""
     if new.kind == dataplane.KIND and stored is not None and (agent := _agent_below(stored)) is not None:
-        return joint_violations(agent, new)
+        return joint_violations(agent, new, left_out(agent, new))
     if new.kind != mesh.KIND:
         return []
     if stored is None:
@@ -43,11 +52,14 @@ def change_violations(new: AnyResource, stored: AnyResource | None) -> list[Viol
     return mesh_change_violations(stored.spec, new.spec)
 
 
-def joint_violations(agent: AnyResource, operator: AnyResource) -> list[Violation]:
-    """Faults that neither what an agent sent nor what an operator applied has alone (decision 0003)."""
+def joint_violations(
+    agent: AnyResource, operator: AnyResource, removed: Set[str] = frozenset()
+) -> list[Violation]:
+    """Faults of what an agent sent and what an operator applied together (decision 0003)."""
+    both = replace(agent, spec=joint_spec(agent, operator, removed))
     return [
-        Violation(fault.field, f"{fault.reason}; so it is once the agent's document and the applied one are put together")
-        for fault in violations(together(agent, operator, zone=""))
+        Violation(fault.field, f"{fault.reason} (the agent's document and the applied one together)")
+        for fault in violations(both)
     ]
 
 
@@ -75,7 +87,9 @@ def completed(new: AnyResource, stored: AnyResource | None, *, kubernetes: bool,
     meta = replace(new.meta, annotations=given, name_extensions=extensions)
     written = with_defaults(replace(new, meta=meta))
     if stored is not None and new.kind == dataplane.KIND and is_registered(stored):
-        return marked(together(agent_layer(stored), plain(written), zone=zone), marks_of(stored))
+        agent, applied = agent_layer(stored), plain(written)
+        removed = left_out(agent, applied) if agent is not None else frozenset[str]()
+        return marked(together(agent, applied, zone=zone, removed=removed), marks_of(stored))
     return with_zone(written, zone)
 
 

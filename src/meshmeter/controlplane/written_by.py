@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from meshmeter.controlplane.zone import with_zone
 from meshmeter.resources import codec
 from meshmeter.resources.dataplane import DataplaneSpec
-from meshmeter.resources.overlay import overlay
+from meshmeter.resources.overlay import entry_names, overlay, without_entries
 from meshmeter.resources.resource import EPOCH, AnyResource, Resource
 
 REGISTERED = "meshmeter.io/registered-document"
@@ -29,6 +29,9 @@ MARKS = frozenset({REGISTERED, BROUGHT, AWAY})
 
 AGENT, OPERATOR = "agent", "operator"
 """The layers."""
+
+REMOVED = "removed"
+"""Beside the layers: names of the agent's `aggregate` entries that the operator's list left out."""
 
 
 def is_registered(resource: AnyResource) -> bool:
@@ -60,6 +63,23 @@ def operator_layer(stored: AnyResource) -> Resource[DataplaneSpec] | None:
     return plain(stored) if not is_registered(stored) or _changed_by_operator(stored) else None
 
 
+def removed_entries(stored: AnyResource, sent: AnyResource) -> Set[str]:
+    """Which of the agent's `aggregate` entries an operator took away, for the agent that now sends this."""
+    if stored.meta.layers.get(AGENT) is not None:
+        return frozenset(stored.meta.layers.get(REMOVED, ()))
+    applied = operator_layer(stored)
+    if applied is None or stored.meta.annotations.get(REGISTERED) != document_hash(sent):
+        return frozenset()
+    # A row of an older version: what the operator had before the eyes is what the agent sends again.
+    return left_out(sent, applied)
+
+
+def left_out(agent: AnyResource, operator: AnyResource) -> Set[str]:
+    """The agent's entries that are not in the operator's list; none if the operator wrote no list."""
+    listed = entry_names(operator.spec)
+    return (entry_names(agent.spec) or set()) - listed if listed is not None else frozenset()
+
+
 def _changed_by_operator(stored: AnyResource) -> bool:
     """Older versions kept no layers: that what is there is not what the agent sent shows that somebody changed it."""
     return document_hash(plain(stored)) != stored.meta.annotations[REGISTERED]
@@ -79,8 +99,15 @@ def plain(resource: AnyResource) -> AnyResource:
     return replace(resource, meta=meta)
 
 
-def together(agent: AnyResource | None, operator: AnyResource | None, *, zone: str) -> AnyResource:
-    """What holds: the operator's fields over the agent's. At least one of them is there; marks are the caller's."""
+def joint_spec(agent: AnyResource, operator: AnyResource, removed: Set[str] = frozenset()) -> DataplaneSpec:
+    """The operator's fields over the agent's, without the agent's entries that the operator removed."""
+    return overlay(without_entries(agent.spec, removed), operator.spec)
+
+
+def together(
+    agent: AnyResource | None, operator: AnyResource | None, *, zone: str, removed: Set[str] = frozenset()
+) -> AnyResource:
+    """What holds, with the layers. At least one of them is there; marks are the caller's."""
     if agent is None or operator is None:
         one = agent or operator
         assert one is not None
@@ -91,9 +118,13 @@ def together(agent: AnyResource | None, operator: AnyResource | None, *, zone: s
         labels={**agent.meta.labels, **operator.meta.labels},
         annotations={**agent.meta.annotations, **operator.meta.annotations},
         name_extensions=operator.meta.name_extensions or agent.meta.name_extensions,
-        layers={AGENT: codec.to_stored(agent), OPERATOR: codec.to_stored(operator)},
+        layers={
+            AGENT: codec.to_stored(agent),
+            OPERATOR: codec.to_stored(operator),
+            **({REMOVED: sorted(removed)} if removed else {}),
+        },
     )
-    return with_zone(replace(agent, meta=meta, spec=overlay(agent.spec, operator.spec)), zone)
+    return with_zone(replace(agent, meta=meta, spec=joint_spec(agent, operator, removed)), zone)
 
 
 def marked(resource: AnyResource, marks: Mapping[str, str]) -> AnyResource:
