@@ -31,6 +31,7 @@ from meshmeter.agent.settings import Settings
 from meshmeter.agent.signals import StopSignals
 from meshmeter.agent.state import SavedState
 from meshmeter.agent.work_dir import WorkDir, default_path, locked
+from meshmeter.documents.encoding import decode
 from meshmeter.errors import ApiError, MeshmeterError, SettingsError, StartupError, TokenError
 from meshmeter.exposition.kernel import Kernel
 
@@ -101,14 +102,18 @@ def _certificate_watch(settings: Settings, work_dir: WorkDir) -> CertificateWatc
 
 def read_dataplane(settings: Settings) -> dict[str, Any]:
     """The Dataplane document with its variables filled in. Raises SettingsError, InvalidResource."""
+    file = settings.dataplane_file
     try:
-        text = settings.dataplane_file.read_text()
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-        raise SettingsError(f"--dataplane-file: {settings.dataplane_file}: {reason}") from exc
+        content = file.read_bytes()
+    except OSError as exc:
+        raise SettingsError(f"--dataplane-file: {file}: {exc.strerror}") from exc
+    text = decode(content, origin=str(file))
     for name in variables.unused(text, settings.variables):
         log.warning("the Dataplane file does not use the variable %r", name)
-    return document.parse(variables.substitute(text, settings.variables))
+    read, warnings = document.parse(variables.substitute(text, settings.variables), origin=str(file))
+    for warning in warnings:
+        log.warning("%s", warning)
+    return read.data
 
 
 class Agent:

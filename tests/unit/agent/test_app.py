@@ -321,7 +321,7 @@ def test_the_dataplane_file_is_read_and_completed(tmp_path: Path, caplog: pytest
     with pytest.raises(SettingsError, match="No such file"):
         read_dataplane(settings)
     file.write_bytes(b"\xff")
-    with pytest.raises(SettingsError, match="not UTF-8"):
+    with pytest.raises(InvalidResource, match="is not text in UTF-8"):
         read_dataplane(settings)
     file.write_text("type: Dataplane\nname: {{ nam }}\n")
     with pytest.raises(InvalidResource, match="'nam'"):
@@ -329,3 +329,6 @@ def test_the_dataplane_file_is_read_and_completed(tmp_path: Path, caplog: pytest
     file.write_text("type: Dataplane\nname: {{ name }}\n")
     assert read_dataplane(settings) == {"type": "Dataplane", "name": "web"}
     assert "does not use the variable 'spare'" in caplog.text
+    file.write_text("type: Dataplane\nname: {{ name }}\nprobes: {port: 010}\n", encoding="utf-16")
+    assert read_dataplane(settings)["probes"] == {"port": 8}
+    assert f"{file}:3:16: 010 has a leading zero" in caplog.text
