@@ -40,6 +40,7 @@ from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
 from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
+from meshmeter.controlplane.steady_clock import SteadyClock
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.descriptors import raise_limit
 from meshmeter.effective.addresses import is_loopback
@@ -129,7 +130,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 
         registry = ProxyRegistry()
         cache = SnapshotCache()
-        trust = MeshTrust(vault, on_signed=metrics.identities_signed.inc)
+        trust = MeshTrust(vault, steady=SteadyClock(), on_signed=metrics.identities_signed.inc)
         reconciler = Reconciler(
             store,
             cache,
