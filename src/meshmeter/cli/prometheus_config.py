@@ -4,8 +4,8 @@
     sidecar   Prometheus asks in plain HTTP, its sidecar's metrics proxy adds the TLS of the mesh
     direct    Prometheus itself has a certificate of the mesh
 
-Targets with a certificate of their own (`tls.mode: providedTLS`) are a job of their own in the last two: they are
-verified by another authority, and a sidecar has no part in their TLS.
+Targets with a certificate of their own (`tls.mode: providedTLS`) are a job of their own: they are verified by another
+authority, and a sidecar has no part in their TLS.
 """
 
 from __future__ import annotations
@@ -69,12 +69,11 @@ def prometheus_config(
         if mesh is not None and discovery is DiscoveryKind.KUMA
         else []
     )
-    if mode is ScrapeMode.PLAIN:
-        return head | {"scrape_configs": [{"job_name": JOB, **found, "relabel_configs": [*only, *_labels()]}]}
+    how: dict[str, Any] = {}
+    others = [HTTPS | {"action": "drop"}]
     if mode is ScrapeMode.SIDECAR:
-        how: dict[str, Any] = {"proxy_url": proxy_url}
-        others = [HTTPS | {"action": "drop"}]
-    else:
+        how = {"proxy_url": proxy_url}
+    elif mode is ScrapeMode.DIRECT:
         how = {
             "tls_config": {
                 "cert_file": str(files.identity / "tls.crt"),

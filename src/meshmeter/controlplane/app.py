@@ -13,8 +13,8 @@ from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
 
 from aiohttp import web
 
-from meshmeter.certs.tokens import check_dataplane
 from meshmeter.controlplane import logs
+from meshmeter.controlplane.ads_hooks import AdsHooks
 from meshmeter.controlplane.auth import (
     Verifier,
     bearer_token,
@@ -25,7 +25,7 @@ from meshmeter.controlplane.auth import (
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.dataplane_api import DataplaneApi
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
-from meshmeter.controlplane.discovery_service import DiscoveryService, StillGood
+from meshmeter.controlplane.discovery_service import DiscoveryService
 from meshmeter.controlplane.explain import Explainer
 from meshmeter.controlplane.identity_api import IdentityApi
 from meshmeter.controlplane.lifecycle import Background, until_told
@@ -38,11 +38,10 @@ from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
 from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
+from meshmeter.controlplane.steady_clock import SteadyClock
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.effective.addresses import is_loopback
-from meshmeter.envoy.proxy import ProxyInfo
-from meshmeter.errors import PermissionDenied, StartupError, Unauthenticated
-from meshmeter.resources.dataplane import tag_values
+from meshmeter.errors import StartupError, Unauthenticated
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
 from meshmeter.store.lock import FileLock
@@ -121,7 +120,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 
         registry = ProxyRegistry()
         cache = SnapshotCache()
-        trust = MeshTrust(vault, on_signed=metrics.identities_signed.inc)
+        trust = MeshTrust(vault, steady=SteadyClock(), on_signed=metrics.identities_signed.inc)
         reconciler = Reconciler(
             store,
             cache,
@@ -147,7 +146,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         await reconciler.ready.wait()
 
         readiness.starting("opening the ports")
-        ads = DiscoveryService(cache, _AdsHooks(verifier, registry, reconciler, metrics))
+        ads = DiscoveryService(cache, AdsHooks(verifier, registry, reconciler, metrics))
         ads_port = await ads.start(
             settings.bind_with_tls,
             settings.ads_port,
@@ -250,47 +249,6 @@ class _Sockets:
         return StartupError(
             f"cannot listen on {address}: {exc.strerror}; free the port or choose another with {self._options[bound]}"
         )
-
-
-class _AdsHooks:
-    """What streams mean to the rest of the control plane."""
-
-    def __init__(
-        self, verifier: Verifier, registry: ProxyRegistry, reconciler: Reconciler, metrics: SelfMetrics
-    ):
-        self._verifier = verifier
-        self._registry = registry
-        self._reconciler = reconciler
-        self._metrics = metrics
-
-    def authenticate(self, token: str, mesh: str, name: str) -> StillGood:
-        claims = self._verifier.dataplane(token)
-
-        def still_good() -> None:
-            self._verifier.check_again(claims)
-            compiled = self._reconciler.compiled(mesh, name) if claims.tags else None
-            if claims.tags and compiled is None:
-                # Nobody waits here for a Dataplane whose tags are not known yet.
-                raise PermissionDenied(f"dataplane {name} is not registered, so its tags cannot be checked")
-            check_dataplane(claims, mesh, name, tag_values(compiled.dataplane.spec) if compiled else None)
-
-        still_good()
-        return still_good
-
-    def on_connected(self, proxy: ProxyInfo) -> None:
-        self._registry.stream_opened(proxy.mesh, proxy.dataplane, proxy.agent_version, proxy.envoy_version)
-        self._reconciler.proxy_connected(proxy)
-
-    def on_disconnected(self, mesh: str, name: str) -> None:
-        self._registry.stream_closed(mesh, name)
-
-    def on_ack(self, mesh: str, name: str, type_url: str, version: str) -> None:
-        self._metrics.acks.labels(type_url.rpartition(".")[2]).inc()
-        self._registry.acknowledged(mesh, name, type_url, version)
-
-    def on_nack(self, mesh: str, name: str, type_url: str, message: str) -> None:
-        self._metrics.nacks.labels(type_url.rpartition(".")[2]).inc()
-        self._registry.refused(mesh, name, type_url, message)
 
 
 async def _tokens(store: SqliteStore, directory: DataDir) -> TokenService:

@@ -14,10 +14,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
+from meshmeter.documents.reader import parse_documents
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import InvalidResource, SettingsError
 from meshmeter.mads.durations import parse_duration
-from meshmeter.resources.yaml_documents import parse_documents
 
 DEFAULT_DATA_DIR = Path("meshmeter-data")
 """Relative to the working directory; the CLI looks there too."""

@@ -21,10 +21,13 @@ def jobs(mode: ScrapeMode, sd: DiscoveryKind = DiscoveryKind.HTTP, **more: Any) 
     return found
 
 
-def test_plain_is_one_job_without_any_tls() -> None:
-    (job,) = jobs(ScrapeMode.PLAIN)
+def test_plain_has_no_tls_but_that_of_provided_certificates() -> None:
+    job, provided = jobs(ScrapeMode.PLAIN, files=Files(provided_ca=Path("/provided.crt")))
     assert job["http_sd_configs"] == [{"url": "http://127.0.0.1:5676/v1/targets", "refresh_interval": "15s"}]
     assert not {"tls_config", "proxy_url"} & set(job)
+    assert provided["tls_config"] == {"ca_file": "/provided.crt"}
+    assert job["relabel_configs"][0]["action"] == "drop"
+    assert provided["relabel_configs"][0] == {**job["relabel_configs"][0], "action": "keep"}
 
 
 def test_a_sidecar_is_asked_for_targets_of_the_mesh_and_only_those() -> None:
@@ -74,7 +77,7 @@ def test_the_mesh_is_selected_by_either_discovery() -> None:
 def test_discovery_with_tls_and_a_token() -> None:
     access = Access("https://cp:5676", Path("/token"), Path("/ca.crt"))
     for sd in DiscoveryKind:
-        (job,) = jobs(ScrapeMode.PLAIN, sd, access=access)
+        job, _ = jobs(ScrapeMode.PLAIN, sd, access=access)
         (found,) = job[f"{sd}_sd_configs"]
         assert found["authorization"] == {"type": "Bearer", "credentials_file": "/token"}
         assert found["tls_config"] == {"ca_file": "/ca.crt"}
