@@ -6,11 +6,25 @@ import json
 import signal
 import sqlite3
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from support.processes import MESHMETER, ControlPlane, Process, Processes, eventually, free_port, get, samples
+from meshmeter.certs.mesh_ca import make_authority
+from support.certificates import of_version_4
+from support.processes import (
+    MESHMETER,
+    ControlPlane,
+    Process,
+    Processes,
+    document,
+    eventually,
+    free_port,
+    get,
+    samples,
+)
 
 PORTS = ("api", "dataplane-api", "ads", "discovery", "diagnostics")
 
@@ -122,3 +136,34 @@ def test_a_row_of_another_version_costs_itself_and_nothing_else(control_plane: C
     assert kept == {"g": '{"kind":"Gadget"}', "torn": "{"}
     control_plane.ok("delete", "mesh", "torn")
     eventually(lambda: "torn" not in str(readiness(url)["findings"]), "the deleted row to be forgotten")
+
+
+def test_what_is_wrong_with_one_mesh_ends_nothing_and_is_told_without_proxies(
+    control_plane: ControlPlane,
+) -> None:
+    source = {name: {"secret": name} for name in ("cert", "key")}
+    backend = {"name": "ca", "type": "provided", "conf": source}
+    mesh = document(type="Mesh", name="odd", mtls={"enabledBackend": "ca", "backends": [backend]})
+    control_plane.ok("apply", "-f", "-", stdin=mesh)
+    eventually(
+        lambda: "has no secret 'cert'" in control_plane.ok("explain", "mesh", "odd"),
+        "the finding of the mesh",
+    )
+    authority = make_authority(
+        "odd",
+        ec.generate_private_key(ec.SECP256R1()),
+        serial=1,
+        now=datetime.now(UTC),
+        valid_for=timedelta(days=9),
+    )
+    for name, content in (
+        ("cert", of_version_4(authority.bundle_pem)),
+        ("key", authority.to_pem().decode()),
+    ):
+        control_plane.ok("secret", "put", name, "--mesh", "odd", "-f", "-", stdin=content)
+    eventually(
+        lambda: "version that does not exist" in control_plane.ok("explain", "mesh", "odd"),
+        "the certificate that cannot be to be told",
+    )
+    assert readiness(control_plane.url("diagnostics"))["status"] == "ready"
+    assert control_plane.process.popen.poll() is None

@@ -21,6 +21,7 @@ from meshmeter.controlplane.certificate_reports import read_certificate
 from meshmeter.controlplane.dataplane_access import check_document, check_stored
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
+from meshmeter.controlplane.token_tags import check_labels
 from meshmeter.controlplane.world import ProxyKey
 from meshmeter.controlplane.writing import joint_violations
 from meshmeter.controlplane.written_by import (
@@ -103,6 +104,7 @@ class Registrar:
                 [Violation("type", f"{sent.kind} cannot be registered, only a Dataplane can")]
             )
         check_document(claims, sent)
+        check_labels(claims, sent.spec)
         told = proxy.get("certificate")
         certificate = read_certificate(told, "proxy.certificate") if told is not None else None
         info = proxy_info(sent, proxy)

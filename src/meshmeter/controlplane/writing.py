@@ -20,6 +20,7 @@ from meshmeter.controlplane.written_by import (
     together,
 )
 from meshmeter.controlplane.zone import with_zone
+from meshmeter.documents.forms import is_kubernetes
 from meshmeter.errors import InvalidResource, Violation
 from meshmeter.resources import codec, dataplane, mesh
 from meshmeter.resources.defaults import with_defaults
@@ -31,11 +32,6 @@ from meshmeter.resources.validation import mesh_change_violations, violations
 
 OWN_ANNOTATIONS = "meshmeter.io/"
 """Prefix of annotations that only the control plane writes."""
-
-
-def is_kubernetes(document: Mapping[str, Any]) -> bool:
-    """Whether a document is in the Kubernetes form, as the codec decides it."""
-    return "apiVersion" in document or ("kind" in document and "type" not in document)
 
 
 def change_violations(new: AnyResource, stored: AnyResource | None) -> list[Violation]:
