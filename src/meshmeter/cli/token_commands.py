@@ -127,6 +127,9 @@ def list_(
     if json:
         output.out(output.as_json(answer))
         return
+    if not answer["items"]:
+        output.note("there are no tokens")
+        return
     rows = (
         (
             item["id"],
@@ -138,7 +141,7 @@ def list_(
         )
         for item in answer["items"]
     )
-    output.out(output.table(("ID", "KIND", "COVERS", "ISSUED", "EXPIRES", "STATE"), rows))
+    output.rows(output.table(("ID", "KIND", "COVERS", "ISSUED", "EXPIRES", "STATE"), rows))
 
 
 def revoke(

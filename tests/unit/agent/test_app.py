@@ -226,6 +226,9 @@ async def test_what_the_agent_tells_of_itself(dataplane: Dataplane) -> None:
     await dataplane.start()
     envoy_pid = await dataplane.envoy_pid()
     await dataplane.server.waiting.wait()
+    async with asyncio.timeout(20):  # the agent looks twice a second whether Envoy has what it needs
+        while "connected 1.0" not in (await dataplane.scrape("self.sock"))[1]:
+            await asyncio.sleep(0.02)
     await dataplane.scrape()
     status, own = await dataplane.scrape("self.sock")
     assert status == 200

@@ -19,6 +19,7 @@ COMMANDS = (
     "schema",
     "version",
     "demo",
+    "completion",
     *LONG_RUNNING,
 )
 
@@ -108,3 +109,35 @@ def test_a_data_plane_loads_no_command_framework(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_version(offline: Cli) -> None:
+    assert offline.ok("--version") == offline.ok("version")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(
+            "",
+            "get",
+            "explain",
+            "explain dp",
+            "token",
+            "token list",
+            "secret put",
+            "prometheus config",
+            "demo",
+        ),
+        *("control-plane", "control-plane run", "dataplane run", "dp run"),
+    ],
+)
+def test_h_is_help_everywhere(offline: Cli, command: str) -> None:
+    assert offline.ok(*command.split(), "-h").lower().startswith("usage: meshmeter")
+
+
+@pytest.mark.parametrize("word", ["dp", "dataplanes"])
+def test_other_words_for_the_data_plane(offline: Cli, word: str) -> None:
+    assert offline(word, "run").code == 2
+    assert "--dataplane-file" in offline.ok(word, "run", "--help")
+    assert "The Dataplane." in offline.ok("explain", word, "--help")
