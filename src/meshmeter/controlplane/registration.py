@@ -22,6 +22,7 @@ from meshmeter.certs.tokens import Claims, check_dataplane
 from meshmeter.controlplane.certificate_reports import read_certificate
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
+from meshmeter.controlplane.token_tags import check_labels
 from meshmeter.controlplane.world import ProxyKey
 from meshmeter.controlplane.zone import with_zone
 from meshmeter.envoy.bootstrap import build_bootstrap
@@ -93,6 +94,7 @@ class Registrar:
                 [Violation("type", f"{sent.kind} cannot be registered, only a Dataplane can")]
             )
         check_dataplane(claims, sent.mesh, sent.name, tag_values(sent.spec))
+        check_labels(claims, sent.spec)
         told = proxy.get("certificate")
         certificate = read_certificate(told, "proxy.certificate") if told is not None else None
         stored = await self._store_unless_known(sent)
