@@ -1,5 +1,5 @@
-"""`token`: issue tokens (each command prints the new one and nothing else, or writes it to a file), list, revoke, rotate
-the key that signs."""
+"""`token`: issue tokens (each command prints the new one and nothing else, or writes it to a file), list, revoke,
+rotate the key that signs."""
 
 from __future__ import annotations
 
