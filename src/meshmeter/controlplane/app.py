@@ -27,6 +27,7 @@ from meshmeter.controlplane.dataplane_api import DataplaneApi
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService
 from meshmeter.controlplane.explain import Explainer
+from meshmeter.controlplane.host_addresses import host_addresses
 from meshmeter.controlplane.identity_api import IdentityApi
 from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.mesh_trust import MeshTrust
@@ -41,6 +42,7 @@ from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.steady_clock import SteadyClock
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.effective.addresses import is_loopback
+from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
@@ -87,6 +89,15 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         )
         discovery = sockets.bind(settings.bind, "discovery_port", settings.discovery_port)
         diagnostics = sockets.bind(settings.bind, "diagnostics_port", settings.diagnostics_port)
+        own_ports = _own_ports(
+            settings,
+            {
+                "the resource API": api,
+                "the dataplane API": dataplane_api,
+                "discovery": discovery,
+                "diagnostics": diagnostics,
+            },
+        )
         # Before anything in the directory: the lock keeps others out.
         lock = FileLock.of(settings.data_dir / DATABASE)
         stack.callback(lock.release)
@@ -126,6 +137,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             cache,
             trust=trust,
             allowed_networks=settings.allowed_networks,
+            own_ports=own_ports,
             on_compiled=metrics.reconciled,
         )
         metrics.watch(
@@ -178,6 +190,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 credentials=reconciler.credentials,
                 of_mesh=reconciler.mesh_findings,
                 allowed_networks=settings.allowed_networks,
+                own_ports=own_ports,
             ),
             tokens=tokens,
             secrets=vault,
@@ -210,6 +223,12 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         stack.callback(directory.remove_endpoints)
         readiness.started()
         yield endpoints
+
+
+def _own_ports(settings: Settings, bound: Mapping[str, socket.socket]) -> OwnPorts:
+    """Where the servers are. ADS is not bound yet; with port 0 nobody can have meant it."""
+    servers = [(*at.getsockname()[:2], name) for name, at in bound.items()]
+    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), host_addresses())
 
 
 class _Sockets:
