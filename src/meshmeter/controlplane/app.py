@@ -29,7 +29,7 @@ from meshmeter.controlplane.discovery_service import DiscoveryService
 from meshmeter.controlplane.door import Door
 from meshmeter.controlplane.explain import Explainer
 from meshmeter.controlplane.host_addresses import host_addresses
-from meshmeter.controlplane.identity_api import IdentityApi
+from meshmeter.controlplane.identity_api import IdentityApi, has_mtls
 from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
 from meshmeter.controlplane.mesh_trust import MeshTrust
@@ -43,6 +43,7 @@ from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.steady_clock import SteadyClock
 from meshmeter.controlplane.store_watch import StoreWatch
+from meshmeter.controlplane.token_limits import RateLimit
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.descriptors import raise_limit
 from meshmeter.effective.addresses import is_loopback
@@ -195,6 +196,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 ca_pem=directory.authority.certificate_pem.decode(),
                 zone=settings.zone,
                 deregistration_delay=settings.deregistration_delay,
+                dataplanes_per_token=settings.dataplanes_per_token,
             ),
         )
         tasks.start(registrar.run(), "registrar")
@@ -213,11 +215,17 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             ),
             tokens=tokens,
             secrets=vault,
-            identities=IdentityApi(trust, lambda request: verifier.identity(bearer_token(request))),
+            identities=IdentityApi(
+                trust,
+                lambda request: verifier.identity(bearer_token(request)),
+                rate=RateLimit(settings.identities_per_token, "certificates", "--identities-per-token"),
+                wants_mtls=lambda mesh: has_mtls(store, mesh),
+            ),
             zone=settings.zone,
             allowed_networks=settings.allowed_networks,
         )
-        proxies = DataplaneApi(registrar, reconciler, registry, verifier.dataplane).app()
+        rate = RateLimit(settings.registrations_per_token, "registrations", "--registrations-per-token")
+        proxies = DataplaneApi(registrar, reconciler, registry, verifier.dataplane, rate).app()
         targets = discovery_app(
             reconciler.assignments,
             default_fetch_timeout=settings.fetch_timeout,
