@@ -71,7 +71,10 @@ ATTEMPTS = 3
 CLUSTER_ID = "cluster-id"
 """Name of the secret that identifies the store behind one or several control planes."""
 
-KEPT = "What an operator applied to its Dataplane is kept for when it comes back; `meshmeter delete dataplane` forgets that"
+KEPT = (
+    "What an operator applied to its Dataplane is kept for when it comes back; "
+    "`meshmeter delete dataplane` forgets that"
+)
 
 _PRINTABLE = re.compile(r"[!-~]{1,253}")
 _OPEN = ("/openapi.json", "/schemas/")
