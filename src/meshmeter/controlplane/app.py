@@ -26,9 +26,12 @@ from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.dataplane_api import DataplaneApi
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService
+from meshmeter.controlplane.door import Door
 from meshmeter.controlplane.explain import Explainer
+from meshmeter.controlplane.host_addresses import host_addresses
 from meshmeter.controlplane.identity_api import IdentityApi
 from meshmeter.controlplane.lifecycle import Background, until_told
+from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
 from meshmeter.controlplane.mesh_trust import MeshTrust
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
@@ -39,8 +42,11 @@ from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.steady_clock import SteadyClock
+from meshmeter.controlplane.store_watch import StoreWatch
 from meshmeter.controlplane.token_service import TokenService
+from meshmeter.descriptors import raise_limit
 from meshmeter.effective.addresses import is_loopback
+from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
@@ -49,6 +55,12 @@ from meshmeter.store.sqlite import SqliteStore
 from meshmeter.xds.cache import SnapshotCache
 
 log = logging.getLogger(__name__)
+
+PORTS = 5
+"""That share the descriptors: four of HTTP, and ADS."""
+
+BACKLOG = 1024
+"""Connections of one port that may wait to be accepted."""
 
 SHUTDOWN_SECONDS = 2.0
 """How long requests in flight may take when the process is told to stop; the whole stop stays under 5 s."""
@@ -80,13 +92,24 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 settings.bind,
             )
         metrics, readiness = SelfMetrics(), Readiness()
-        sockets = _Sockets(stack)
+        limits = Limits(settings.max_connections, settings.max_connections_per_client)
+        limits = fitting(limits, raise_limit(), ports=PORTS)
+        sockets = _Sockets(stack, limits, metrics)
         api = sockets.bind(settings.bind, "api_port", settings.api_port)
         dataplane_api = sockets.bind(
             settings.bind_with_tls, "dataplane_api_port", settings.dataplane_api_port
         )
         discovery = sockets.bind(settings.bind, "discovery_port", settings.discovery_port)
         diagnostics = sockets.bind(settings.bind, "diagnostics_port", settings.diagnostics_port)
+        own_ports = _own_ports(
+            settings,
+            {
+                "the resource API": api,
+                "the dataplane API": dataplane_api,
+                "discovery": discovery,
+                "diagnostics": diagnostics,
+            },
+        )
         # Before anything in the directory: the lock keeps others out.
         lock = FileLock.of(settings.data_dir / DATABASE)
         stack.callback(lock.release)
@@ -105,8 +128,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 
         verifier = Verifier(directory.signing_keys, is_revoked)
         health = diagnostics_app(metrics.registry, readiness, metrics_access(verifier))
-        metrics.count_requests(health, "diagnostics")
-        await sockets.serve(diagnostics, _runner(health), maybe_tls)
+        await sockets.serve(diagnostics, "diagnostics", health, _runner(health), maybe_tls)
 
         readiness.starting("opening the store")
         store = await SqliteStore.open(
@@ -118,6 +140,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         if settings.default_mesh and store.revision == 0:
             await store.commit([Put(with_defaults(default_mesh())), Put(allow_all_permission())])
 
+        watch = StoreWatch(store, settings.data_dir / DATABASE, interval=settings.store_check_interval)
         registry = ProxyRegistry()
         cache = SnapshotCache()
         trust = MeshTrust(vault, steady=SteadyClock(), on_signed=metrics.identities_signed.inc)
@@ -126,6 +149,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             cache,
             trust=trust,
             allowed_networks=settings.allowed_networks,
+            own_ports=own_ports,
             on_compiled=metrics.reconciled,
         )
         metrics.watch(
@@ -134,19 +158,26 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             snapshot_age=reconciler.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
             unreadable=lambda: len(reconciler.unreadable),
+            store_faulty=lambda: watch.reason() is not None,
         )
         metrics.watch_certificates(reconciler.provided_certificates, trust.authority_expiries)
-        readiness.check("store", lambda: _store_away(reconciler))
+        readiness.check("store", lambda: watch.reason() or _store_away(reconciler))
         readiness.remark(lambda: _unreadable(reconciler))
         tasks = await stack.enter_async_context(Background())
         tasks.start(reconciler.run(), "reconciler")
+        tasks.start(watch.run(), "store watch")
         tasks.start(tokens.run(), "tokens")
         tasks.start(trust.run(reconciler), "mesh trust")
         readiness.starting("compiling what the store holds")
         await reconciler.ready.wait()
 
         readiness.starting("opening the ports")
-        ads = DiscoveryService(cache, AdsHooks(verifier, registry, reconciler, metrics))
+        ads = DiscoveryService(
+            cache,
+            AdsHooks(verifier, registry, reconciler, metrics),
+            max_connections=limits.connections,
+            max_calls_per_client=limits.per_client,
+        )
         ads_port = await ads.start(
             settings.bind_with_tls,
             settings.ads_port,
@@ -178,6 +209,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 credentials=reconciler.credentials,
                 of_mesh=reconciler.mesh_findings,
                 allowed_networks=settings.allowed_networks,
+                own_ports=own_ports,
             ),
             tokens=tokens,
             secrets=vault,
@@ -191,11 +223,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             default_fetch_timeout=settings.fetch_timeout,
             authorize=discovery_access(verifier),
         )
-        for server, app in (("api", resources), ("dataplane_api", proxies), ("discovery", targets)):
-            metrics.count_requests(app, server)
-        await sockets.serve(api, _runner(resources), maybe_tls)
-        await sockets.serve(dataplane_api, _runner(proxies), with_tls)
-        await sockets.serve(discovery, discovery_runner(targets), maybe_tls)
+        await sockets.serve(api, "api", resources, _runner(resources), maybe_tls)
+        await sockets.serve(dataplane_api, "dataplane_api", proxies, _runner(proxies), with_tls)
+        await sockets.serve(discovery, "discovery", targets, discovery_runner(targets), maybe_tls)
 
         host, tls_host = _host_for_urls(settings.bind), _host_for_urls(settings.bind_with_tls)
         scheme = "http" if settings.plain_http else "https"
@@ -212,6 +242,12 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         yield endpoints
 
 
+def _own_ports(settings: Settings, bound: Mapping[str, socket.socket]) -> OwnPorts:
+    """Where the servers are. ADS is not bound yet; with port 0 nobody can have meant it."""
+    servers = [(*at.getsockname()[:2], name) for name, at in bound.items()]
+    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), host_addresses())
+
+
 class _Sockets:
     """The sockets of the HTTP servers.
 
@@ -219,8 +255,10 @@ class _Sockets:
     answers: until then a connection is refused, and does not wait for nothing.
     """
 
-    def __init__(self, stack: AsyncExitStack):
+    def __init__(self, stack: AsyncExitStack, limits: Limits, metrics: SelfMetrics):
         self._stack = stack
+        self._limits = limits
+        self._metrics = metrics
         self._options: dict[socket.socket, str] = {}
 
     def bind(self, bind: str, option: str, port: int) -> socket.socket:
@@ -235,12 +273,27 @@ class _Sockets:
             raise self._taken(f"{bind}:{port}", bound, exc) from exc
         return bound
 
-    async def serve(self, bound: socket.socket, runner: web.AppRunner, tls: SSLContext | None) -> None:
+    async def serve(
+        self,
+        bound: socket.socket,
+        name: str,
+        app: web.Application,
+        runner: web.AppRunner,
+        tls: SSLContext | None,
+    ) -> None:
         """Listen and answer from now on. Raises StartupError naming the option."""
+        refused = self._metrics.refused_connections.labels(name).inc
+        door = Door(bound, self._limits, name=name, tls=tls, on_refused=refused)
+        app.middlewares.insert(0, door.middleware)
+        self._metrics.count_requests(app, name)
+        self._metrics.watch_connections(name, lambda: door.connections)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
+        assert runner.server is not None
         try:
-            await web.SockSite(runner, bound, ssl_context=tls, backlog=1024).start()
+            bound.listen(BACKLOG)
+            door.open(runner.server)
+            self._stack.push_async_callback(door.close)
         except OSError as exc:
             # Two that start at once may both bind a port; only one of them may listen on it.
             raise self._taken(":".join(map(str, bound.getsockname()[:2])), bound, exc) from exc
@@ -259,7 +312,13 @@ async def _tokens(store: SqliteStore, directory: DataDir) -> TokenService:
 
 
 def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True)
+    return web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=IDLE_SECONDS,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        handler_cancellation=True,
+    )
 
 
 def _tls(directory: DataDir) -> SSLContext:

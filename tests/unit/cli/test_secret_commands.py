@@ -22,6 +22,8 @@ def test_written_listed_and_deleted(cli: Cli, tmp_path: Path) -> None:
     assert cli.ok("secret", "delete", "ca-key") == "secret ca-key of mesh default is deleted\n"
     again = cli("secret", "delete", "ca-key")
     assert again.code == 1 and "ca-key" in again.err
+    empty = cli("secret", "list")
+    assert (empty.code, empty.out, empty.err) == (0, "", 'there are no secrets in mesh "default"\n')
 
 
 def test_documents_of_type_secret_can_be_applied(cli: Cli, tmp_path: Path) -> None:
