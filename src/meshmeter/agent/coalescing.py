@@ -115,8 +115,8 @@ class Coalescer(Generic[K]):
         self._running: dict[K, tuple[asyncio.Task[None], Answer, set[object]]] = {}
         self._read: dict[Answer, int] = {}
         """How many read each answer, complete or not."""
-        self._usual = 0
-        """Bytes of the last answer that became complete: what one in work is expected to need."""
+        self._usual = self._room.bytes // 4
+        """Bytes that an answer in work is expected to need: as the largest of late; much before the first one."""
 
     @asynccontextmanager
     async def join(
@@ -173,7 +173,7 @@ class Coalescer(Generic[K]):
         self._forget(key, task)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None:
-            self._usual = answer.size
+            self._usual = max(answer.size, self._usual // 2)
         answer.end(error)
 
     def _forget(self, key: K, task: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -174,8 +175,14 @@ async def test_an_answer_takes_room_until_its_last_reader_has_left() -> None:
     assert (await read(shared, "more", more))[2] == b"y"
 
 
-async def test_what_is_in_work_is_expected_to_need_what_the_last_answer_did() -> None:
+async def test_what_is_in_work_is_expected_to_need_what_answers_did_of_late() -> None:
     shared: Coalescer[str] = Coalescer(room=Room(bytes=100))
+    works = [Work() for _ in range(4)]
+    async with AsyncExitStack() as stack:
+        for number in range(4):  # of the first ones nothing is known
+            await stack.enter_async_context(shared.join(f"{number}", works[number]))
+        with pytest.raises(Busy, match="100 bytes"):
+            await stack.enter_async_context(shared.join("fifth", Work()))
     work, one, other = Work(), Work(), Work()
     work.put(b"x" * 40, None)
     await read(shared, "work", work)
