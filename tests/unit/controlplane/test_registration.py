@@ -397,5 +397,8 @@ async def test_one_token_registers_so_many_dataplanes(tmp_path: Path) -> None:
             await register(parts, DOCUMENT | {"name": "three"}, name=None)
         assert [each.name for each in await parts.store.list("Dataplane")] == ["one", "two"]
         assert await parts.registrar.deregister("default", "one", "i")
+        async with asyncio.timeout(10):
+            while parts.reconciler.dataplane("default", "one") is not None:
+                await asyncio.sleep(0)
         await time.passes(1.0)  # a look at what is there
         await register(parts, DOCUMENT | {"name": "three"}, name=None)
