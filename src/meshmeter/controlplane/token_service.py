@@ -50,12 +50,15 @@ class TokenService:
         admin_file: Path,
         records: Sequence[TokenRecord] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_withdrawn: Callable[[], None] = lambda: None,
     ):
+        """`on_withdrawn` is told when tokens that were good are so no longer."""
         self._store = store
         self._keys = keys
         self._admin_file = admin_file
         self._records = {record.id: record for record in records}
         self._now = now
+        self._on_withdrawn = on_withdrawn
         self._changing = asyncio.Lock()
 
     @classmethod
@@ -65,9 +68,10 @@ class TokenService:
         keys: SigningKeys,
         admin_file: Path,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_withdrawn: Callable[[], None] = lambda: None,
     ) -> TokenService:
         """The service, with a valid admin token in `admin_file`. Raises StoreUnavailable, OSError."""
-        service = cls(store, keys, admin_file, await store.tokens(), now)
+        service = cls(store, keys, admin_file, await store.tokens(), now, on_withdrawn)
         await service._tidy()
         await service._keep_local_admin()
         return service
@@ -151,6 +155,7 @@ class TokenService:
             new = self._keys.rotate()
             if not overlap:
                 self._keys.retire(lambda _: False)
+                self._on_withdrawn()
             log.info("tokens are signed by a new key, %s, from now on", new.id)
         await self._write_local_admin()
         return new
@@ -169,6 +174,7 @@ class TokenService:
         if record.revoked_at is None:
             record = replace(record, revoked_at=self._now())
             await self._put(record)
+            self._on_withdrawn()
             log.info("token %s (%s) is revoked", record.id, record.audience.rpartition("/")[2])
         return record
 
