@@ -28,6 +28,7 @@ from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService
 from meshmeter.controlplane.door import Door
 from meshmeter.controlplane.explain import Explainer
+from meshmeter.controlplane.host_addresses import host_addresses
 from meshmeter.controlplane.identity_api import IdentityApi
 from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
@@ -42,9 +43,11 @@ from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.steady_clock import SteadyClock
+from meshmeter.controlplane.store_watch import StoreWatch
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.descriptors import raise_limit
 from meshmeter.effective.addresses import is_loopback
+from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
@@ -99,6 +102,15 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         )
         discovery = sockets.bind(settings.bind, "discovery_port", settings.discovery_port)
         diagnostics = sockets.bind(settings.bind, "diagnostics_port", settings.diagnostics_port)
+        own_ports = _own_ports(
+            settings,
+            {
+                "the resource API": api,
+                "the dataplane API": dataplane_api,
+                "discovery": discovery,
+                "diagnostics": diagnostics,
+            },
+        )
         # Before anything in the directory: the lock keeps others out.
         lock = FileLock.of(settings.data_dir / DATABASE)
         stack.callback(lock.release)
@@ -132,6 +144,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         if settings.default_mesh and store.revision == 0:
             await store.commit([Put(with_defaults(default_mesh())), Put(allow_all_permission())])
 
+        watch = StoreWatch(store, settings.data_dir / DATABASE, interval=settings.store_check_interval)
         registry = ProxyRegistry()
         cache = SnapshotCache()
         trust = MeshTrust(vault, steady=SteadyClock(), on_signed=metrics.identities_signed.inc)
@@ -140,6 +153,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             cache,
             trust=trust,
             allowed_networks=settings.allowed_networks,
+            own_ports=own_ports,
             on_compiled=metrics.reconciled,
         )
         metrics.watch(
@@ -148,12 +162,14 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             snapshot_age=reconciler.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
             unreadable=lambda: len(reconciler.unreadable),
+            store_faulty=lambda: watch.reason() is not None,
         )
         metrics.watch_certificates(reconciler.provided_certificates, trust.authority_expiries)
-        readiness.check("store", lambda: _store_away(reconciler))
+        readiness.check("store", lambda: watch.reason() or _store_away(reconciler))
         readiness.remark(lambda: _unreadable(reconciler))
         tasks = await stack.enter_async_context(Background())
         tasks.start(reconciler.run(), "reconciler")
+        tasks.start(watch.run(), "store watch")
         tasks.start(tokens.run(), "tokens")
         tasks.start(trust.run(reconciler), "mesh trust")
         readiness.starting("compiling what the store holds")
@@ -197,6 +213,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 credentials=reconciler.credentials,
                 of_mesh=reconciler.mesh_findings,
                 allowed_networks=settings.allowed_networks,
+                own_ports=own_ports,
             ),
             tokens=tokens,
             secrets=vault,
@@ -232,6 +249,12 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         stack.callback(directory.remove_endpoints)
         readiness.started()
         yield endpoints
+
+
+def _own_ports(settings: Settings, bound: Mapping[str, socket.socket]) -> OwnPorts:
+    """Where the servers are. ADS is not bound yet; with port 0 nobody can have meant it."""
+    servers = [(*at.getsockname()[:2], name) for name, at in bound.items()]
+    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), host_addresses())
 
 
 class _Sockets:

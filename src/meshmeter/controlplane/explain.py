@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from meshmeter.controlplane.proxy_status import ProxyStatus
 from meshmeter.controlplane.runtime_findings import runtime_findings
+from meshmeter.controlplane.written_origins import Writers
 from meshmeter.effective.access import admitted_sources, select_permission
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.aggregates import EffectiveAggregate
@@ -22,6 +23,7 @@ from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials, Provide
 from meshmeter.effective.findings import FINDINGS, Finding, finding
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.origin import Origin, Sourced
+from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
 from meshmeter.effective.transport import Transport, mtls_enabled
 from meshmeter.effective.view import MeshView
 from meshmeter.mads.assignments import build_assignment
@@ -61,6 +63,7 @@ class Explainer:
         credentials: Callable[[str, str], Credentials] = lambda _mesh, _name: NO_CREDENTIALS,
         of_mesh: Callable[[str], Iterable[Finding]] = lambda _mesh: (),
         allowed_networks: Sequence[IPNetwork] = (),
+        own_ports: OwnPorts = NO_PORTS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
         """By mesh and name of a proxy, `problems` tells what could not be built of its Envoy configuration, and
@@ -72,6 +75,7 @@ class Explainer:
         self._credentials = credentials
         self._of_mesh = of_mesh
         self._allowed_networks = tuple(allowed_networks)
+        self._own_ports = own_ports
         self._now = now
 
     def dataplane(self, mesh: str, name: str) -> dict[str, Any] | None:
@@ -85,15 +89,21 @@ class Explainer:
         answer: dict[str, Any] = {"mesh": mesh, "dataplane": name, "metrics": metrics_word(effective)}
         if effective is not None:
             assignment = build_assignment(dataplane, effective)
-            assert assignment is not None
-            target = assignment.target
+            target = assignment.target if assignment is not None else None
+            writers = Writers(dataplane)
             answer |= {
                 "backend": effective.backend,
-                "urls": [f"{target.scheme}://{target.address}{target.metrics_path}"],
-                "settings": settings_json(effective),
+                "urls": [f"{target.scheme}://{target.address}{target.metrics_path}"] if target else [],
+                "settings": {field: writers.told(each) for field, each in settings_json(effective).items()},
                 "tls": tls_json(view, effective, self._credentials(mesh, name).provided),
                 "access": access_json(view, effective),
-                "aggregate": [aggregate_json(entry) for entry in effective.aggregate],
+                "aggregate": [
+                    {
+                        **told,
+                        "settings": {field: writers.told(each) for field, each in told["settings"].items()},
+                    }
+                    for told in map(aggregate_json, effective.aggregate)
+                ],
             }
         return answer | {
             "findings": [finding_json(found) for found in findings],
@@ -153,6 +163,7 @@ class Explainer:
             allowed_networks=self._allowed_networks,
             permissions=view.permissions,
             credentials=self._credentials(dataplane.mesh, dataplane.name),
+            own_ports=self._own_ports,
         )
 
     def _judge(

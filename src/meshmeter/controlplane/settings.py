@@ -47,6 +47,8 @@ class Settings:
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     fetch_timeout: float = 30.0
     """Seconds."""
+    store_check_interval: float = 3600.0
+    """Seconds; 0 means no check."""
     max_connections: int = 8192
     max_connections_per_client: int = 4096
     log_format: Literal["console", "json"] = "console"
@@ -139,6 +141,12 @@ OPTIONS: Sequence[Option] = (
         "addresses.",
     ),
     Option("fetch_timeout", "seconds", "30s", "How long a MADS poll waits if it does not say."),
+    Option(
+        "store_check_interval",
+        "seconds",
+        "1h",
+        "How often the database is checked for damage, in the background; 0 means never.",
+    ),
     Option(
         "max_connections",
         "count",
