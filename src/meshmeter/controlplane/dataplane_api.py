@@ -27,6 +27,7 @@ from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.registration import Registrar
+from meshmeter.controlplane.token_limits import RateLimit
 from meshmeter.errors import InvalidResource, NotFound, TokenError, Violation
 from meshmeter.resources.dataplane import KIND
 from meshmeter.scrape.config import ScrapeConfig
@@ -50,6 +51,7 @@ class DataplaneApi:
         reconciler: Reconciler,
         registry: ProxyRegistry,
         verify: Callable[[str], Claims],
+        rate: RateLimit | None = None,
         still_good: Callable[[Claims], None] = lambda _claims: None,
     ):
         """`verify` raises TokenError for what is no dataplane token, `still_good` for one that is void by now."""
@@ -57,6 +59,7 @@ class DataplaneApi:
         self._reconciler = reconciler
         self._registry = registry
         self._verify = verify
+        self._rate = rate
         self._still_good = still_good
         self._polls: dict[asyncio.Event, Claims] = {}
         """Those that wait; the event ends the wait."""
@@ -95,6 +98,8 @@ class DataplaneApi:
     async def _register(self, request: web.Request) -> web.Response:
         token = bearer_token(request)
         claims = self._verify(token)
+        if self._rate is not None:
+            self._rate.take(claims.id)
         body = await _json(request, MAX_DOCUMENT)
         document, proxy = body.get("dataplane"), body.get("proxy")
         if not isinstance(document, dict) or not isinstance(proxy, dict):
@@ -166,6 +171,7 @@ class DataplaneApi:
             check_dataplane(claims, mesh, name)
             raise NotFound(KIND, mesh, name)
         check_stored(claims, dataplane)
+        self._registrar.heard_of((mesh, name), claims)
         return mesh, name
 
 

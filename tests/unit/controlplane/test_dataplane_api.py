@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from meshmeter.controlplane.auth import Verifier
 from meshmeter.controlplane.dataplane_api import MAX_REPORT, DataplaneApi
+from meshmeter.controlplane.token_limits import RateLimit
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.store.base import Put
 from support.control_plane_parts import Parts, running_parts
@@ -199,3 +200,21 @@ async def test_a_token_that_becomes_void_ends_its_poll_and_no_other(parts: Parts
         assert status == 401 and "revoked" in body["detail"]
         assert not two.done() and api.waiting == 1
         two.cancel()
+
+
+@pytest.mark.attack("B4: one token registers again and again")
+async def test_a_token_that_registers_too_often_is_told_when_to_come_back(parts: Parts) -> None:
+    rate = RateLimit(2, "registrations", "--registrations-per-token", lambda: 0.0)
+    api = DataplaneApi(parts.registrar, parts.reconciler, parts.registry, parts.verifier.dataplane, rate)
+    async with TestClient(TestServer(api.app())) as client:
+        headers = {"Authorization": f"Bearer {parts.token()}"}
+        # What is refused for another reason counts too: it costs as much.
+        for body, expected in (({"dataplane": DOCUMENT, "proxy": PROXY}, 200), ({}, 400), ({}, 429)):
+            async with client.post("/v1/proxies", json=body, headers=headers) as response:
+                assert response.status == expected
+                answer = await response.json()
+        assert response.headers["Retry-After"] == "30"
+        assert "2 registrations a minute" in answer["detail"]
+        assert "--registrations-per-token" in answer["detail"]
+        async with client.get(AGENT_CONFIG, headers=headers) as response:
+            assert response.status == 200, "what is registered goes on"
