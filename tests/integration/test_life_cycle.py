@@ -6,11 +6,25 @@ import json
 import signal
 import sqlite3
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from support.processes import MESHMETER, ControlPlane, Process, Processes, eventually, free_port, get, samples
+from meshmeter.certs.mesh_ca import make_authority
+from support.certificates import of_version_4
+from support.processes import (
+    MESHMETER,
+    ControlPlane,
+    Process,
+    Processes,
+    document,
+    eventually,
+    free_port,
+    get,
+    samples,
+)
 
 PORTS = ("api", "dataplane-api", "ads", "discovery", "diagnostics")
 
@@ -122,3 +136,65 @@ def test_a_row_of_another_version_costs_itself_and_nothing_else(control_plane: C
     assert kept == {"g": '{"kind":"Gadget"}', "torn": "{"}
     control_plane.ok("delete", "mesh", "torn")
     eventually(lambda: "torn" not in str(readiness(url)["findings"]), "the deleted row to be forgotten")
+
+
+def test_what_is_wrong_with_one_mesh_ends_nothing_and_is_told_without_proxies(
+    control_plane: ControlPlane,
+) -> None:
+    source = {name: {"secret": name} for name in ("cert", "key")}
+    backend = {"name": "ca", "type": "provided", "conf": source}
+    mesh = document(type="Mesh", name="odd", mtls={"enabledBackend": "ca", "backends": [backend]})
+    control_plane.ok("apply", "-f", "-", stdin=mesh)
+    eventually(
+        lambda: "has no secret 'cert'" in control_plane.ok("explain", "mesh", "odd"),
+        "the finding of the mesh",
+    )
+    authority = make_authority(
+        "odd",
+        ec.generate_private_key(ec.SECP256R1()),
+        serial=1,
+        now=datetime.now(UTC),
+        valid_for=timedelta(days=9),
+    )
+    for name, content in (
+        ("cert", of_version_4(authority.bundle_pem)),
+        ("key", authority.to_pem().decode()),
+    ):
+        control_plane.ok("secret", "put", name, "--mesh", "odd", "-f", "-", stdin=content)
+    eventually(
+        lambda: "version that does not exist" in control_plane.ok("explain", "mesh", "odd"),
+        "the certificate that cannot be to be told",
+    )
+    assert readiness(control_plane.url("diagnostics"))["status"] == "ready"
+    assert control_plane.process.popen.poll() is None
+
+
+def test_a_deleted_database_is_noticed_and_a_backup_heals_it(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    copy, keys = tmp_path / "copy", tmp_path / "keys"
+    control_plane.ok("apply", "-f", "-", stdin=document(type="Mesh", name="kept"))
+    control_plane.ok("backup", str(copy), "--keys-dir", str(keys))
+    for file in control_plane.data_dir.glob("meshmeter.db*"):
+        file.unlink()
+    refused = control_plane.run("apply", "-f", "-", stdin=document(type="Mesh", name="lost"))
+    assert (
+        refused.returncode == 1 and "meshmeter.db was deleted or moved while it was in use" in refused.stderr
+    )
+    assert control_plane.run("token", "admin").returncode == 1
+    assert "kept" in control_plane.ok("get", "meshes")
+    url = control_plane.url("diagnostics")
+    told = readiness(url)
+    assert told["status"] == "not ready" and "meshmeter restore" in str(told["reasons"])
+    metric = "meshmeter_control_plane_store_faulty"
+    assert set(samples(get(url + "/metrics")[1], metric).values()) == {1}
+    running = control_plane.run("restore", str(copy))
+    assert running.returncode == 1
+
+    assert control_plane.process.stop() == 0
+    for file in control_plane.data_dir.glob("meshmeter.db*"):
+        file.unlink()
+    control_plane.ok("restore", str(copy))
+    control_plane.restart()
+    assert "kept" in control_plane.ok("get", "meshes")
+    assert readiness(control_plane.url("diagnostics"))["status"] == "ready"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.authority import KeyPair, issue_server, make_authority
-from meshmeter.controlplane.discovery_service import DiscoveryService, StillGood
+from meshmeter.controlplane.discovery_service import Admit, DiscoveryService, StillGood
 from meshmeter.envoy.bootstrap import build_bootstrap
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import PermissionDenied, Unauthenticated
@@ -33,18 +33,21 @@ class RecordingHooks:
     revoked: bool = False
     """True: `TOKEN` is good no longer."""
 
-    def authenticate(self, token: str, mesh: str, name: str) -> StillGood:
+    def authenticate(self, token: str) -> Admit:
         if token != TOKEN:
             raise Unauthenticated("no valid token")
-        if mesh == "other":
-            raise PermissionDenied("the token is for another mesh")
 
         def still_good() -> None:
             if self.revoked:
                 raise Unauthenticated("the token is revoked")
 
-        still_good()
-        return still_good
+        def admit(mesh: str, name: str) -> StillGood:
+            if mesh == "other":
+                raise PermissionDenied("the token is for another mesh")
+            still_good()
+            return still_good
+
+        return admit
 
     def on_connected(self, proxy: ProxyInfo) -> None:
         self.connected.append(proxy)
@@ -70,6 +73,8 @@ class AdsServer:
     port: int = 0
     service: DiscoveryService | None = None
     check_seconds: float = 1.0
+    limits: dict[str, int] = field(default_factory=dict)
+    """Keyword arguments of `DiscoveryService`."""
     checking: asyncio.Task[None] | None = None
 
     @property
@@ -82,7 +87,9 @@ class AdsServer:
         return build_bootstrap(proxy, ads_host=host, ads_port=self.port, ca_pem=self.ca_pem, token=token)
 
     async def start(self) -> None:
-        self.service = DiscoveryService(self.cache, self.hooks, check_seconds=self.check_seconds)
+        self.service = DiscoveryService(
+            self.cache, self.hooks, check_seconds=self.check_seconds, **self.limits
+        )
         self.port = await self.service.start(
             "127.0.0.1", self.port, self.server.certificate_pem, self.server.key_pem
         )
@@ -98,7 +105,7 @@ class AdsServer:
 
 
 @asynccontextmanager
-async def ads_server(check_seconds: float = 1.0) -> AsyncIterator[AdsServer]:
+async def ads_server(check_seconds: float = 1.0, **limits: int) -> AsyncIterator[AdsServer]:
     """A running server for 127.0.0.1 and localhost, which checks tokens again so often."""
     now = datetime.now(UTC)
     day = timedelta(days=1)
@@ -110,6 +117,7 @@ async def ads_server(check_seconds: float = 1.0) -> AsyncIterator[AdsServer]:
         authority,
         issue_server(authority, names, leaf, serial=2, now=now, valid_for=day),
         check_seconds=check_seconds,
+        limits=limits,
     )
     await server.start()
     try:

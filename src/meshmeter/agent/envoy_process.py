@@ -79,9 +79,10 @@ class EnvoyProcess:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     @property
-    def outdated(self) -> bool:
-        """Whether the running Envoy was started with another bootstrap than the one set last."""
-        return self.pid is not None and self._running_on != self._bootstrap
+    def bootstraps(self) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
+        """The one that the last Envoy was started with, None before the first, and the one that was set last."""
+        assert self._bootstrap is not None, "set_bootstrap comes first"
+        return self._running_on, self._bootstrap
 
     def set_bootstrap(self, bootstrap: Mapping[str, Any]) -> None:
         """The bootstrap of the next start."""
@@ -99,7 +100,8 @@ class EnvoyProcess:
             try:
                 ended = _ended(await self._run_once(envoy_log))
             except OSError as exc:
-                ended = f"cannot be started ({exc})"
+                what = f"{exc.filename}: " if exc.filename else ""
+                ended = f"cannot be started ({what}{(exc.strerror or type(exc).__name__).lower()})"
             if self._draining:
                 await _until_cancelled()
             if self._renewing:
@@ -142,24 +144,6 @@ class EnvoyProcess:
         if self._process is process and self.pid is not None:
             self._renewing = True
             process.terminate()
-
-    async def renew_when_cut_off(self, look: float = 10.0) -> None:
-        """Look from time to time; renew an Envoy that is outdated and has lost the control plane. Until
-        cancelled.
-
-        Envoy sends the token of the bootstrap it was started with. A renewed token needs no new Envoy as long
-        as the stream that the old one opened stands; once it is gone, Envoy could not come back with an
-        expired token.
-        """
-        misses = 0
-        while True:
-            await asyncio.sleep(look)
-            cut_off = self.outdated and await self.admin.follows_control_plane() is False
-            misses = misses + 1 if cut_off else 0
-            if misses >= 2:
-                misses = 0
-                log.warning("Envoy has lost the control plane and has an outdated bootstrap: replacing it")
-                await self.renew()
 
     def kill(self) -> None:
         """End Envoy at once."""

@@ -137,7 +137,7 @@ class SelfMetrics(Collector):
         )
         yield GaugeMetricFamily(
             f"{PREFIX}_control_plane_connected",
-            "Whether the control plane knows this proxy and answered last time (1) or not (0).",
+            "Whether the control plane knows this proxy, answered last time and is followed by Envoy (1) or not (0).",
             int(self._connected()),
         )
         yield CounterMetricFamily(

@@ -67,6 +67,8 @@ def read_authority(certificates_pem: bytes, key_pem: bytes) -> MeshAuthority:
     """
     try:
         first, *above = x509.load_pem_x509_certificates(certificates_pem)
+    except x509.InvalidVersion as exc:
+        raise ValueError(f"a certificate in cert has a version that does not exist: {exc}") from exc
     except ValueError as exc:
         raise ValueError("no PEM certificate found in cert") from exc
     try:
@@ -81,7 +83,13 @@ def read_authority(certificates_pem: bytes, key_pem: bytes) -> MeshAuthority:
         raise ValueError("the certificate's public key cannot be used") from exc
     if key.public_key() != theirs:
         raise ValueError("private key does not match public key")
-    return MeshAuthority(first, key, tuple(above))
+    authority = MeshAuthority(first, key, tuple(above))
+    try:
+        # Names and times are read only now.
+        _ = authority.chain_pem, authority.bundle_pem, authority.not_after, first.not_valid_before_utc
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        raise ValueError(f"a certificate in cert cannot be used: {exc}") from exc
+    return authority
 
 
 def make_authority(

@@ -24,6 +24,8 @@ class Anchor:
     bundle_pem: str
     until: datetime | None = None
     """None: for as long as it signs."""
+    kept_for: timedelta | None = None
+    """How long before `until` it was retired; None in records of before this was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class TrustRecord:
                         "fingerprint": anchor.fingerprint,
                         "bundle": anchor.bundle_pem,
                         "until": anchor.until.isoformat() if anchor.until else None,
+                        "keptFor": anchor.kept_for.total_seconds() if anchor.kept_for else None,
                     }
                     for anchor in self.anchors
                 ],
@@ -73,11 +76,16 @@ class TrustRecord:
         try:
             content = json.loads(data)
             anchors = tuple(
-                Anchor(str(found["fingerprint"]), str(found["bundle"]), _time(found["until"]))
+                Anchor(
+                    str(found["fingerprint"]),
+                    str(found["bundle"]),
+                    _time(found["until"]),
+                    timedelta(seconds=found["keptFor"]) if found.get("keptFor") is not None else None,
+                )
                 for found in content["anchors"]
             )
             record = cls(anchors, timedelta(seconds=content["lifetime"]), _time(content["switchAt"]))
-        except (KeyError, TypeError, OverflowError) as exc:
+        except (KeyError, TypeError, AttributeError, OverflowError) as exc:
             raise ValueError(f"not a trust record: {exc!r}") from exc
         if not anchors:
             raise ValueError("not a trust record: it trusts nobody")
@@ -95,19 +103,29 @@ def advance(
 ) -> TrustRecord:
     """The record now that this authority is the one in force and its certificates live for `lifetime`.
 
-    `overlap` is how long a new authority is trusted before anybody shows a certificate of it.
+    `overlap` is how long a new authority is trusted before anybody shows a certificate of it. A change that was begun
+    while the clock was ahead takes no longer than one that begins now.
     """
     newest = Anchor(fingerprint, bundle_pem)
     if before is None:
         return TrustRecord((newest,), lifetime)
-    still = tuple(a for a in before.anchors if a.until is not None and now < a.until)
+    still = tuple(_not_longer(a, now) for a in before.anchors if a.until is not None and now < a.until)
     if before.signing == fingerprint:
         switch_at = before.switch_at if before.switch_at and now < before.switch_at else None
+        if switch_at is not None:
+            switch_at = min(switch_at, now + overlap)
         return TrustRecord((*still, newest), max(before.lifetime, lifetime), switch_at)
     switch_at = now + overlap
-    retired = replace(before.anchors[-1], until=switch_at + before.lifetime)
+    kept_for = overlap + before.lifetime
+    retired = replace(before.anchors[-1], until=now + kept_for, kept_for=kept_for)
     kept = tuple(anchor for anchor in (*still, retired) if anchor.fingerprint != fingerprint)
     return TrustRecord((*kept, newest), lifetime, switch_at)
+
+
+def _not_longer(anchor: Anchor, now: datetime) -> Anchor:
+    if anchor.until is None or anchor.kept_for is None:
+        return anchor
+    return replace(anchor, until=min(anchor.until, now + anchor.kept_for))
 
 
 def _time(text: str | None) -> datetime | None:

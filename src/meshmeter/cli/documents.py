@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meshmeter.agent.variables import NAME, substitute
+from meshmeter.documents.encoding import decode as decode_text
+from meshmeter.documents.reader import Document, read_documents
 from meshmeter.errors import InvalidResource, SettingsError, Violation
-from meshmeter.resources.codec import Document, decode, read_documents
+from meshmeter.resources import secret
+from meshmeter.resources.codec import decode, located
 from meshmeter.resources.resource import AnyResource, Key
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -24,48 +27,87 @@ class Input:
     documents: tuple[Document, ...]
     faults: tuple[Violation, ...]
     """Of the documents that cannot be read."""
+    warnings: tuple[Violation, ...] = ()
+    """Of the text, such as numbers with leading zeros."""
 
-    def place(self, index: int) -> str:
-        """Where the document is, `file.yaml:12`."""
+    def place(self, index: int, path: str = "") -> str:
+        """Where the document is, or one of its fields: `file.yaml:12`."""
         document = self.documents[index]
-        return f"{document.origin}:{document.line}"
+        return f"{document.origin}:{document.line_of(path)}"
 
     def split(self, belongs: Callable[[Document], bool]) -> tuple[Input, Input]:
         """The documents for which `belongs` holds, and the others."""
         first = tuple(document for document in self.documents if belongs(document))
         others = tuple(document for document in self.documents if not belongs(document))
-        return Input(first, ()), Input(others, self.faults)
+        return Input(first, ()), Input(others, self.faults, self.warnings)
 
-    def decoded(self) -> tuple[list[tuple[str, AnyResource]], list[Violation]]:
-        """The valid resources, each with its place, and every fault: of reading, of content, of repetition."""
+    def checked(self) -> tuple[list[Checked], list[Violation]]:
+        """The valid resources and secrets, and every fault: of reading, of content, of repetition."""
         faults = list(self.faults)
-        resources: list[tuple[str, AnyResource]] = []
-        first: dict[Key, str] = {}
+        valid: list[Checked] = []
+        first: dict[Key, int] = {}
         for index, document in enumerate(self.documents):
-            place = self.place(index)
             try:
-                resource = decode(document.data, where=f"{place}: ")
+                checked = _check(index, document)
             except InvalidResource as exc:
-                faults += exc.violations
+                faults += located(document, exc.violations)
                 continue
-            other = first.setdefault(resource.key, place)
-            if other != place:
-                faults.append(Violation(f"{place}: name", f"{resource.key} is also in {other}: keep one"))
-            resources.append((place, resource))
-        return resources, faults
+            other = first.setdefault(checked.key, index)
+            if other != index:
+                reason = f"{checked.key} is also in {self.place(other)}: keep one"
+                faults += located(document, [Violation("name", reason)])
+            valid.append(checked)
+        return valid, faults
 
     def located(self, found: Iterable[Violation]) -> list[Violation]:
         """Faults of a batch, `documents[i].field`, as faults of files, `file.yaml:12: field`."""
-        return [Violation(self._rename(v.field, ": "), self._rename(v.reason, "")) for v in found]
+        placed: list[Violation] = []
+        for violation in found:
+            match = _OF_A_BATCH.match(violation.field)
+            reason = _OF_A_BATCH.sub(self._named, violation.reason)
+            if match is None or int(match[1]) >= len(self.documents):
+                placed.append(Violation(violation.field, reason))
+            else:
+                inner = Violation(violation.field[match.end() :], reason)
+                placed += located(self.documents[int(match[1])], [inner])
+        return placed
 
-    def _rename(self, text: str, separator: str) -> str:
-        def place(match: re.Match[str]) -> str:
-            index = int(match[1])
-            if index >= len(self.documents):
-                return match[0]
-            return self.place(index) + (separator if match[2] else "")
+    def warning(self, index: int, text: str) -> str:
+        """A warning about a document, `field: reason`, with its place."""
+        field, colon, reason = text.partition(": ")
+        return f"{self.place(index, field)}: {field}{colon}{reason}"
 
-        return re.sub(r"documents\[(\d{1,6})\](\.?)", place, text)
+    def _named(self, match: re.Match[str]) -> str:
+        index = int(match[1])
+        return self.place(index) if index < len(self.documents) else match[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A valid document."""
+
+    index: int
+    key: Key
+    resource: AnyResource | None
+    """None for a secret."""
+
+
+_OF_A_BATCH = re.compile(r"documents\[(\d{1,6})\]\.?")
+
+
+def is_secret(document: Document) -> bool:
+    """Whether a document is a secret of a mesh, which is kept apart from the resources."""
+    return document.data.get("type") == secret.KIND
+
+
+def _check(index: int, document: Document) -> Checked:
+    """Raises InvalidResource."""
+    if is_secret(document):
+        mesh, name = secret.identity(document.data)
+        secret.read_secret(document.data, mesh, name)
+        return Checked(index, Key(secret.KIND, mesh, name), None)
+    resource = decode(document.data)
+    return Checked(index, resource.key, resource)
 
 
 def read_input(names: Sequence[str], variables: Sequence[str] | None) -> Input:
@@ -73,17 +115,19 @@ def read_input(names: Sequence[str], variables: Sequence[str] | None) -> Input:
     values = read_variables(variables or ())
     documents: list[Document] = []
     faults: list[Violation] = []
+    warnings: list[Violation] = []
     for name in names:
         for origin, content in _contents(name):
             try:
-                text = _substituted(content, values, origin) if values else content
+                text = _text(content, values, origin)
             except InvalidResource as exc:
                 faults += exc.violations
                 continue
             parsed = read_documents(text, origin=origin)
             documents += parsed.documents
             faults += parsed.faults
-    return Input(tuple(documents), tuple(faults))
+            warnings += parsed.warnings
+    return Input(tuple(documents), tuple(faults), tuple(warnings))
 
 
 def read_variables(given: Sequence[str]) -> dict[str, str]:
@@ -112,12 +156,13 @@ def _contents(name: str) -> list[tuple[str, bytes]]:
         raise SettingsError(f"--file {exc.filename or name}: {exc.strerror}") from exc
 
 
-def _substituted(content: bytes, values: Mapping[str, str], origin: str) -> bytes:
-    """Raises InvalidResource with the places `file.yaml:3`."""
+def _text(content: bytes, values: Mapping[str, str], origin: str) -> str:
+    """The text of a file with its variables put in. Raises InvalidResource with the places `file.yaml:3`."""
+    text = decode_text(content, origin=origin)
+    if not values:
+        return text
     try:
-        return substitute(content.decode(), values).encode()
-    except UnicodeDecodeError:
-        return content  # reading it names the place
+        return substitute(text, values)
     except InvalidResource as exc:
         places = [Violation(f"{origin}:{v.field.removeprefix('line ')}", v.reason) for v in exc.violations]
         raise InvalidResource(places, exc.title) from exc

@@ -17,6 +17,8 @@ def add_commands(app: typer.Typer) -> None:
         help="Say what holds, where it comes from, and what is wrong.", no_args_is_help=True
     )
     explain.command("dataplane")(dataplane)
+    for alias in ("dp", "dataplanes"):
+        explain.command(alias, hidden=True)(dataplane)
     explain.command("mesh")(mesh)
     app.add_typer(explain, name="explain")
 

@@ -6,15 +6,25 @@ their own arguments and never load the command framework.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from meshmeter.cli import exit_codes
+from meshmeter.cli.other_tools import hint
 from meshmeter.errors import ApiError, InvalidResource, MeshmeterError, SettingsError, StartupError
 
 if TYPE_CHECKING:
     import typer
+
+PROGRAM = "meshmeter"
+
+COMPLETION_VARIABLE = "_MESHMETER_COMPLETE"
+"""Set by the scripts of `completion` when they ask us how a line may go on."""
+
+ALIASES = {"dp": "dataplane", "dataplanes": "dataplane"}
+"""Other words for a long-running command."""
 
 LONG_RUNNING = {
     "control-plane": ("meshmeter.cli.control_plane", "Run the control plane: `control-plane run --help`."),
@@ -26,10 +36,15 @@ LONG_RUNNING = {
 def run(argv: Sequence[str]) -> int:
     """Run the command line; the exit code. Never raises, prints no traceback for an error that has a name."""
     arguments = list(argv)
-    if arguments[:1] and arguments[0] in LONG_RUNNING:
-        return _long_running(arguments[0], arguments[1:])
+    command = ALIASES.get(arguments[0], arguments[0]) if arguments else ""
+    if command in LONG_RUNNING:
+        return _long_running(command, arguments[1:])
+    if told := hint(arguments):
+        return _failed(SettingsError(told))
+    if os.environ.get(COMPLETION_VARIABLE):
+        _prepare_completion()
     try:
-        application()(args=arguments, prog_name="meshmeter")
+        application()(args=arguments, prog_name=PROGRAM)
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else exit_codes.OK
     except KeyboardInterrupt:
@@ -44,6 +59,8 @@ def application() -> typer.Typer:
     import typer
 
     from meshmeter.cli import (
+        backup_commands,
+        completion_command,
         demo_command,
         explain_commands,
         identity_commands,
@@ -60,6 +77,7 @@ def application() -> typer.Typer:
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},  # of all commands below, too
     )
     for name, (_, line) in LONG_RUNNING.items():
         app.command(
@@ -75,11 +93,18 @@ def application() -> typer.Typer:
         prometheus_commands,
         token_commands,
         secret_commands,
+        backup_commands,
         schema_commands,
         demo_command,
+        completion_command,
     ):
         module.add_commands(app)
     return app
+
+
+def _prepare_completion() -> None:
+    """Make the framework answer a completion script that asks."""
+    import_module("typer.completion").completion_init()  # not declared in its types
 
 
 def _never_called() -> None:

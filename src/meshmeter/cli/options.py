@@ -106,6 +106,21 @@ Variables = Annotated[
     ),
 ]
 MeshName = Annotated[str, typer.Option("--mesh", "-m", metavar="MESH", help="The mesh.")]
+
+
+def _kinds(incomplete: str) -> list[str]:
+    """Kinds that a shell may complete a word to."""
+    from meshmeter.resources.kinds import KINDS
+
+    words = [word for kind in KINDS.values() for word in (kind.singular, kind.plural, *kind.aliases)]
+    return [word for word in words if word.startswith(incomplete)]
+
+
 KindName = Annotated[
-    str, typer.Argument(metavar="KIND", help="mesh, dataplane, traffic-permission; plurals and dp, tp too.")
+    str,
+    typer.Argument(
+        metavar="KIND",
+        help="mesh, dataplane, traffic-permission; plurals and dp, tp too.",
+        autocompletion=_kinds,
+    ),
 ]

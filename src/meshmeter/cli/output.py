@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from meshmeter.cli import colours
 from meshmeter.errors import Violation
 
 GAP = "   "
 """Between two columns."""
+
+_OF_A_DIFF = {"+": colours.GREEN, "-": colours.RED, "@": colours.CYAN}
 
 
 def out(text: str) -> None:
@@ -19,21 +22,40 @@ def out(text: str) -> None:
     print(printable(text))
 
 
+def rows(table: str) -> None:
+    """A table, its head set apart on a terminal."""
+    head, _, rest = printable(table).partition("\n")
+    print(colours.paint(head, colours.BOLD, sys.stdout) + (f"\n{rest}" if rest else ""))
+
+
+def difference(diff: str) -> None:
+    """A unified diff."""
+    for line in printable(diff).split("\n"):
+        print(colours.paint(line, _OF_A_DIFF.get(line[:1], ""), sys.stdout))
+
+
+def note(text: str) -> None:
+    """Something to know that is no result: programs that read the results do not see it."""
+    print(printable(text), file=sys.stderr)
+
+
 def fail(*lines: str) -> None:
     """What went wrong."""
     for line in lines:
-        print(f"Error: {printable(line)}", file=sys.stderr)
+        print(f"{colours.paint('Error:', colours.RED, sys.stderr)} {printable(line)}", file=sys.stderr)
 
 
 def faults(found: Iterable[Violation]) -> None:
     """Every fault, `field: reason`."""
     for violation in found:
-        print(printable(str(violation)), file=sys.stderr)
+        field = colours.paint(printable(violation.field), colours.RED, sys.stderr)
+        reason = printable(violation.reason)
+        print(f"{field}: {reason}" if violation.field else reason, file=sys.stderr)
 
 
 def warn(text: str) -> None:
     """Something that was accepted but deserves attention."""
-    print(f"Warning: {printable(text)}", file=sys.stderr)
+    print(f"{colours.paint('Warning:', colours.YELLOW, sys.stderr)} {printable(text)}", file=sys.stderr)
 
 
 def printable(text: str) -> str:

@@ -10,6 +10,9 @@ import typer
 from meshmeter.cli.connection import DATA_DIR_VARIABLE
 from meshmeter.cli.options import DataDir, DiscoveryKind, ScrapeMode
 
+PROXY_URL = "http://127.0.0.1:15100"
+IDENTITY_DIR = Path("/etc/prometheus/meshmeter")
+
 
 def add_commands(app: typer.Typer) -> None:
     prometheus = typer.Typer(help="Help with the configuration of Prometheus.", no_args_is_help=True)
@@ -58,13 +61,21 @@ def config(
         ),
     ] = None,
     proxy_url: Annotated[
-        str,
-        typer.Option("--proxy-url", metavar="URL", help="sidecar: networking.metricsProxy of its Dataplane."),
-    ] = "http://127.0.0.1:15100",
+        str | None,
+        typer.Option(
+            "--proxy-url",
+            metavar="URL",
+            help=f"sidecar: networking.metricsProxy of its Dataplane [default {PROXY_URL}].",
+        ),
+    ] = None,
     identity_dir: Annotated[
-        Path,
-        typer.Option("--identity-dir", metavar="DIR", help="direct: where `meshmeter identity` writes."),
-    ] = Path("/etc/prometheus/meshmeter"),
+        Path | None,
+        typer.Option(
+            "--identity-dir",
+            metavar="DIR",
+            help=f"direct: where `meshmeter identity` writes [default {IDENTITY_DIR}].",
+        ),
+    ] = None,
     provided_ca_file: Annotated[
         Path | None,
         typer.Option("--provided-ca-file", metavar="FILE", help="Authority of certificates for providedTLS."),
@@ -87,10 +98,20 @@ def config(
         positive = False
     if not positive:
         raise SettingsError(f"--interval: {interval!r} is not a duration such as 15s")
+    for flag, given, where in (
+        ("--proxy-url", proxy_url, ScrapeMode.SIDECAR),
+        ("--identity-dir", identity_dir, ScrapeMode.DIRECT),
+    ):
+        if given is not None and mode is not where:
+            raise SettingsError(
+                f"{flag} has no effect with --mode {mode}: leave it out, or use --mode {where}"
+            )
     if mode is ScrapeMode.DIRECT and mesh is None:
         mesh = "default"
     folder = data_dir or Path(os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR)
     address = discovery_address or local_endpoint(folder, "discovery") or "http://127.0.0.1:5676"
+    if discovery_ca_file is not None and not address.startswith("https:"):
+        raise SettingsError(f"--discovery-ca-file has no effect: discovery is at {address}, without TLS")
     ca_file = discovery_ca_file
     if ca_file is None and address.startswith("https:") and discovery_address is None:
         ca_file = (folder / "ca.crt").absolute()
@@ -99,8 +120,8 @@ def config(
         sd,
         Access(address, discovery_token_file, ca_file),
         mesh=mesh,
-        proxy_url=proxy_url,
-        files=Files(identity_dir, provided_ca_file),
+        proxy_url=proxy_url or PROXY_URL,
+        files=Files(identity_dir or IDENTITY_DIR, provided_ca_file),
         interval=interval,
     )
     output.out(output.as_yaml([made]))

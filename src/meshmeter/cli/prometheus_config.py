@@ -4,8 +4,8 @@
     sidecar   Prometheus asks in plain HTTP, its sidecar's metrics proxy adds the TLS of the mesh
     direct    Prometheus itself has a certificate of the mesh
 
-Targets with a certificate of their own (`tls.mode: providedTLS`) are a job of their own in the last two: they are
-verified by another authority, and a sidecar has no part in their TLS.
+Targets with a certificate of their own (`tls.mode: providedTLS`) are a job of their own: they are verified by another
+authority, and a sidecar has no part in their TLS.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from meshmeter.cli.options import DiscoveryKind, ScrapeMode
-from meshmeter.mads.assignments import DIRECT_SCHEME_LABEL
-from meshmeter.mads.target_groups import META
+from meshmeter.mads.target_groups import META, TRANSPORT
 
 JOB = "meshmeter-dataplanes"
 PROVIDED_JOB = "meshmeter-dataplanes-provided-tls"
 
-DIRECT_SCHEME = f"{META}label_{DIRECT_SCHEME_LABEL}"
+HTTPS = {"source_labels": ["__scheme__"], "regex": "https"}
+"""Matches targets with provided TLS, where discovery does not speak to a client with a certificate of the mesh."""
 
-PROVIDED = {"source_labels": ["__scheme__", DIRECT_SCHEME], "regex": "https;"}
-"""Matches targets with provided TLS: https although no TLS of the mesh is asked for."""
+PROVIDED = {"source_labels": [TRANSPORT], "regex": "provided-tls"}
+"""Matches the same in what http_sd_configs tells a client with a certificate of the mesh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,11 @@ def prometheus_config(
         if mesh is not None and discovery is DiscoveryKind.KUMA
         else []
     )
-    if mode is ScrapeMode.PLAIN:
-        return head | {"scrape_configs": [{"job_name": JOB, **found, "relabel_configs": [*only, *_labels()]}]}
+    how: dict[str, Any] = {}
+    others = [HTTPS | {"action": "drop"}]
     if mode is ScrapeMode.SIDECAR:
-        how: dict[str, Any] = {"proxy_url": proxy_url}
-        scheme = []
-    else:
+        how = {"proxy_url": proxy_url}
+    elif mode is ScrapeMode.DIRECT:
         how = {
             "tls_config": {
                 "cert_file": str(files.identity / "tls.crt"),
@@ -82,21 +81,22 @@ def prometheus_config(
                 "ca_file": str(files.identity / "ca.crt"),
             }
         }
-        scheme = [{"source_labels": [DIRECT_SCHEME], "regex": "(.+)", "target_label": "__scheme__"}]
+        # What kuma_sd_configs is told has none of them.
+        others = [PROVIDED | {"action": "drop"}] if discovery is DiscoveryKind.HTTP else []
     of_the_mesh = {
         "job_name": JOB,
         **found,
         **how,
-        "relabel_configs": [*only, PROVIDED | {"action": "drop"}, *scheme, *_labels()],
+        "relabel_configs": [*only, *others, *_labels()],
     }
     trust = {"tls_config": {"ca_file": str(files.provided_ca)}} if files.provided_ca is not None else {}
     provided = {
         "job_name": PROVIDED_JOB,
-        **found,
+        **_discovery(discovery, access, mesh, direct=False, interval=interval),
         **trust,
         "relabel_configs": [
             *only,
-            PROVIDED | {"action": "keep"},
+            HTTPS | {"action": "keep"},
             {"target_label": "job", "replacement": JOB},
             *_labels(),
         ],
@@ -115,7 +115,8 @@ def _discovery(
         credentials["tls_config"] = {"ca_file": str(access.ca_file)}
     base = access.address.rstrip("/")
     if discovery is DiscoveryKind.KUMA:
-        return {"kuma_sd_configs": [{"server": base, "refresh_interval": interval, **credentials}]}
+        server = f"{base}/direct" if direct else base
+        return {"kuma_sd_configs": [{"server": server, "refresh_interval": interval, **credentials}]}
     query = ({"mesh": mesh} if mesh is not None else {}) | ({"direct": "true"} if direct else {})
     url = f"{base}/v1/targets" + (f"?{urlencode(query)}" if query else "")
     return {"http_sd_configs": [{"url": url, "refresh_interval": interval, **credentials}]}
@@ -127,7 +128,6 @@ def _labels() -> list[dict[str, Any]]:
         {"source_labels": [f"{META}mesh"], "target_label": "mesh"},
         {"source_labels": [f"{META}dataplane"], "target_label": "dataplane"},
         {"action": "labelmap", "regex": f"{META}label_(.+)"},
-        {"action": "labeldrop", "regex": DIRECT_SCHEME_LABEL},
     ]
 
 

@@ -66,6 +66,8 @@ def apply(
     given = read_input(file, var)
     _stop_if_unreadable(given)
     client = connect(api_address, token_file, data_dir, ca_cert_file)
+    for warning in given.warnings:
+        output.warn(str(warning))
     given = apply_secrets(given, client, dry_run=dry_run)
     if not given.documents:
         return
@@ -76,12 +78,12 @@ def apply(
         located = given.located(exc.violations)
         raise ApiError(exc.status, exc.title, exc.detail, located) from exc
     for index, result in enumerate(answer["results"]):
-        line = f'resource type="{result["kind"]}" mesh="{result["mesh"]}" name="{result["name"]}" {result["result"]}'
-        output.out(f"{line} (dry run)" if dry_run else line)
+        done = outcome(result["kind"], result["mesh"], result["name"], result["result"].lower())
+        output.out(f"{done} (dry run)" if dry_run else done)
         if result["diff"]:
-            output.out(result["diff"])
+            output.difference(result["diff"])
         for warning in result["warnings"]:
-            output.warn(f"{given.place(index)}: {warning}")
+            output.warn(given.warning(index, warning))
     if dry_run:
         output.out(affected_line(answer["affected"]))
 
@@ -93,22 +95,37 @@ def apply_secrets(given: Input, client: ApiClient, *, dry_run: bool) -> Input:
     """
     from meshmeter.cli import output
     from meshmeter.cli.client import path_to
+    from meshmeter.cli.documents import is_secret
     from meshmeter.errors import ApiError, Violation
+    from meshmeter.resources.secret import KIND, identity
 
-    secrets, others = given.split(lambda document: document.data.get("type") == "Secret")
+    secrets, others = given.split(is_secret)
     for index, document in enumerate(secrets.documents):
-        mesh, name = str(document.data.get("mesh", "default")), str(document.data.get("name", ""))
-        line = f'resource type="Secret" mesh="{mesh}" name="{name}"'
+        mesh, name = identity(document.data)
         if dry_run:
-            output.out(f"{line} (dry run, not compared)")
+            output.out(outcome(KIND, mesh, name, "written (dry run, not compared)"))
             continue
         try:
             client.put(path_to("meshes", mesh, "secrets", name), document.data)
         except ApiError as exc:
-            faults = [Violation(f"{secrets.place(index)}: {v.field}", v.reason) for v in exc.violations]
+            found = [Violation(f"documents[{index}].{v.field}", v.reason) for v in exc.violations]
+            faults = secrets.located(found)
             raise ApiError(exc.status, f"{secrets.place(index)}: {exc.title}", exc.detail, faults) from exc
-        output.out(f"{line} Written")
+        output.out(outcome(KIND, mesh, name, "written"))
     return others
+
+
+def outcome(kind: str, mesh: str, name: str, what: str) -> str:
+    """`dataplane "web" of mesh "default" created`."""
+    of = f' of mesh "{mesh}"' if mesh else ""
+    return f'{kind_words(kind)} "{name}"{of} {what}'
+
+
+def kind_words(kind: str) -> str:
+    """A kind as the command line calls it: `traffic-permission`."""
+    from meshmeter.resources.kinds import KINDS
+
+    return KINDS[kind].singular if kind in KINDS else kind.lower()
 
 
 def affected_line(affected: dict[str, int]) -> str:
@@ -124,7 +141,7 @@ def _stop_if_unreadable(given: Input) -> None:
     from meshmeter.cli import output
 
     if given.faults:
-        output.faults(given.decoded()[1])
+        output.faults(given.checked()[1])
         raise typer.Exit(exit_codes.REFUSED)
     if not given.documents:
         output.fail(NOTHING)
@@ -145,7 +162,8 @@ def get(
     ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Show resources. What `-o yaml` prints can be applied again."""
+    """Show resources. What `-o yaml` and `-o json` print can be applied again."""
+    from meshmeter.cli import output as cli_output
     from meshmeter.cli.client import naming
     from meshmeter.cli.kinds import item_path, kind_of, list_path
     from meshmeter.errors import SettingsError
@@ -164,7 +182,15 @@ def get(
     else:
         with naming(chosen.plural, mesh):
             items = client.items(list_path(chosen, None if all_meshes else mesh) + suffix, query)
+        if not items and output is not Format.JSON:
+            cli_output.note(nothing(chosen.plural, mesh if chosen.mesh_scoped and not all_meshes else ""))
+            return
         _show(items, chosen.name, output, single=False)
+
+
+def nothing(what: str, mesh: str) -> str:
+    """What is said of an empty list."""
+    return f"there are no {what}" + (f' in mesh "{mesh}"' if mesh else "")
 
 
 def _show(items: list[dict[str, Any]], kind: str, form: Format, *, single: bool) -> None:
@@ -174,10 +200,9 @@ def _show(items: list[dict[str, Any]], kind: str, form: Format, *, single: bool)
     from meshmeter.cli.tables import TABLES
 
     if form is Format.TABLE:
-        output.out(TABLES[kind](items, datetime.now(UTC)))
+        output.rows(TABLES[kind](items, datetime.now(UTC)))
     elif form is Format.YAML:
-        if items:
-            output.out(output.as_yaml(items))
+        output.out(output.as_yaml(items))
     elif single:
         output.out(output.as_json(items[0]))
     else:
@@ -202,8 +227,7 @@ def delete(
     client = connect(api_address, token_file, data_dir, ca_cert_file)
     with naming(f'{chosen.name} "{name}"', mesh if chosen.mesh_scoped else ""):
         client.delete(item_path(chosen, mesh, name))
-    where = f' mesh="{mesh}"' if chosen.mesh_scoped else ""
-    output.out(f'resource type="{chosen.name}"{where} name="{name}" Deleted')
+    output.out(outcome(chosen.name, mesh if chosen.mesh_scoped else "", name, "deleted"))
 
 
 def validate(
@@ -217,16 +241,17 @@ def validate(
     from meshmeter.resources.validation import warnings
 
     given = read_input(file, var)
-    resources, found = given.decoded()
+    valid, found = given.checked()
     output.faults(found)
-    advised = 0
-    for place, resource in resources:
-        for warning in warnings(resource):
-            output.warn(f"{place}: {warning}")
-            advised += 1
-    if found or (strict and advised):
+    advice = [str(warning) for warning in given.warnings]
+    for checked in valid:
+        if checked.resource is not None:
+            advice += (given.warning(checked.index, str(warning)) for warning in warnings(checked.resource))
+    for warning in advice:
+        output.warn(warning)
+    if found or (strict and advice):
         raise typer.Exit(exit_codes.REFUSED)
-    if not resources:
+    if not valid:
         output.fail("there is no document in what was given")
         raise typer.Exit(exit_codes.REFUSED)
-    output.out(f"{len(resources)} {'resource is' if len(resources) == 1 else 'resources are'} valid")
+    output.out(f"{len(valid)} {'document is' if len(valid) == 1 else 'documents are'} valid")

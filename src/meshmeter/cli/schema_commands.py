@@ -1,6 +1,8 @@
-"""`schema` and `version`."""
+"""`schema`, `version` and `--version`."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -8,6 +10,7 @@ from meshmeter.cli.options import KindName
 
 
 def add_commands(app: typer.Typer) -> None:
+    app.callback()(_before_commands)
     app.command("schema")(schema)
     app.command("version")(version)
 
@@ -19,6 +22,20 @@ def schema(kind: KindName) -> None:
     from meshmeter.resources.schema import json_schema
 
     output.out(output.as_json(json_schema(kind_of(kind))))
+
+
+def _version_asked(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+def _before_commands(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version_asked, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The options that stand before a command."""
 
 
 def version() -> None:

@@ -57,7 +57,10 @@ def list_(
 
     client = connect(api_address, token_file, data_dir, ca_cert_file)
     answer = client.get(path_to("meshes", mesh, "secrets"))
-    output.out(output.table(("MESH", "NAME"), ((item["mesh"], item["name"]) for item in answer["items"])))
+    if not answer["items"]:
+        output.note(f'there are no secrets in mesh "{mesh}"')
+        return
+    output.rows(output.table(("MESH", "NAME"), ((item["mesh"], item["name"]) for item in answer["items"])))
 
 
 def delete(

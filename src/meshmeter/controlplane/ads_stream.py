@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Protocol
 
+from meshmeter.quoting import WORDS, quoted
 from meshmeter.xds.cache import SnapshotCache
 from meshmeter.xds.messages import Request, Response, decode_request, encode_response
 from meshmeter.xds.stream import Acknowledged, DeltaStream, Output, Refused
@@ -28,6 +29,9 @@ RETRY_MOST = 30.0
 WRITE_SECONDS = 30.0
 """A client that takes no message for so long is given up."""
 
+IN_THREAD = 64 << 10
+"""Messages above this many bytes are decoded beside the event loop."""
+
 INBOX = 8
 """Messages of the proxy that may wait to be handled."""
 
@@ -42,6 +46,13 @@ class StreamHooks(Protocol):
     def on_nack(self, mesh: str, name: str, type_url: str, message: str) -> None:
         """The proxy has refused a version, with these words."""
         ...
+
+
+async def decoded(data: bytes) -> Request:
+    """The request, as `decode_request` has it; a large one takes its time beside the event loop."""
+    if len(data) > IN_THREAD:
+        return await asyncio.to_thread(decode_request, data)
+    return decode_request(data)
 
 
 class SlowClient(Exception):
@@ -125,7 +136,7 @@ class AdsStream:
     async def _handle_what_came(self) -> None:
         await self._take_update()
         while not self._inbox.empty() and not self._stopped:
-            await self._perform(self._stream.receive(decode_request(self._inbox.get_nowait())))
+            await self._perform(self._stream.receive(await decoded(self._inbox.get_nowait())))
         if self._retry_due:
             self._retry_due = False
             self._pause = min(self._pause * 2, RETRY_MOST)
@@ -152,8 +163,9 @@ class AdsStream:
                     self._hooks.on_ack(*self._key, type_url, version)
                 case Refused(type_url, message):
                     self._refused_types.add(type_url)
-                    log.warning("%s/%s refused %s: %s", *self._key, type_url.rpartition(".")[2], message)
-                    self._hooks.on_nack(*self._key, type_url, message)
+                    words = quoted(message, WORDS)
+                    log.warning("%s/%s refused %s: %s", *self._key, type_url.rpartition(".")[2], words)
+                    self._hooks.on_nack(*self._key, type_url, words)
         if not self._stream.refusing:
             self._cancel_retry()
         elif self._retry is None:

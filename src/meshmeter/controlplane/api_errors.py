@@ -30,6 +30,7 @@ from meshmeter.errors import (
     VersionConflict,
     Violation,
 )
+from meshmeter.quoting import quoted
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         return error_response(exc.status, exc.reason, exc.text or exc.reason, headers=_kept(exc))
     except Exception:
         # The last line of defence of a server: whatever it is, the client gets an answer and the log the cause.
-        log.exception("unexpected error in %s %s", request.method, request.path)
+        log.exception("unexpected error in %s %s", quoted(request.method), quoted(request.path))
         return error_response(500, "Internal Server Error", "The log of the control plane has the cause")
 
 

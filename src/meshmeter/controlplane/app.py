@@ -13,8 +13,8 @@ from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
 
 from aiohttp import web
 
-from meshmeter.certs.tokens import check_dataplane
 from meshmeter.controlplane import logs
+from meshmeter.controlplane.ads_hooks import AdsHooks
 from meshmeter.controlplane.auth import (
     Verifier,
     bearer_token,
@@ -25,10 +25,12 @@ from meshmeter.controlplane.auth import (
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.dataplane_api import DataplaneApi
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
-from meshmeter.controlplane.discovery_service import DiscoveryService, StillGood
+from meshmeter.controlplane.discovery_service import DiscoveryService
+from meshmeter.controlplane.door import Door
 from meshmeter.controlplane.explain import Explainer
 from meshmeter.controlplane.identity_api import IdentityApi
 from meshmeter.controlplane.lifecycle import Background, until_told
+from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
 from meshmeter.controlplane.mesh_trust import MeshTrust
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
@@ -38,11 +40,12 @@ from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
 from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
+from meshmeter.controlplane.steady_clock import SteadyClock
+from meshmeter.controlplane.store_watch import StoreWatch
 from meshmeter.controlplane.token_service import TokenService
+from meshmeter.descriptors import raise_limit
 from meshmeter.effective.addresses import is_loopback
-from meshmeter.envoy.proxy import ProxyInfo
-from meshmeter.errors import PermissionDenied, StartupError, Unauthenticated
-from meshmeter.resources.dataplane import tag_values
+from meshmeter.errors import StartupError, Unauthenticated
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
 from meshmeter.store.lock import FileLock
@@ -50,6 +53,12 @@ from meshmeter.store.sqlite import SqliteStore
 from meshmeter.xds.cache import SnapshotCache
 
 log = logging.getLogger(__name__)
+
+PORTS = 5
+"""That share the descriptors: four of HTTP, and ADS."""
+
+BACKLOG = 1024
+"""Connections of one port that may wait to be accepted."""
 
 SHUTDOWN_SECONDS = 2.0
 """How long requests in flight may take when the process is told to stop; the whole stop stays under 5 s."""
@@ -81,7 +90,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 settings.bind,
             )
         metrics, readiness = SelfMetrics(), Readiness()
-        sockets = _Sockets(stack)
+        limits = Limits(settings.max_connections, settings.max_connections_per_client)
+        limits = fitting(limits, raise_limit(), ports=PORTS)
+        sockets = _Sockets(stack, limits, metrics)
         api = sockets.bind(settings.bind, "api_port", settings.api_port)
         dataplane_api = sockets.bind(
             settings.bind_with_tls, "dataplane_api_port", settings.dataplane_api_port
@@ -106,8 +117,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 
         verifier = Verifier(directory.signing_keys, is_revoked)
         health = diagnostics_app(metrics.registry, readiness, metrics_access(verifier))
-        metrics.count_requests(health, "diagnostics")
-        await sockets.serve(diagnostics, _runner(health), maybe_tls)
+        await sockets.serve(diagnostics, "diagnostics", health, _runner(health), maybe_tls)
 
         readiness.starting("opening the store")
         store = await SqliteStore.open(
@@ -119,9 +129,10 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         if settings.default_mesh and store.revision == 0:
             await store.commit([Put(with_defaults(default_mesh())), Put(allow_all_permission())])
 
+        watch = StoreWatch(store, settings.data_dir / DATABASE, interval=settings.store_check_interval)
         registry = ProxyRegistry()
         cache = SnapshotCache()
-        trust = MeshTrust(vault, on_signed=metrics.identities_signed.inc)
+        trust = MeshTrust(vault, steady=SteadyClock(), on_signed=metrics.identities_signed.inc)
         reconciler = Reconciler(
             store,
             cache,
@@ -135,19 +146,26 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             snapshot_age=reconciler.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
             unreadable=lambda: len(reconciler.unreadable),
+            store_faulty=lambda: watch.reason() is not None,
         )
         metrics.watch_certificates(reconciler.provided_certificates, trust.authority_expiries)
-        readiness.check("store", lambda: _store_away(reconciler))
+        readiness.check("store", lambda: watch.reason() or _store_away(reconciler))
         readiness.remark(lambda: _unreadable(reconciler))
         tasks = await stack.enter_async_context(Background())
         tasks.start(reconciler.run(), "reconciler")
+        tasks.start(watch.run(), "store watch")
         tasks.start(tokens.run(), "tokens")
         tasks.start(trust.run(reconciler), "mesh trust")
         readiness.starting("compiling what the store holds")
         await reconciler.ready.wait()
 
         readiness.starting("opening the ports")
-        ads = DiscoveryService(cache, _AdsHooks(verifier, registry, reconciler, metrics))
+        ads = DiscoveryService(
+            cache,
+            AdsHooks(verifier, registry, reconciler, metrics),
+            max_connections=limits.connections,
+            max_calls_per_client=limits.per_client,
+        )
         ads_port = await ads.start(
             settings.bind_with_tls,
             settings.ads_port,
@@ -165,6 +183,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 ca_pem=directory.authority.certificate_pem.decode(),
                 zone=settings.zone,
                 deregistration_delay=settings.deregistration_delay,
+                proxy_max_connections=settings.proxy_max_connections,
             ),
         )
         tasks.start(registrar.run(), "registrar")
@@ -192,11 +211,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             default_fetch_timeout=settings.fetch_timeout,
             authorize=discovery_access(verifier),
         )
-        for server, app in (("api", resources), ("dataplane_api", proxies), ("discovery", targets)):
-            metrics.count_requests(app, server)
-        await sockets.serve(api, _runner(resources), maybe_tls)
-        await sockets.serve(dataplane_api, _runner(proxies), with_tls)
-        await sockets.serve(discovery, discovery_runner(targets), maybe_tls)
+        await sockets.serve(api, "api", resources, _runner(resources), maybe_tls)
+        await sockets.serve(dataplane_api, "dataplane_api", proxies, _runner(proxies), with_tls)
+        await sockets.serve(discovery, "discovery", targets, discovery_runner(targets), maybe_tls)
 
         host, tls_host = _host_for_urls(settings.bind), _host_for_urls(settings.bind_with_tls)
         scheme = "http" if settings.plain_http else "https"
@@ -220,8 +237,10 @@ class _Sockets:
     answers: until then a connection is refused, and does not wait for nothing.
     """
 
-    def __init__(self, stack: AsyncExitStack):
+    def __init__(self, stack: AsyncExitStack, limits: Limits, metrics: SelfMetrics):
         self._stack = stack
+        self._limits = limits
+        self._metrics = metrics
         self._options: dict[socket.socket, str] = {}
 
     def bind(self, bind: str, option: str, port: int) -> socket.socket:
@@ -236,12 +255,27 @@ class _Sockets:
             raise self._taken(f"{bind}:{port}", bound, exc) from exc
         return bound
 
-    async def serve(self, bound: socket.socket, runner: web.AppRunner, tls: SSLContext | None) -> None:
+    async def serve(
+        self,
+        bound: socket.socket,
+        name: str,
+        app: web.Application,
+        runner: web.AppRunner,
+        tls: SSLContext | None,
+    ) -> None:
         """Listen and answer from now on. Raises StartupError naming the option."""
+        refused = self._metrics.refused_connections.labels(name).inc
+        door = Door(bound, self._limits, name=name, tls=tls, on_refused=refused)
+        app.middlewares.insert(0, door.middleware)
+        self._metrics.count_requests(app, name)
+        self._metrics.watch_connections(name, lambda: door.connections)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
+        assert runner.server is not None
         try:
-            await web.SockSite(runner, bound, ssl_context=tls, backlog=1024).start()
+            bound.listen(BACKLOG)
+            door.open(runner.server)
+            self._stack.push_async_callback(door.close)
         except OSError as exc:
             # Two that start at once may both bind a port; only one of them may listen on it.
             raise self._taken(":".join(map(str, bound.getsockname()[:2])), bound, exc) from exc
@@ -252,47 +286,6 @@ class _Sockets:
         )
 
 
-class _AdsHooks:
-    """What streams mean to the rest of the control plane."""
-
-    def __init__(
-        self, verifier: Verifier, registry: ProxyRegistry, reconciler: Reconciler, metrics: SelfMetrics
-    ):
-        self._verifier = verifier
-        self._registry = registry
-        self._reconciler = reconciler
-        self._metrics = metrics
-
-    def authenticate(self, token: str, mesh: str, name: str) -> StillGood:
-        claims = self._verifier.dataplane(token)
-
-        def still_good() -> None:
-            self._verifier.check_again(claims)
-            compiled = self._reconciler.compiled(mesh, name) if claims.tags else None
-            if claims.tags and compiled is None:
-                # Nobody waits here for a Dataplane whose tags are not known yet.
-                raise PermissionDenied(f"dataplane {name} is not registered, so its tags cannot be checked")
-            check_dataplane(claims, mesh, name, tag_values(compiled.dataplane.spec) if compiled else None)
-
-        still_good()
-        return still_good
-
-    def on_connected(self, proxy: ProxyInfo) -> None:
-        self._registry.stream_opened(proxy.mesh, proxy.dataplane, proxy.agent_version, proxy.envoy_version)
-        self._reconciler.proxy_connected(proxy)
-
-    def on_disconnected(self, mesh: str, name: str) -> None:
-        self._registry.stream_closed(mesh, name)
-
-    def on_ack(self, mesh: str, name: str, type_url: str, version: str) -> None:
-        self._metrics.acks.labels(type_url.rpartition(".")[2]).inc()
-        self._registry.acknowledged(mesh, name, type_url, version)
-
-    def on_nack(self, mesh: str, name: str, type_url: str, message: str) -> None:
-        self._metrics.nacks.labels(type_url.rpartition(".")[2]).inc()
-        self._registry.refused(mesh, name, type_url, message)
-
-
 async def _tokens(store: SqliteStore, directory: DataDir) -> TokenService:
     try:
         return await TokenService.open(store, directory.signing_keys, directory.admin_token)
@@ -301,7 +294,13 @@ async def _tokens(store: SqliteStore, directory: DataDir) -> TokenService:
 
 
 def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True)
+    return web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=IDLE_SECONDS,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        handler_cancellation=True,
+    )
 
 
 def _tls(directory: DataDir) -> SSLContext:

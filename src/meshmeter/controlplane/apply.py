@@ -17,7 +17,8 @@ import yaml
 
 from meshmeter.controlplane.hidden_keys import hide
 from meshmeter.controlplane.world import World
-from meshmeter.controlplane.writing import change_violations, completed, is_kubernetes, same_content
+from meshmeter.controlplane.writing import change_violations, completed, same_content
+from meshmeter.documents.forms import is_kubernetes
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.impact import Impact, impact
 from meshmeter.errors import InvalidResource, MeshNotFound, VersionConflict, Violation

@@ -9,13 +9,13 @@ import asyncio
 import base64
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from meshmeter.certs.mesh_ca import MeshAuthority, SigningKey, make_authority, read_authority, renew_at
+from meshmeter.controlplane.file_reads import FileReads, read_file
 from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.errors import MeshAuthorityUnusable
 from meshmeter.resources.durations import parse_duration
@@ -31,23 +31,6 @@ from meshmeter.resources.validation_ca import (
 DEFAULT_VALIDITY = timedelta(days=3650)
 LONGEST_VALIDITY = timedelta(days=36500)
 
-LARGEST_FILE = 1 << 20
-"""Bytes of a certificate or key file."""
-
-
-def read_file(path: str) -> bytes:
-    """The content of a file. Raises OSError."""
-    file = Path(path)
-    if not file.is_file():
-        # A directory, or a device or pipe that would never end.
-        file.stat()
-        raise OSError(0, "not a file")
-    with file.open("rb") as opened:
-        content = opened.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise OSError(0, f"larger than {LARGEST_FILE} bytes")
-    return content
-
 
 class AuthoritySource:
     """Finds or makes the authority that a Mesh names."""
@@ -61,7 +44,7 @@ class AuthoritySource:
     ):
         self._vault = vault
         self._now = now
-        self._files = files
+        self._files = FileReads(files)
 
     async def authority(self, mesh: str, mtls: Mtls) -> MeshAuthority:
         """The authority in force. Raises MeshAuthorityUnusable, StoreUnavailable."""
@@ -91,7 +74,8 @@ class AuthoritySource:
         kept = await self._vault.get(name)
         if kept is not None:
             found = read_authority(kept, kept)
-            if self._now() < renew_at(found.certificate):
+            # One that is not valid yet was made while the clock was ahead.
+            if found.certificate.not_valid_before_utc <= self._now() < renew_at(found.certificate):
                 return found
         conf = (backend.conf or {}).get("caCert")
         made = make_authority(
@@ -125,7 +109,7 @@ class AuthoritySource:
             return found
         if path := source.get("file"):
             try:
-                return await asyncio.to_thread(self._files, path)
+                return await self._files.read(mesh, path)
             except (OSError, ValueError) as exc:
                 reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
                 raise ValueError(f"conf.{part}: could not load data: open {path}: {reason}") from exc

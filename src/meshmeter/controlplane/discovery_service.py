@@ -1,8 +1,8 @@
 """The ADS server: delta discovery over gRPC and TLS for every Envoy.
 
-A call begins with the proxy's token being checked against the node that it says it is; `AdsStream` does the rest. While
-the call lasts the token is checked again every second: one that is revoked, expires, or no longer covers its
-Dataplane ends the call.
+A call begins with its token, which comes with the call's metadata: before it is found good nothing of the call is read.
+Then the token is checked against the node that the first message names; `AdsStream` does the rest. While the call lasts
+the token is checked again every second: one that is revoked, expires, or no longer covers its Dataplane ends the call.
 """
 
 from __future__ import annotations
@@ -10,20 +10,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
 
-from meshmeter.controlplane.ads_stream import AdsStream, SlowClient, StreamHooks
+from meshmeter.controlplane.ads_stream import AdsStream, SlowClient, StreamHooks, decoded
+from meshmeter.controlplane.clients import client_of
+from meshmeter.controlplane.logs import Seldom
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import PermissionDenied, StartupError, TokenError
+from meshmeter.quoting import WORDS, quoted
 from meshmeter.xds.cache import SnapshotCache
-from meshmeter.xds.messages import METHOD, SERVICE, ProtocolError, Request, decode_request
+from meshmeter.xds.messages import METHOD, SERVICE, ProtocolError, Request
 from meshmeter.xds.protos import pool
 
 log = logging.getLogger(__name__)
@@ -40,6 +44,12 @@ CHECK_SECONDS = 1.0
 CHECKED_AT_ONCE = 200
 """Streams that are checked before others may work."""
 
+REFUSALS_AT_ONCE = 20
+"""Lines of the log about calls that are not let in; then one a second."""
+
+MAX_CONNECTIONS = 8192
+"""Connections at most, unless it is told otherwise."""
+
 OPTIONS = (
     # Thousands of proxies that reconnect at once would otherwise be turned away.
     ("grpc.server.max_pending_requests", 100_000),
@@ -51,18 +61,26 @@ OPTIONS = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.max_receive_message_length", 4 << 20),
+    # Who says nothing is let go: after the TLS handshake has begun, and when no call is open.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 30_000),
+    # Envoy has one call; a few more while it reconnects.
+    ("grpc.max_concurrent_streams", 16),
 )
 
 
 StillGood = Callable[[], None]
 """Raises TokenError as soon as a token that was let in is good no longer; cheap."""
 
+Admit = Callable[[str, str], StillGood]
+"""Whether a good token covers the proxy of this mesh and name. Raises TokenError if it does not."""
+
 
 class Hooks(StreamHooks, Protocol):
     """What the control plane does about streams. No hook may block."""
 
-    def authenticate(self, token: str, mesh: str, name: str) -> StillGood:
-        """Raises TokenError unless the token covers this proxy. An empty token means that there is none."""
+    def authenticate(self, token: str) -> Admit:
+        """Raises TokenError unless the token is a good one. An empty token means that there is none."""
         ...
 
     def on_connected(self, proxy: ProxyInfo) -> None:
@@ -86,7 +104,8 @@ class _TurnedAway(Exception):
         """Because of the token."""
         denied = isinstance(error, PermissionDenied)
         return cls(
-            grpc.StatusCode.PERMISSION_DENIED if denied else grpc.StatusCode.UNAUTHENTICATED, str(error)
+            grpc.StatusCode.PERMISSION_DENIED if denied else grpc.StatusCode.UNAUTHENTICATED,
+            quoted(str(error), WORDS),
         )
 
 
@@ -110,6 +129,8 @@ class DiscoveryService:
         *,
         identifier: str = "",
         check_seconds: float = CHECK_SECONDS,
+        max_connections: int = MAX_CONNECTIONS,
+        max_calls_per_client: int = MAX_CONNECTIONS,
     ):
         """`identifier` is what proxies show as their control plane; without one, the name of this host."""
         self._cache = cache
@@ -117,12 +138,19 @@ class DiscoveryService:
         self._identifier = identifier or platform.node()
         self._visits: defaultdict[tuple[str, str], set[_Visit]] = defaultdict(set)
         self._check_seconds = check_seconds
+        self._max_connections = max_connections
+        self._max_calls_per_client = max_calls_per_client
+        self._calls: Counter[str] = Counter()
+        """By client."""
+        self._refusals = Seldom(1.0, at_once=REFUSALS_AT_ONCE)
         self._server: grpc.aio.Server | None = None
 
     async def start(self, host: str, port: int, certificate_pem: bytes, key_pem: bytes) -> int:
         """Listen with TLS; the port, which is a free one if 0 was asked for. Raises StartupError."""
         pool()
-        server = grpc.aio.server(options=OPTIONS)
+        server = grpc.aio.server(
+            options=(*OPTIONS, ("grpc.max_allowed_incoming_connections", self._max_connections))
+        )
         handler = grpc.stream_stream_rpc_method_handler(self._serve)
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler})])
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -166,16 +194,25 @@ class DiscoveryService:
         try:
             visit.still_good()
         except TokenError as exc:
-            log.warning("%s/%s has to leave: %s", *key, exc)
+            log.warning("%s has to leave: %s", quoted("/".join(key)), quoted(str(exc), WORDS))
             visit.refusal = exc
             visit.stream.stop()
 
     async def _serve(self, requests: AsyncIterator[bytes], context: Any) -> None:
         """One call. Whatever a client does ends at most its own call, with a status that says why."""
-        messages = aiter(requests)
+        client = _client(context)
+        self._calls[client] += 1
         try:
+            if self._calls[client] > self._max_calls_per_client:
+                raise _TurnedAway(
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                    f"{client} has {self._max_calls_per_client} calls open, which is the most for one client; "
+                    "raise --max-connections-per-client if it needs more",
+                )
+            admit = self._authenticate(context)
+            messages = aiter(requests)
             first = await _first(messages)
-            proxy, still_good = self._admit(first, _bearer_token(context))
+            proxy, still_good = self._admit(first, admit)
             with self._attend(proxy, still_good, context) as visit:
                 await visit.stream.run(first, messages)
             if visit.refusal is not None:
@@ -188,24 +225,42 @@ class DiscoveryService:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, str(exc))
         except grpc.aio.BaseError as exc:
             log.debug("a stream broke off: %s", exc)
+        finally:
+            self._calls[client] -= 1
+            if not self._calls[client]:
+                del self._calls[client]
 
-    def _admit(self, first: Request, token: str) -> tuple[ProxyInfo, StillGood]:
+    def _authenticate(self, context: Any) -> Admit:
+        """Before anything of the call is read. Raises _TurnedAway."""
+        try:
+            return self._hooks.authenticate(_bearer_token(context))
+        except TokenError as exc:
+            self._tell(_client(context), exc)
+            raise _TurnedAway.by(exc) from exc
+
+    def _tell(self, who: str, why: TokenError) -> None:
+        held_back = self._refusals.due()
+        if held_back is not None:
+            more = f" (and {held_back} more calls since the last such line)" if held_back else ""
+            log.warning("%s is not let in: %s%s", quoted(who), quoted(str(why), WORDS), more)
+
+    def _admit(self, first: Request, admit: Admit) -> tuple[ProxyInfo, StillGood]:
         """Who is there, once the token says the same. Raises _TurnedAway."""
         if first.node is None:
             raise _TurnedAway(grpc.StatusCode.INVALID_ARGUMENT, "the first message has no node")
         try:
             proxy = ProxyInfo.from_metadata(first.node.metadata)
         except ValueError as exc:
-            raise _TurnedAway(grpc.StatusCode.INVALID_ARGUMENT, str(exc)) from exc
+            raise _TurnedAway(grpc.StatusCode.INVALID_ARGUMENT, quoted(str(exc))) from exc
         if first.node.id != proxy.node_id:
             raise _TurnedAway(
                 grpc.StatusCode.INVALID_ARGUMENT,
-                f"the node id has to be {proxy.node_id} as its metadata says",
+                f"the node id has to be {quoted(proxy.node_id)} as its metadata says",
             )
         try:
-            still_good = self._hooks.authenticate(token, proxy.mesh, proxy.dataplane)
+            still_good = admit(proxy.mesh, proxy.dataplane)
         except TokenError as exc:
-            log.warning("%s/%s is not let in: %s", proxy.mesh, proxy.dataplane, exc)
+            self._tell(f"{proxy.mesh}/{proxy.dataplane}", exc)
             raise _TurnedAway.by(exc) from exc
         if not proxy.envoy_version:
             proxy = replace(proxy, envoy_version=first.node.version)
@@ -224,7 +279,8 @@ class DiscoveryService:
         )
         visit = _Visit(stream, still_good)
         self._visits[key].add(visit)
-        log.info("%s/%s connected", *key)
+        shown = quoted("/".join(key))
+        log.info("%s connected", shown)
         try:
             self._hooks.on_connected(proxy)
             yield visit
@@ -232,7 +288,7 @@ class DiscoveryService:
             self._visits[key].discard(visit)
             if not self._visits[key]:
                 del self._visits[key]
-                log.info("%s/%s disconnected", *key)
+                log.info("%s disconnected", shown)
                 self._hooks.on_disconnected(*key)
 
 
@@ -240,11 +296,21 @@ async def _first(messages: AsyncIterator[bytes]) -> Request:
     """The first message of a call. Raises ProtocolError, _TurnedAway."""
     try:
         async with asyncio.timeout(FIRST_REQUEST_SECONDS):
-            return decode_request(await anext(messages))
+            return await decoded(await anext(messages))
     except TimeoutError as exc:
         raise _TurnedAway(grpc.StatusCode.DEADLINE_EXCEEDED, "no request came") from exc
     except StopAsyncIteration as exc:
         raise _TurnedAway(grpc.StatusCode.INVALID_ARGUMENT, "no request came") from exc
+
+
+def _client(context: Any) -> str:
+    """The address of the other side, as gRPC writes it, without the port; of IPv6 the network of 64 bits."""
+    family, _, address = unquote(str(context.peer())).partition(":")
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return client_of(host)
+    except ValueError:
+        return f"{family}:{address}"
 
 
 def _bearer_token(context: Any) -> str:

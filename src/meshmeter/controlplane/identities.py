@@ -52,6 +52,10 @@ class _Issued:
     key_pem: str
     renew_at: datetime
 
+    def is_due(self, now: datetime) -> bool:
+        """It grows old, or is not valid yet: it was issued while the clock was ahead."""
+        return not self.pair.certificate.not_valid_before_utc <= now < self.renew_at
+
 
 class Identities:
     """By proxy. The private keys are in memory only: after a restart every proxy gets a new one."""
@@ -68,7 +72,7 @@ class Identities:
         if (
             issued is None
             or issued.wanted != wanted
-            or now >= issued.renew_at
+            or issued.is_due(now)
             or (issued.signer != signer.authority.fingerprint and not signer.accepts_others)
         ):
             issued = self._issued[key] = self._sign(key, wanted, signer.authority, now)
@@ -84,7 +88,7 @@ class Identities:
 
     def due(self, now: datetime) -> set[ProxyKey]:
         """The proxies whose identities are to be renewed."""
-        return {key for key, issued in self._issued.items() if now >= issued.renew_at}
+        return {key for key, issued in self._issued.items() if issued.is_due(now)}
 
     def forget(self, key: ProxyKey) -> None:
         """The proxy is gone."""

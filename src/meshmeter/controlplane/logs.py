@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
@@ -39,6 +41,30 @@ class ConsoleFormatter(logging.Formatter):
             trace = self.formatException(record.exc_info)
             lines += [f"    {line.translate(_ESCAPES)}" for line in trace.splitlines()]
         return "\n".join(lines)
+
+
+class Seldom:
+    """Of something that may happen thousands of times a second, only some is told: `at_once` times, then once every
+    `seconds`."""
+
+    def __init__(self, seconds: float, *, at_once: int = 1, clock: Callable[[], float] = time.monotonic):
+        self._seconds = seconds
+        self._at_once = self._left = float(at_once)
+        self._clock = clock
+        self._counted = clock()
+        self._held_back = 0
+
+    def due(self) -> int | None:
+        """It happened: None if nothing is to be said, else how many times it happened unsaid since the last time."""
+        now = self._clock()
+        self._left = min(self._at_once, self._left + (now - self._counted) / self._seconds)
+        self._counted = now
+        if self._left < 1:
+            self._held_back += 1
+            return None
+        self._left -= 1
+        held_back, self._held_back = self._held_back, 0
+        return held_back
 
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"}

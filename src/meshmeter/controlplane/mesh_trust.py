@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from cryptography import x509
@@ -32,6 +33,7 @@ from meshmeter.certs.trust import TrustRecord, advance
 from meshmeter.controlplane.ca_sources import AuthoritySource, is_external
 from meshmeter.controlplane.identities import Identities, Signer
 from meshmeter.controlplane.secret_vault import SecretVault
+from meshmeter.controlplane.steady_clock import utc_now
 from meshmeter.controlplane.world import ProxyKey
 from meshmeter.effective.certificate_lifetime import certificate_lifetime
 from meshmeter.effective.credentials import Credentials
@@ -96,6 +98,14 @@ class _Mesh:
     def signer(self, now: datetime) -> MeshAuthority | None:
         return (self.previous or self.authority) if self.in_overlap(now) else self.authority
 
+    def is_of_the_future(self, now: datetime) -> bool:
+        """Whether the authority was made while the clock was ahead, and nobody has looked at it since."""
+        return (
+            not self.fault
+            and self.authority is not None
+            and now < self.authority.certificate.not_valid_before_utc
+        )
+
     def in_overlap(self, now: datetime) -> bool:
         """Whether the newest authority is not shown yet."""
         switch_at = self.record.switch_at if self.record else None
@@ -109,22 +119,28 @@ class MeshTrust:
         self,
         vault: SecretVault,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
+        steady: Callable[[], datetime] | None = None,
         source: AuthoritySource | None = None,
         overlap: timedelta = OVERLAP,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_signed: Callable[[], None] = lambda: None,
     ):
-        """`on_signed` is called for every certificate."""
+        """`now` is what certificates are valid by; `steady`, by default the same, what spans are measured by: the steps
+        of a change of authority must not be cut short, or drag on, because the host's clock is set.
+        `on_signed` is called for every certificate.
+        """
         self._vault = vault
         self._now = now
+        self._steady = steady or now
         self._source = source or AuthoritySource(vault, now=now)
         self._overlap = overlap
         self._sleep = sleep
         self._on_signed = on_signed
         self._meshes: dict[str, _Mesh] = {}
         self._identities = Identities(on_signed)
-        self._lock = asyncio.Lock()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By mesh: what takes long for one holds up no other."""
 
     # What the reconciler asks
 
@@ -137,7 +153,7 @@ class MeshTrust:
         if known is not None and known.mtls == mesh.spec.mtls:
             return
         if known is None:
-            self._meshes[mesh.name] = _Mesh(mesh.spec.mtls, self._now())
+            self._meshes[mesh.name] = _Mesh(mesh.spec.mtls, self._steady())
         else:
             known.mtls = mesh.spec.mtls
         await self._refresh(mesh.name)
@@ -148,15 +164,19 @@ class MeshTrust:
         if state is None:
             return Credentials()
         now = self._now()
-        authority = state.signer(now)
+        steady = self._steady()
+        authority = state.signer(steady)
         if authority is None or state.record is None:
             return Credentials(authority_fault=state.fault)
-        signer = Signer(authority, state.record, state.lifetime, accepts_others=state.in_overlap(now))
+        signer = Signer(authority, state.record, state.lifetime, accepts_others=state.in_overlap(steady))
         try:
             identity = self._identities.identity(dataplane, signer, now)
-        except ValueError as exc:
+        except Exception as exc:
+            # Whatever is wrong with an authority or with the names of a proxy, it concerns this proxy.
             self._identities.forget((mesh.name, dataplane.name))
-            return Credentials(authority_fault=str(exc))
+            if not isinstance(exc, ValueError):
+                log.exception("cannot sign for %s/%s", mesh.name, dataplane.name)
+            return Credentials(authority_fault=str(exc) or repr(exc))
         return Credentials(identity=identity, authority_warning=state.fault)
 
     def without_identity(self, mesh: str) -> Credentials:
@@ -172,6 +192,8 @@ class MeshTrust:
         """The mesh is gone, or has no mTLS any more."""
         self._meshes.pop(mesh, None)
         self._identities.forget_mesh(mesh)
+        if mesh in self._locks and not self._locks[mesh].locked():
+            del self._locks[mesh]
 
     def forget_proxy(self, key: ProxyKey) -> None:
         """The proxy is gone."""
@@ -190,7 +212,7 @@ class MeshTrust:
         if state is None:
             return None
         now = self._now()
-        signer = state.signer(now)
+        signer = state.signer(self._steady())
         if signer is None or state.record is None:
             raise MeshAuthorityUnusable(mesh, state.fault)
         try:
@@ -203,8 +225,8 @@ class MeshTrust:
                 now=now,
                 valid_for=state.lifetime,
             )
-        except ValueError as exc:
-            raise MeshAuthorityUnusable(mesh, str(exc)) from exc
+        except Exception as exc:
+            raise MeshAuthorityUnusable(mesh, str(exc) or repr(exc)) from exc
         self._on_signed()
         return IssuedCertificate(
             certificate.public_bytes(Encoding.PEM).decode() + signer.chain_pem,
@@ -234,18 +256,29 @@ class MeshTrust:
 
     async def run(self, world: Recompiler) -> None:
         """Have what is due compiled again, until cancelled."""
-        while True:
-            await self._sleep(LOOK)
-            now = self._now()
-            for mesh in [name for name, state in self._meshes.items() if now >= state.check_at]:
-                if await self._refresh(mesh):
-                    world.recompile_mesh(mesh)
-            if due := self._identities.due(now):
-                world.recompile(due)
+        async with asyncio.TaskGroup() as tasks:
+            running: dict[str, asyncio.Task[None]] = {}
+            while True:
+                await self._sleep(LOOK)
+                now = self._steady()
+                running = {mesh: task for mesh, task in running.items() if not task.done()}
+                for mesh, state in self._meshes.items():
+                    due = now >= state.check_at or state.is_of_the_future(self._now())
+                    if due and mesh not in running:
+                        running[mesh] = tasks.create_task(self._look(mesh, world), name=f"trust of {mesh}")
+                if running:
+                    # Most are done at once; one that is not goes on by itself.
+                    await asyncio.wait(running.values(), timeout=LOOK)
+                if proxies := self._identities.due(self._now()):
+                    world.recompile(proxies)
+
+    async def _look(self, mesh: str, world: Recompiler) -> None:
+        if await self._refresh(mesh):
+            world.recompile_mesh(mesh)
 
     async def _refresh(self, mesh: str) -> bool:
         """Read the authority of a mesh again; whether anything is other than before."""
-        async with self._lock:
+        async with self._locks[mesh]:
             state = self._meshes.get(mesh)
             if state is None:
                 return False
@@ -260,6 +293,11 @@ class MeshTrust:
                 self._fail(mesh, state, str(exc))
             except TimeoutError:
                 self._fail(mesh, state, f"it could not be read within {LOAD_SECONDS:.0f} s")
+            except Exception as exc:
+                # Whatever a user's authority has in it, it is a fault of this mesh and of no other.
+                if repr(exc) != state.fault:
+                    log.exception("unexpected fault in the certificate authority of mesh %s", mesh)
+                self._fail(mesh, state, repr(exc))
             else:
                 self._take(mesh, state, authority, record)
             state.check_at = self._next_check(state)
@@ -278,7 +316,7 @@ class MeshTrust:
             before,
             authority.fingerprint,
             authority.bundle_pem,
-            now=self._now(),
+            now=self._steady(),
             lifetime=life,
             overlap=self._overlap,
         )
@@ -290,7 +328,9 @@ class MeshTrust:
         before = state.authority
         if before is not None and before.fingerprint != authority.fingerprint:
             log.info("mesh %s has another certificate authority, valid to %s", mesh, authority.not_after)
-            state.previous = before
+            # One of the future cannot sign now.
+            signs = before.certificate.not_valid_before_utc <= self._now() < before.not_after
+            state.previous = before if signs else None
         if record.switch_at is None:
             state.previous = None
         if state.fault:
@@ -308,12 +348,14 @@ class MeshTrust:
         state.fault = reason
 
     def _next_check(self, state: _Mesh) -> datetime:
-        times: list[datetime] = [self._now() + timedelta(hours=1)]
+        now = self._steady()
+        times: list[datetime] = [now + timedelta(hours=1)]
         backend = state.mtls.enabled()
         if state.fault or backend is None or is_external(backend):
-            times.append(self._now() + RELOAD)
+            times.append(now + RELOAD)
         if state.record is not None and (change := state.record.next_change()) is not None:
             times.append(change)
         if state.authority is not None and backend is not None and backend.type == BUILTIN:
-            times.append(authority_renewal(state.authority.certificate))
-        return min(times)
+            certificate, wall = state.authority.certificate, self._now()
+            times.append(now + (authority_renewal(certificate) - wall))
+        return max(now, min(times))

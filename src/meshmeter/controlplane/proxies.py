@@ -15,9 +15,13 @@ from typing import Any
 
 from meshmeter.controlplane.proxy_status import Nack, ProxyStatus
 from meshmeter.controlplane.world import ProxyKey
+from meshmeter.quoting import WORDS, quoted
 
 RETURN_SECONDS = 60.0
 """How long proxies may take to come back after a start of the control plane; they try every 30 s at the least."""
+
+LONGEST_VERSION = 64
+"""Characters that are kept of what says which version it is."""
 
 
 @dataclass(slots=True)
@@ -76,8 +80,8 @@ class ProxyRegistry:
         entry.status = replace(
             entry.status,
             connected_since=entry.status.connected_since or self._now(),
-            agent_version=agent_version,
-            envoy_version=envoy_version,
+            agent_version=quoted(agent_version, LONGEST_VERSION),
+            envoy_version=quoted(envoy_version, LONGEST_VERSION),
         )
 
     def stream_closed(self, mesh: str, name: str) -> None:
@@ -116,7 +120,7 @@ class ProxyRegistry:
     def refused(self, mesh: str, name: str, type_url: str, message: str) -> None:
         """Envoy refused a version, with these words."""
         entry = self._touch(mesh, name)
-        entry.status = replace(entry.status, nack=Nack(type_url, message, self._now()))
+        entry.status = replace(entry.status, nack=Nack(type_url, quoted(message, WORDS), self._now()))
 
     def reported(self, mesh: str, name: str, report: dict[str, Any]) -> None:
         """The agent told of its last scrape."""

@@ -46,6 +46,12 @@ log = logging.getLogger(__name__)
 SETTLE = 0.02
 """Seconds to wait for more changes before compiling; a burst of changes is then compiled once."""
 
+PATIENCE = 0.05
+"""Seconds that all meshes wait for the authority of one that changed; usually it is there at once."""
+
+START_PATIENCE = 2.0
+"""The same at the start, when nothing is published yet."""
+
 RETRY = 1.0
 """Seconds between attempts to read a store that is away."""
 
@@ -111,6 +117,10 @@ class Reconciler:
         """Proxies whose snapshots depend on the targets of their meshes."""
         self._dirty: set[ProxyKey] = set()
         self._dirty_meshes: set[str] = set()
+        self._preparing: dict[str, asyncio.Task[None]] = {}
+        self._prepare_again: set[str] = set()
+        self._held: set[ProxyKey] = set()
+        """Proxies that wait for the authorities of their meshes."""
         self._wake = asyncio.Event()
         self.ready = asyncio.Event()
         """Set once everything in the store has been compiled and published."""
@@ -152,6 +162,22 @@ class Reconciler:
     def mesh_findings(self, mesh: str) -> Iterator[Finding]:
         """What is wrong with a mesh whether it has proxies or not."""
         yield from self.unreadable_resources(mesh)
+        if self._trust is None:
+            return
+        found = self._trust.without_identity(mesh)
+        if found.authority_fault:
+            yield finding(
+                "mesh-ca-unusable",
+                f"the certificate authority of the mesh cannot be used: {found.authority_fault}",
+            )
+        elif found.authority_warning:
+            yield finding(
+                "mesh-ca-outdated", f"the authority of before stays in force: {found.authority_warning}"
+            )
+
+    def dataplane(self, mesh: str, name: str) -> Resource[DataplaneSpec] | None:
+        """The Dataplane as it is stored, compiled or not; None if there is none, or its proxy is away."""
+        return self._world.dataplane((mesh, name))
 
     def dataplanes(self) -> list[Resource[DataplaneSpec]]:
         """Every Dataplane there is."""
@@ -262,40 +288,66 @@ class Reconciler:
             self._wake.set()
 
     async def _compile(self) -> None:
-        while True:
-            await self._wake.wait()
-            await asyncio.sleep(SETTLE)
-            self._wake.clear()
-            dirty, self._dirty = self._dirty, set()
-            meshes, self._dirty_meshes = self._dirty_meshes, set()
-            started = time.monotonic()
-            for mesh in sorted(meshes):
-                await self._prepare(mesh)
-            views = {mesh: self._world.view(mesh) for mesh in {mesh for mesh, _ in dirty}}
-            readers = self._find_readers(views, dirty)
-            for key in sorted(dirty - readers):
-                readers |= self._compile_one(views[key[0]], key)
-                await asyncio.sleep(0)  # let streams and polls be answered between two proxies
-            while readers:
-                # After the others, whose targets they read.
-                key = min(readers)
-                readers.remove(key)
-                readers |= self._compile_one(views[key[0]], key)
-                await asyncio.sleep(0)
-            self._publish_assignments()
-            self._on_compiled(time.monotonic() - started, len(dirty))
-            if not self._dirty and not self._dirty_meshes:
-                self.ready.set()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._wake.wait()
+                await asyncio.sleep(SETTLE)
+                self._wake.clear()
+                dirty, self._dirty = self._dirty, set()
+                meshes, self._dirty_meshes = self._dirty_meshes, set()
+                await self._prepare_all(meshes, tasks)
+                held = {key for key in dirty if key[0] in self._preparing}
+                self._held |= held
+                await self._compile_all(dirty - held)
+                if not self._dirty and not self._dirty_meshes:
+                    self.ready.set()
+
+    async def _prepare_all(self, meshes: Set[str], tasks: asyncio.TaskGroup) -> None:
+        """Have authorities ready before anything of their meshes is compiled.
+
+        One that takes long, on a dead drive say, holds back its own mesh and no other.
+        """
+        self._preparing = {mesh: task for mesh, task in self._preparing.items() if not task.done()}
+        for mesh in sorted(meshes):
+            if mesh in self._preparing:
+                self._prepare_again.add(mesh)
+            elif self._trust is not None:
+                self._preparing[mesh] = tasks.create_task(self._prepare(mesh), name=f"prepare {mesh}")
+        if self._preparing:
+            await asyncio.wait(
+                self._preparing.values(), timeout=PATIENCE if self.ready.is_set() else START_PATIENCE
+            )
+        self._preparing = {mesh: task for mesh, task in self._preparing.items() if not task.done()}
+
+    async def _compile_all(self, dirty: set[ProxyKey]) -> None:
+        started = time.monotonic()
+        views = {mesh: self._world.view(mesh) for mesh in {mesh for mesh, _ in dirty}}
+        readers = self._find_readers(views, dirty)
+        for key in sorted(dirty - readers):
+            readers |= self._compile_one(views[key[0]], key)
+            await asyncio.sleep(0)  # let streams and polls be answered between two proxies
+        while readers:
+            # After the others, whose targets they read.
+            key = min(readers)
+            readers.remove(key)
+            readers |= self._compile_one(views[key[0]], key)
+            await asyncio.sleep(0)
+        self._publish_assignments()
+        self._on_compiled(time.monotonic() - started, len(dirty))
 
     async def _prepare(self, mesh: str) -> None:
-        """Have an authority ready before anything of its mesh is compiled."""
-        if self._trust is None:
-            return
+        """Have the authority of a mesh ready, and then what was held back meanwhile compiled."""
+        assert self._trust is not None
         view = self._world.view(mesh)
         if view is None:
             self._trust.forget_mesh(mesh)
         else:
             await self._trust.prepare(view.mesh)
+        held = {key for key in self._held if key[0] == mesh}
+        self._held -= held
+        again = {mesh} & self._prepare_again
+        self._prepare_again -= again
+        self._mark(held, again)
 
     def _find_credentials(
         self, mesh: Resource[MeshSpec], dataplane: Resource[DataplaneSpec], proxy: ProxyInfo | None

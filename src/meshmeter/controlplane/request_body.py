@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from meshmeter.controlplane.api_errors import Refusal
+from meshmeter.documents.reader import parse_documents
 from meshmeter.errors import InvalidResource, Violation
-from meshmeter.resources.codec import parse_documents
 
 LARGEST_DOCUMENT = 1 << 20
 """Bytes of one resource."""

@@ -44,7 +44,8 @@ from meshmeter.controlplane.preconditions import etag, expected_version
 from meshmeter.controlplane.request_body import LARGEST_BATCH, read_document, read_json
 from meshmeter.controlplane.secret_api import SecretApi, Vault
 from meshmeter.controlplane.token_api import TokenApi, Tokens
-from meshmeter.controlplane.writing import change_violations, completed, decode_for, is_kubernetes
+from meshmeter.controlplane.writing import change_violations, completed, decode_for
+from meshmeter.documents.forms import is_kubernetes
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.errors import (
     InvalidResource,

@@ -1,10 +1,12 @@
 """The discovery API: where Prometheus finds the proxies of the mesh (design 7, kuma-facts 7.2).
 
     POST /v3/discovery:monitoringassignments[?fetch-timeout=D]   for kuma_sd_configs; waits up to D for a change
+    POST /direct/v3/discovery:monitoringassignments              the same for those with a certificate of the mesh
     GET  /v1/targets[?mesh=M][&service=S][&direct=true]          for http_sd_configs; with ETag
 
 `direct` is for a Prometheus that has a certificate of the mesh itself, instead of a sidecar that adds the TLS: what
-is behind the mesh's mTLS then has scheme https.
+is behind the mesh's mTLS then has scheme https. In `/direct` there are no targets with provided TLS, which another
+authority verifies: kuma_sd_configs has no way to tell them apart.
 
 Both answer from the same assignments, gzip-compressed where the client accepts it. Errors are JSON of the
 type `/std-errors` (kuma-facts 9.2).
@@ -17,6 +19,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import ETag, hdrs, web
 
+from meshmeter.controlplane.limits import IDLE_SECONDS
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.sd_bodies import Body, BodyCache
 from meshmeter.effective.addresses import is_loopback
@@ -26,6 +29,7 @@ from meshmeter.mads.discovery import DiscoveryRequest, parse_request
 from meshmeter.mads.durations import parse_duration
 
 DISCOVERY_PATH = "/v3/discovery:monitoringassignments"
+DIRECT_PATH = f"/direct{DISCOVERY_PATH}"
 TARGETS_PATH = "/v1/targets"
 
 DEFAULT_FETCH_TIMEOUT = 30.0
@@ -63,6 +67,7 @@ def discovery_app(
     api = _DiscoveryApi(assignments, default_fetch_timeout, authorize)
     app = web.Application(client_max_size=MAX_REQUEST, middlewares=[_errors])
     app.router.add_post(DISCOVERY_PATH, api.discover)
+    app.router.add_post(DIRECT_PATH, api.discover_direct)
     app.router.add_get(TARGETS_PATH, api.targets)
     app.on_shutdown.append(api.release)
     return app
@@ -71,7 +76,13 @@ def discovery_app(
 def discovery_runner(app: web.Application) -> web.AppRunner:
     """A runner for `discovery_app`: a client that hangs up frees its poll at once, and stopping does not
     wait."""
-    return web.AppRunner(app, handler_cancellation=True, shutdown_timeout=2.0, access_log=None)
+    return web.AppRunner(
+        app,
+        handler_cancellation=True,
+        keepalive_timeout=IDLE_SECONDS,
+        shutdown_timeout=2.0,
+        access_log=None,
+    )
 
 
 class _DiscoveryApi:
@@ -86,15 +97,21 @@ class _DiscoveryApi:
         self._stopping = False
 
     async def discover(self, request: web.Request) -> web.Response:
+        return await self._discover(request, direct=False)
+
+    async def discover_direct(self, request: web.Request) -> web.Response:
+        return await self._discover(request, direct=True)
+
+    async def _discover(self, request: web.Request, *, direct: bool) -> web.Response:
         meshes = self._authorize(request)
         wait = self._fetch_timeout(request)
         wanted = await _discovery_request(request)
-        selection = Selection(meshes=meshes, names=wanted.resource_names)
+        selection = Selection(meshes=meshes, names=wanted.resource_names, provided_tls=not direct)
         selected = await self._newer(selection, wanted.version_info, wait)
         self._authorize(request)  # a token may have been revoked meanwhile
         if selected.version == wanted.version_info:
             return web.Response(status=304)
-        return _response(request, self._bodies.discovery(selected))
+        return _response(request, self._bodies.discovery(selected, direct=direct))
 
     async def targets(self, request: web.Request) -> web.Response:
         meshes = self._authorize(request)

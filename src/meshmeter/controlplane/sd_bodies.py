@@ -49,10 +49,11 @@ class BodyCache:
             self._bodies.clear()
         return self._selected.get(selection, lambda: select(snapshot, selection))
 
-    def discovery(self, selected: AssignmentSnapshot) -> Body:
-        """The DiscoveryResponse."""
+    def discovery(self, selected: AssignmentSnapshot, *, direct: bool = False) -> Body:
+        """The DiscoveryResponse; `direct` for a client that speaks the mesh's TLS itself."""
         # The version is a hash of the content, so it names the body whichever selection led to it.
-        return self._bodies.get(("discovery", selected.version), lambda: Body(response_body(selected)))
+        key = ("discovery", selected.version, direct)
+        return self._bodies.get(key, lambda: Body(response_body(selected, direct=direct)))
 
     def targets(self, selected: AssignmentSnapshot, *, direct: bool = False) -> Body:
         """The list of target groups; `direct` for a client that speaks the mesh's TLS itself."""

@@ -9,24 +9,15 @@ Needs an admin token.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
 from meshmeter.controlplane.api_errors import Refusal
 from meshmeter.controlplane.request_body import read_document
-from meshmeter.errors import InvalidResource, NotFound, Violation
-from meshmeter.resources import syntax
-
-KIND = "Secret"
-
-LARGEST = 512 << 10
-"""Bytes of one secret."""
-
-_FIELDS = ("type", "mesh", "name", "data")
+from meshmeter.errors import NotFound
+from meshmeter.resources.secret import KIND, read_secret
 
 
 class Vault(Protocol):
@@ -85,31 +76,6 @@ class SecretApi:
         if not await self._mesh_exists(mesh):
             raise Refusal(404, "Failed to retrieve Mesh", "Not found")
         return mesh
-
-
-def read_secret(document: dict[str, Any], mesh: str, name: str) -> bytes:
-    """What the secret of this mesh and name holds. Raises InvalidResource, which never shows it."""
-    faults = [
-        Violation(str(field)[:253], f"unknown field, known are {', '.join(_FIELDS)}")
-        for field in document
-        if field not in _FIELDS
-    ]
-    for field, wanted in (("type", KIND), ("mesh", mesh), ("name", name)):
-        if document.get(field, wanted) != wanted:
-            faults.append(Violation(field, f"must be {wanted}, as in the path"))
-    if fault := syntax.name_fault(name):
-        faults.append(Violation("name", fault))
-    data = b""
-    try:
-        data = base64.b64decode(document.get("data", ""), validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        faults.append(Violation("data", "must be base64"))
-    else:
-        if not 0 < len(data) <= LARGEST:
-            faults.append(Violation("data", f"must have 1 to {LARGEST} bytes"))
-    if faults:
-        raise InvalidResource(faults)
-    return data
 
 
 def _stored_name(mesh: str, name: str) -> str:

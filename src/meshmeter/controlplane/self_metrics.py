@@ -72,6 +72,19 @@ class SelfMetrics:
             registry=self.registry,
         )
 
+        self.http_connections = Gauge(
+            "meshmeter_control_plane_http_connections",
+            "Connections, by server.",
+            ["server"],
+            registry=self.registry,
+        )
+        self.refused_connections = Counter(
+            "meshmeter_control_plane_refused_connections",
+            "Connections closed because there were too many, by server.",
+            ["server"],
+            registry=self.registry,
+        )
+
     def count_requests(self, app: web.Application, server: str) -> None:
         """Count what `app`, which is not started yet, will answer."""
 
@@ -81,6 +94,10 @@ class SelfMetrics:
             self.http_requests.labels(server, method, str(response.status)).inc()
 
         app.on_response_prepare.append(count)
+
+    def watch_connections(self, server: str, now: Callable[[], float]) -> None:
+        """What a server has of connections, read when it is scraped."""
+        self.http_connections.labels(server).set_function(now)
 
     def reconciled(self, seconds: float, proxies: int) -> None:
         """One round of the reconciler."""
@@ -95,6 +112,7 @@ class SelfMetrics:
         snapshot_age: Callable[[], float],
         targets: Callable[[], float],
         unreadable: Callable[[], float],
+        store_faulty: Callable[[], float],
     ) -> None:
         """Gauges that are read when they are scraped."""
         for name, help_, read in (
@@ -106,6 +124,7 @@ class SelfMetrics:
                 snapshot_age,
             ),
             ("discovery_targets", "Targets that Prometheus is told.", targets),
+            ("store_faulty", "1 while the database is deleted, replaced or damaged.", store_faulty),
             (
                 "unreadable_resources",
                 "Resources in the store that cannot be read and are left out.",

@@ -14,10 +14,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
+from meshmeter.documents.reader import parse_documents
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import InvalidResource, SettingsError
 from meshmeter.mads.durations import parse_duration
-from meshmeter.resources.yaml_documents import parse_documents
 
 DEFAULT_DATA_DIR = Path("meshmeter-data")
 """Relative to the working directory; the CLI looks there too."""
@@ -47,6 +47,11 @@ class Settings:
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     fetch_timeout: float = 30.0
     """Seconds."""
+    store_check_interval: float = 3600.0
+    """Seconds; 0 means no check."""
+    max_connections: int = 8192
+    max_connections_per_client: int = 4096
+    proxy_max_connections: int = 50_000
     log_format: Literal["console", "json"] = "console"
     log_level: str = "info"
 
@@ -67,7 +72,9 @@ class Option:
 
     name: str
     """Field of `Settings` and key in the configuration file (there also with dashes)."""
-    kind: Literal["path", "host", "port", "flag", "seconds", "hosts", "networks", "zone", "format", "level"]
+    kind: Literal[
+        "path", "host", "port", "flag", "seconds", "hosts", "networks", "zone", "format", "level", "count"
+    ]
     default: str
     """As a user would write it."""
     help: str
@@ -135,6 +142,30 @@ OPTIONS: Sequence[Option] = (
         "addresses.",
     ),
     Option("fetch_timeout", "seconds", "30s", "How long a MADS poll waits if it does not say."),
+    Option(
+        "store_check_interval",
+        "seconds",
+        "1h",
+        "How often the database is checked for damage, in the background; 0 means never.",
+    ),
+    Option(
+        "max_connections",
+        "count",
+        "8192",
+        "Connections that each port takes at most; fewer if the limit of open files is too low for that.",
+    ),
+    Option(
+        "max_connections_per_client",
+        "count",
+        "4096",
+        "Of these, connections of one address (of IPv6, one network of 64 bits).",
+    ),
+    Option(
+        "proxy_max_connections",
+        "count",
+        "50000",
+        "Connections that each Envoy takes at most, of all clients together.",
+    ),
     Option("log_format", "format", "console", "console or json."),
     Option("log_level", "level", "info", "debug, info, warning or error."),
 )
@@ -223,6 +254,12 @@ def _port(value: object) -> int:
     return int(str(value))
 
 
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)) or int(str(value)) == 0:
+        raise ValueError("is not a number from 1 to 999999999")
+    return int(str(value))
+
+
 def _flag(value: object) -> bool:
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if str(value).lower() not in words:
@@ -299,6 +336,7 @@ _READERS: Mapping[str, Any] = {
     "port": _port,
     "flag": _flag,
     "seconds": _seconds,
+    "count": _count,
     "networks": _networks,
     "zone": _zone,
     "format": _one_of("console", "json"),

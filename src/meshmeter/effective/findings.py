@@ -188,6 +188,21 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "Apply a TrafficPermission whose destination matches the endpoint's tags (by default "
             "kuma.io/service: dataplane-metrics) and whose source is Prometheus.",
         ),
+        "tag-not-a-label": FindingKind(
+            "warning",
+            "proxy",
+            "A tag of the Dataplane would be a label that Prometheus or discovery sets itself, or that steers "
+            "Prometheus, so it is told to nobody.",
+            "Give the tag another name: none that begins with two signs that are no letters or digits, and none of "
+            "job, instance, mesh, dataplane, service, pod, namespace, le, quantile.",
+        ),
+        "tag-label-conflict": FindingKind(
+            "warning",
+            "proxy",
+            "Two tags of the Dataplane come to the same label, in which everything but letters, digits and underscores "
+            "is an underscore, and a tag x also gives a label xs. One has it, the other is left out.",
+            "Rename one of the two tags.",
+        ),
         "proxy-not-connected": FindingKind(
             "warning",
             "proxy",

@@ -17,6 +17,7 @@ from meshmeter.effective.checks import (
 from meshmeter.effective.credentials import Credentials
 from meshmeter.effective.findings import Finding
 from meshmeter.effective.interfaces import listen_address
+from meshmeter.effective.labels import label_findings
 from meshmeter.effective.origin import Layer, Origin, Sourced
 from meshmeter.effective.precedence import builtin, conf_layers, resolve, unite
 from meshmeter.effective.transport import Transport, tls_mode, transport_of
@@ -132,5 +133,6 @@ def effective_metrics(
             *(credential_findings(mesh.spec, transport, mode, credentials) if credentials else ()),
             *(entry.refused for entry in aggregate if entry.refused is not None),
             *proxy_findings(mesh.spec, layers, transport, mode, tags, permissions),
+            *label_findings(dataplane),
         ),
     )

@@ -12,6 +12,9 @@ from typing import Any
 METADATA_KEY = "meshmeter"
 """The one key of Envoy's node metadata that is ours."""
 
+LONGEST = 4096
+"""Characters of one value of it at most: the longest path that Linux has."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProxyInfo:
@@ -64,6 +67,8 @@ class ProxyInfo:
             value = fields.get(key, "")
             if not isinstance(value, str):
                 raise ValueError(f"{key} in the node metadata is not text")
+            if len(value) > LONGEST:
+                raise ValueError(f"{key} in the node metadata has more than {LONGEST} characters")
             return value
 
         def needed(key: str) -> str:

@@ -15,19 +15,15 @@ from functools import cached_property
 from typing import Any
 
 from meshmeter.effective.interfaces import reachable_address
+from meshmeter.effective.labels import target_labels
 from meshmeter.effective.metrics import EffectiveMetrics
 from meshmeter.effective.transport import Transport
-from meshmeter.mads.labels import services, target_labels
+from meshmeter.mads.services import services
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.metrics import TlsMode
 from meshmeter.resources.resource import Resource
 
 TYPE_URL = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment"
-
-DIRECT_SCHEME_LABEL = "meshmeter_io_direct_scheme"
-"""Label of a target behind the mesh's mTLS: `https`, the scheme for a client that has a certificate of the mesh. A
-relabelling rule makes it `__scheme__` for such clients; others must not see it there, since their sidecar adds the
-TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +38,18 @@ class Target:
     """Host and port; the host is empty if the Dataplane has none."""
     metrics_path: str
     labels: Mapping[str, str]
+    transport: Transport = Transport.PLAIN
 
     @property
     def direct_scheme(self) -> str:
         """For a client that has a certificate of the mesh itself."""
-        return self.labels.get(DIRECT_SCHEME_LABEL, self.scheme)
+        return "https" if self.transport is Transport.MTLS else self.scheme
 
-    def to_json(self) -> dict[str, Any]:
-        """Names of the wire; empty fields are left out."""
+    def to_json(self, *, direct: bool = False) -> dict[str, Any]:
+        """Names of the wire; empty fields are left out. `direct` is for a client with a certificate of the mesh."""
         fields = {
             "name": self.name,
-            "scheme": self.scheme,
+            "scheme": self.direct_scheme if direct else self.scheme,
             "address": self.address,
             "metrics_path": self.metrics_path,
             "labels": dict(self.labels),
@@ -75,12 +72,12 @@ class MonitoringAssignment:
         """The resource name, `/meshes/<mesh>/dataplanes/<name>`."""
         return f"/meshes/{self.mesh}/dataplanes/{self.target.name}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, *, direct: bool = False) -> dict[str, Any]:
         return {
             "@type": TYPE_URL,
             "mesh": self.mesh,
             "service": self.service,
-            "targets": [self.target.to_json()],
+            "targets": [self.target.to_json(direct=direct)],
         }
 
     @cached_property
@@ -89,8 +86,13 @@ class MonitoringAssignment:
         return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()
 
     @cached_property
+    def encoded_direct(self) -> bytes:
+        """The same for a client with a certificate of the mesh."""
+        return json.dumps(self.to_json(direct=True), sort_keys=True, separators=(",", ":")).encode()
+
+    @cached_property
     def digest(self) -> bytes:
-        return hashlib.sha256(self.encoded).digest()
+        return hashlib.sha256(self.encoded + self.target.transport.encode()).digest()
 
 
 def build_assignment(
@@ -100,16 +102,13 @@ def build_assignment(
     if effective is None:
         return None
     provided = services(dataplane)
-    labels = target_labels(dataplane)
-    labels.pop(DIRECT_SCHEME_LABEL, None)  # a tag of that name must not steer who scrapes
-    if effective.transport is Transport.MTLS:
-        labels[DIRECT_SCHEME_LABEL] = "https"
     target = Target(
         name=dataplane.name,
         scheme="https" if effective.tls_mode.value is TlsMode.PROVIDED_TLS else "http",
         address=_host_port(reachable_address(dataplane.spec), effective.port.value),
         metrics_path=effective.path.value,
-        labels=labels,
+        labels=target_labels(dataplane).labels,
+        transport=effective.transport,
     )
     return MonitoringAssignment(dataplane.mesh, provided[0], provided, target)
 
@@ -144,10 +143,13 @@ class Selection:
     service: str | None = None
     """Any of the Dataplane's services."""
     names: frozenset[str] | None = None
+    provided_tls: bool = True
+    """Whether targets with a certificate of their own are among them; no authority of a mesh verifies those."""
 
     def __contains__(self, assignment: MonitoringAssignment) -> bool:
         return (
-            _among(assignment.mesh, self.meshes)
+            (self.provided_tls or assignment.target.transport is not Transport.PROVIDED_TLS)
+            and _among(assignment.mesh, self.meshes)
             and _among(assignment.name, self.names)
             and (self.service is None or self.service in assignment.services)
         )

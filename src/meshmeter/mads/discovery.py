@@ -41,11 +41,12 @@ def _either(data: dict[str, Any], snake: str, camel: str, absent: Any) -> Any:
     return absent if value is None else value
 
 
-def response_body(snapshot: AssignmentSnapshot) -> bytes:
-    """The DiscoveryResponse; `resources` is left out when there are none."""
+def response_body(snapshot: AssignmentSnapshot, *, direct: bool = False) -> bytes:
+    """The DiscoveryResponse; `resources` is left out when there are none. `direct` is for a client with a certificate
+    of the mesh."""
     head = {"type_url": TYPE_URL, "version_info": snapshot.version}
     body = json.dumps(head, separators=(",", ":")).encode()
     if not snapshot.assignments:
         return body
-    resources = b",".join(assignment.encoded for assignment in snapshot.assignments)
+    resources = b",".join(a.encoded_direct if direct else a.encoded for a in snapshot.assignments)
     return body[:-1] + b',"resources":[' + resources + b"]}"

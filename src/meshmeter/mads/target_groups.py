@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from meshmeter.mads.assignments import AssignmentSnapshot, MonitoringAssignment, Selection, select
-from meshmeter.mads.labels import sanitize
 
 META = "__meta_kuma_"
+
+TRANSPORT = "__meta_meshmeter_transport"
+"""Label of ours, for clients with a certificate of the mesh: `plain`, `mtls` or `provided-tls`. `labelmap` over
+`__meta_kuma_label_(.+)` does not reach it, so it never comes to be one of series."""
 
 
 def target_groups(
@@ -38,5 +41,7 @@ def _group(assignment: MonitoringAssignment, direct: bool) -> dict[str, Any]:
         f"{META}service": assignment.service,
         f"{META}dataplane": target.name,
     }
-    labels |= {f"{META}label_{sanitize(name)}": value for name, value in target.labels.items()}
+    if direct:
+        labels[TRANSPORT] = str(target.transport)
+    labels |= {f"{META}label_{name}": value for name, value in target.labels.items()}
     return {"targets": [target.address], "labels": labels}

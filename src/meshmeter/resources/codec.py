@@ -9,24 +9,21 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from meshmeter.documents.reader import Document, Parsed
 from meshmeter.errors import InvalidResource, Violation
 from meshmeter.resources import shape
 from meshmeter.resources.base import Spec
 from meshmeter.resources.envelope import API_VERSION, DISPLAY_NAME, NAMESPACE, OBJECT_NAME, open_envelope
-from meshmeter.resources.faults import Faults
+from meshmeter.resources.faults import Faults, exact_path
 from meshmeter.resources.kinds import KINDS
 from meshmeter.resources.resource import EPOCH, AnyResource, Meta, Resource
 from meshmeter.resources.validation import violations
-from meshmeter.resources.yaml_documents import Document, Parsed, parse_documents, read_documents
 
 __all__ = [
-    "Document",
-    "Parsed",
     "decode",
     "decode_all",
     "from_stored",
-    "parse_documents",
-    "read_documents",
+    "located",
     "to_kubernetes",
     "to_stored",
     "to_universal",
@@ -50,18 +47,29 @@ def decode_all(parsed: Parsed) -> list[AnyResource]:
     """The resources of a text. Raises InvalidResource with the faults of all its documents, unreadable ones
     included.
 
-    Fields are prefixed with origin and line: `mesh.yaml:12: spec.metrics.backends[0].type`.
+    Fields are prefixed with origin and line, `mesh.yaml:12: spec.metrics.backends[0].type`.
     """
     faults = list(parsed.faults)
     resources = []
     for document in parsed.documents:
         try:
-            resources.append(decode(document.data, where=f"{document.origin}:{document.line}: "))
+            resources.append(decode(document.data))
         except InvalidResource as refused:
-            faults += refused.violations
+            faults += located(document, refused.violations)
     if faults:
         raise InvalidResource(faults)
     return resources
+
+
+def located(document: Document, found: Iterable[Violation]) -> list[Violation]:
+    """Faults of a document as faults of its text: `mesh.yaml:12: spec.metrics.backends[0].type`."""
+    placed = []
+    for violation in found:
+        place = f"{document.origin}:{document.line_of(exact_path(violation))}"
+        placed.append(
+            Violation(f"{place}: {violation.field}" if violation.field else place, violation.reason)
+        )
+    return placed
 
 
 def to_universal(resource: AnyResource) -> dict[str, Any]:
@@ -101,7 +109,8 @@ def to_kubernetes(resource: AnyResource) -> dict[str, Any]:
 def to_stored(resource: AnyResource) -> dict[str, Any]:
     """Everything of a resource as plain JSON; `from_stored` gives an equal one."""
     meta = resource.meta
-    return {
+    layers = {"layers": dict(meta.layers)} if meta.layers else {}
+    return layers | {
         "kind": resource.kind,
         "name": meta.name,
         "mesh": meta.mesh,
@@ -139,6 +148,7 @@ def from_stored(stored: Mapping[str, Any]) -> AnyResource:
             version=stored.get("version", 0),
             creation_time=_read_time(stored.get("creationTime")),
             modification_time=_read_time(stored.get("modificationTime")),
+            layers=stored.get("layers", {}),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise InvalidResource([Violation("", f"metadata is unreadable: {error}")]) from error

@@ -107,6 +107,8 @@ class Networking(Model):
     ours)."""
     transparent_proxying: dict[str, Any] | None = None
     """Kept, without effect."""
+    listeners: tuple[dict[str, Any], ...] | None = None
+    """Listeners of a zone proxy. Kept, without effect."""
 
 
 class DataplaneMetrics(Model):
@@ -128,6 +130,8 @@ class DataplaneSpec(Spec):
     metrics: DataplaneMetrics | None = None
     """The Dataplane's own metrics settings."""
     probes: dict[str, Any] | None = None
+    """Kept, without effect."""
+    envoy: dict[str, Any] | None = None
     """Kept, without effect."""
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from meshmeter.documents.forms import is_kubernetes
 from meshmeter.resources import paths, shape
 from meshmeter.resources.base import Model
 from meshmeter.resources.faults import Faults
@@ -81,7 +82,7 @@ class Envelope:
 
 def open_envelope(document: Mapping[Any, Any], faults: Faults) -> Envelope | None:
     """The content of a document of either form; None if its kind is unknown. Faults are added to `faults`."""
-    kubernetes = "apiVersion" in document or ("kind" in document and "type" not in document)
+    kubernetes = is_kubernetes(document)
     word = "kind" if kubernetes else "type"
     kind = _kind(document.get(word), word, faults)
     if kubernetes and document.get("apiVersion") != API_VERSION:

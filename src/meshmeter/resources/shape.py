@@ -7,7 +7,7 @@ The models say what there is; this module says how leniently it is read and how 
 * a port may be written as text, a boolean and a string may not be anything else;
 * an unknown field is a fault, with a suggestion where the name is nearly one that exists;
 * inside an `opaque` message a wrong type is reported at the message, as `could not parse config: <field>:
-  <reason>`.
+  <reason>`, an unknown value of a field of few values at the field.
 
 What comes out is accepted by the model as it is. A part that is at fault is left out of it.
 """
@@ -27,7 +27,7 @@ from typing import Any, Union, get_args, get_origin
 
 from meshmeter.resources import paths, syntax
 from meshmeter.resources.base import Model
-from meshmeter.resources.faults import Faults
+from meshmeter.resources.faults import UNREADABLE, Faults
 
 DEEPEST = 64
 """Levels of nesting in a part that is kept as it is."""
@@ -57,7 +57,7 @@ class Reading:
             return
         inner = path[len(self.opaque_at) :].lstrip(".")
         where = f"{inner}: " if inner else ""
-        self.faults.add(path, f"could not parse config: {where}{reason}", report_at=self.opaque_at)
+        self.faults.add(path, f"{UNREADABLE}{where}{reason}", report_at=self.opaque_at)
 
 
 _Reader = Callable[[object, str, Reading], Any]
@@ -196,7 +196,8 @@ def _choice_of(choices: type[StrEnum]) -> _Reader:
         listed = ", ".join(f'"{word}"' for word in known)
         meant = suggestion(value, known) if isinstance(value, str) else None
         hint = f', did you mean "{meant}"?' if meant else ""
-        reading.wrong(path, f"unknown value {show(value)}, must be one of {listed}{hint}")
+        # Of the content rather than of the form: named where it is, also inside an opaque message.
+        reading.faults.add(path, f"unknown value {show(value)}, must be one of {listed}{hint}")
         return None
 
     return _choice

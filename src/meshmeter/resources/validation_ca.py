@@ -129,6 +129,8 @@ def _pair_fault(cert: bytes, key: bytes) -> str | None:
     """Why certificate and key do not belong together. Never contains anything of the key."""
     try:
         certificate = x509.load_pem_x509_certificates(cert)[0]
+    except x509.InvalidVersion as exc:
+        return f"a certificate in cert has a version that does not exist: {exc}"
     except ValueError:
         return "no PEM certificate found in cert"
     try:

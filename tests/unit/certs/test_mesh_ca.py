@@ -99,6 +99,7 @@ def pem_of(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, password
         ),
         (made().bundle_pem.encode(), pem_of(new_key()), "private key does not match public key"),
     ],
+    ids=["no certificate", "no key", "encrypted key", "kind of key", "another key"],
 )
 def test_what_cannot_be_used_is_refused_without_showing_it(
     certificate: bytes, key: bytes, reason: str

@@ -78,3 +78,20 @@ def test_there_and_back() -> None:
 def test_what_is_damaged_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         TrustRecord.from_json(data)
+
+
+def test_a_change_begun_while_the_clock_was_ahead_takes_no_longer_than_another() -> None:
+    ahead = NOW + timedelta(days=40)
+    changed = TrustRecord.from_json(step(step(None, "a"), "b", ahead).to_json())
+    back = step(changed, "b")
+    assert back.switch_at == NOW + OVERLAP
+    assert back.anchors[0].until == NOW + OVERLAP + HOUR and trusted(back) == ["a", "b"]
+    assert step(back, "b", NOW + timedelta(seconds=1)).switch_at == NOW + OVERLAP
+
+
+def test_a_record_of_before_is_readable() -> None:
+    changed = step(step(None, "a"), "b")
+    old = changed.to_json().replace(b'"keptFor"', b'"x"')
+    read = TrustRecord.from_json(old)
+    assert read.anchors[0].kept_for is None
+    assert step(read, "b").anchors[0].until == changed.anchors[0].until

@@ -38,18 +38,19 @@ def test_faults_of_all_documents_come_with_their_places(tmp_path: Path) -> None:
     first, second = tmp_path / "1.yaml", tmp_path / "2.yaml"
     first.write_text("a: b: c\n---\ntype: Mesh\nname: Bad\n")
     second.write_text("type: Mesh\nname: good\n---\ntype: Mesh\nname: good\n")
-    resources, faults = read_input([str(first), str(second)], None).decoded()
-    assert [(Path(place).name, resource.name) for place, resource in resources] == [
+    given = read_input([str(first), str(second)], None)
+    valid, faults = given.checked()
+    assert [(Path(given.place(checked.index)).name, checked.key.name) for checked in valid] == [
         ("2.yaml:1", "good"),
         ("2.yaml:4", "good"),
     ]
-    assert [Path(fault.field).name for fault in faults] == ["1.yaml:1:5", "1.yaml:3: name", "2.yaml:4: name"]
+    assert [Path(fault.field).name for fault in faults] == ["1.yaml:1:5", "1.yaml:4: name", "2.yaml:5: name"]
     assert "keep one" in faults[-1].reason
 
 
 def test_faults_of_a_batch_become_faults_of_files(tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
-    file.write_text("a: 1\n---\nb: 1\n")
+    file.write_text("a: 1\n---\nb: 1\nmetrics: {y: 1,\n x: 2}\n")
     given = read_input([str(file)], None)
     sent = [
         Violation("documents[1].metrics.x", "Mesh a is also in documents[0]: keep one"),
@@ -58,7 +59,7 @@ def test_faults_of_a_batch_become_faults_of_files(tmp_path: Path) -> None:
         Violation("documents", "too many"),
     ]
     assert [str(v) for v in given.located(sent)] == [
-        f"{file}:3: metrics.x: Mesh a is also in {file}:1: keep one",
+        f"{file}:5: metrics.x: Mesh a is also in {file}:1: keep one",
         f"{file}:1: bad",
         "documents[9].x: unknown",
         "documents: too many",
@@ -91,3 +92,35 @@ def test_binary_files_are_refused_with_and_without_variables(tmp_path: Path) -> 
     file.write_bytes(b"a: \xff\n")
     for variables in (None, ["a=b"]):
         assert "UTF-8" in read_input([str(file)], variables).faults[0].reason
+
+
+def test_utf_16_is_read_with_and_without_variables(tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text("type: Mesh\nname: '{{ x }}'\n", encoding="utf-16")
+    assert read_input([str(file)], None).documents[0].data["name"] == "{{ x }}"
+    assert read_input([str(file)], ["x=é"]).documents[0].data["name"] == "é"
+
+
+def test_a_fault_in_a_message_that_is_read_as_a_whole_has_the_line_of_its_field(tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(
+        "type: Mesh\nname: m\nmetrics:\n  backends:\n  - type: prometheus\n    conf:\n      path: /x\n"
+        "      tls:\n        mode: providdTLS\n      aggregate:\n      - name: a\n        port: 80`\n"
+    )
+    at = "metrics.backends[0].conf"
+    assert [str(fault) for fault in read_input([str(file)], None).checked()[1]] == [
+        f'{file}:9: {at}.tls.mode: unknown value "providdTLS", must be one of "activeMTLSBackend", '
+        '"providedTLS", "disabled", did you mean "providedTLS"?',
+        f'{file}:12: {at}: could not parse config: aggregate[0].port: must be a whole number, got "80`"',
+    ]
+
+
+def test_secrets_are_checked_like_the_rest(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("type: Secret\nname: key\ndata: YQ==\n---\ntype: Secret\nname: key\ndata: '?'\nx: 1\n")
+    valid, faults = read_input([str(file)], None).checked()
+    assert [str(checked.key) for checked in valid] == ["Secret default/key"]
+    assert [Path(str(fault)).name for fault in faults] == [
+        "s.yaml:8: x: unknown field, known are type, mesh, name, data",
+        "s.yaml:7: data: must be base64",
+    ]

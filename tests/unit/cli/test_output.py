@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -57,3 +59,32 @@ def test_yaml_is_one_document_per_value() -> None:
     text = output.as_yaml(values)
     assert list(yaml.safe_load_all(text)) == values
     assert text.startswith("b: 1\na: é\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_there_are_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stderr", screen)
+    output.rows("A   B\n1   2")
+    output.difference("@@ 1 @@\n-a\n+b\n c")
+    output.fail("no")
+    output.warn("hm")
+    output.faults([Violation("f", "r")])
+    assert screen.getvalue().splitlines() == [
+        "\x1b[1mA   B\x1b[0m",
+        "1   2",
+        "\x1b[36m@@ 1 @@\x1b[0m",
+        "\x1b[31m-a\x1b[0m",
+        "\x1b[32m+b\x1b[0m",
+        " c",
+        "\x1b[31mError:\x1b[0m no",
+        "\x1b[33mWarning:\x1b[0m hm",
+        "\x1b[31mf\x1b[0m: r",
+    ]

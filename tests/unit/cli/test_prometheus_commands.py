@@ -16,13 +16,13 @@ def config(offline: Cli, *arguments: str) -> dict[str, Any]:
 
 
 def test_without_a_control_plane_it_is_the_usual_address(offline: Cli) -> None:
-    (job,) = config(offline)["scrape_configs"]
+    job, _ = config(offline)["scrape_configs"]
     assert job["http_sd_configs"][0]["url"] == "http://127.0.0.1:5676/v1/targets"
 
 
 def test_the_data_directory_says_where_discovery_is(offline: Cli, tmp_path: Path) -> None:
     (tmp_path / "endpoints.json").write_text(json.dumps({"discovery": "https://127.0.0.1:4711"}))
-    (job,) = config(offline, "--data-dir", str(tmp_path), "--sd", "kuma")["scrape_configs"]
+    job, _ = config(offline, "--data-dir", str(tmp_path), "--sd", "kuma")["scrape_configs"]
     (found,) = job["kuma_sd_configs"]
     assert found["server"] == "https://127.0.0.1:4711"
     assert found["tls_config"] == {"ca_file": str(tmp_path / "ca.crt")}
@@ -64,3 +64,24 @@ def test_no_yaml_aliases(offline: Cli) -> None:
 )
 def test_wrong_usage_is_2(offline: Cli, arguments: tuple[str, ...]) -> None:
     assert offline("prometheus", "config", *arguments).code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--proxy-url", "http://127.0.0.1:1"), "--proxy-url has no effect with --mode plain"),
+        (("--identity-dir", "/id"), "--identity-dir has no effect with --mode plain"),
+        (("--mode", "direct", "--proxy-url", "http://127.0.0.1:1"), "use --mode sidecar"),
+        (("--mode", "sidecar", "--identity-dir", "/id"), "use --mode direct"),
+        (("--discovery-ca-file", "/ca"), "discovery is at http://127.0.0.1:5676, without TLS"),
+    ],
+)
+def test_an_option_without_effect_is_refused(offline: Cli, arguments: tuple[str, ...], words: str) -> None:
+    done = offline("prometheus", "config", *arguments)
+    assert done.code == 2 and words in done.err and done.out == ""
+
+
+@pytest.mark.parametrize("mode", ["plain", "sidecar", "direct"])
+def test_provided_certificates_are_verified_in_every_mode(offline: Cli, mode: str) -> None:
+    _, provided = config(offline, "--mode", mode, "--provided-ca-file", "/p")["scrape_configs"]
+    assert provided["tls_config"] == {"ca_file": "/p"}

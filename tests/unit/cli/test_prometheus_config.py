@@ -21,24 +21,27 @@ def jobs(mode: ScrapeMode, sd: DiscoveryKind = DiscoveryKind.HTTP, **more: Any) 
     return found
 
 
-def test_plain_is_one_job_without_any_tls() -> None:
-    (job,) = jobs(ScrapeMode.PLAIN)
+def test_plain_has_no_tls_but_that_of_provided_certificates() -> None:
+    job, provided = jobs(ScrapeMode.PLAIN, files=Files(provided_ca=Path("/provided.crt")))
     assert job["http_sd_configs"] == [{"url": "http://127.0.0.1:5676/v1/targets", "refresh_interval": "15s"}]
     assert not {"tls_config", "proxy_url"} & set(job)
+    assert provided["tls_config"] == {"ca_file": "/provided.crt"}
+    assert job["relabel_configs"][0]["action"] == "drop"
+    assert provided["relabel_configs"][0] == {**job["relabel_configs"][0], "action": "keep"}
 
 
 def test_a_sidecar_is_asked_for_targets_of_the_mesh_and_only_those() -> None:
     mesh, provided = jobs(ScrapeMode.SIDECAR, proxy_url="http://127.0.0.1:1")
     assert mesh["proxy_url"] == "http://127.0.0.1:1" and "tls_config" not in mesh
     assert "proxy_url" not in provided
-    scheme = ["__scheme__", "__meta_kuma_label_meshmeter_io_direct_scheme"]
-    assert mesh["relabel_configs"][0] == {"source_labels": scheme, "regex": "https;", "action": "drop"}
-    assert provided["relabel_configs"][0] == {"source_labels": scheme, "regex": "https;", "action": "keep"}
+    https = {"source_labels": ["__scheme__"], "regex": "https"}
+    assert mesh["relabel_configs"][0] == https | {"action": "drop"}
+    assert provided["relabel_configs"][0] == https | {"action": "keep"}
     assert {"target_label": "job", "replacement": mesh["job_name"]} in provided["relabel_configs"]
 
 
 @pytest.mark.parametrize("sd", DiscoveryKind)
-def test_direct_verifies_the_server_and_takes_https_from_the_label(sd: DiscoveryKind) -> None:
+def test_direct_verifies_the_server_and_is_told_https(sd: DiscoveryKind) -> None:
     mesh, provided = jobs(ScrapeMode.DIRECT, sd, files=Files(Path("/id"), Path("/provided.crt")))
     assert mesh["tls_config"] == {
         "cert_file": "/id/tls.crt",
@@ -46,11 +49,12 @@ def test_direct_verifies_the_server_and_takes_https_from_the_label(sd: Discovery
         "ca_file": "/id/ca.crt",
     }
     assert provided["tls_config"] == {"ca_file": "/provided.crt"}
-    assert {
-        "source_labels": ["__meta_kuma_label_meshmeter_io_direct_scheme"],
-        "regex": "(.+)",
-        "target_label": "__scheme__",
-    } in mesh["relabel_configs"]
+    assert "direct" in str(mesh[f"{sd}_sd_configs"]) and "direct" not in str(provided[f"{sd}_sd_configs"])
+    assert provided["relabel_configs"][0] == {
+        "source_labels": ["__scheme__"],
+        "regex": "https",
+        "action": "keep",
+    }
 
 
 def test_nothing_ever_skips_verification() -> None:
@@ -62,7 +66,7 @@ def test_the_mesh_is_selected_by_either_discovery() -> None:
     (http, _) = jobs(ScrapeMode.DIRECT, mesh="shop")
     assert http["http_sd_configs"][0]["url"].endswith("/v1/targets?mesh=shop&direct=true")
     (kuma, _) = jobs(ScrapeMode.DIRECT, DiscoveryKind.KUMA, mesh="shop")
-    assert kuma["kuma_sd_configs"] == [{"server": "http://127.0.0.1:5676", "refresh_interval": "15s"}]
+    assert kuma["kuma_sd_configs"] == [{"server": "http://127.0.0.1:5676/direct", "refresh_interval": "15s"}]
     assert kuma["relabel_configs"][0] == {
         "source_labels": ["__meta_kuma_mesh"],
         "regex": "shop",
@@ -73,15 +77,16 @@ def test_the_mesh_is_selected_by_either_discovery() -> None:
 def test_discovery_with_tls_and_a_token() -> None:
     access = Access("https://cp:5676", Path("/token"), Path("/ca.crt"))
     for sd in DiscoveryKind:
-        (job,) = jobs(ScrapeMode.PLAIN, sd, access=access)
+        job, _ = jobs(ScrapeMode.PLAIN, sd, access=access)
         (found,) = job[f"{sd}_sd_configs"]
         assert found["authorization"] == {"type": "Bearer", "credentials_file": "/token"}
         assert found["tls_config"] == {"ca_file": "/ca.crt"}
 
 
-def test_the_label_of_the_scheme_does_not_become_one_of_series() -> None:
-    for job in jobs(ScrapeMode.DIRECT):
-        assert job["relabel_configs"][-1] == {"action": "labeldrop", "regex": "meshmeter_io_direct_scheme"}
+def test_labels_of_tags_come_last_and_nothing_else_is_mapped() -> None:
+    for mode in ScrapeMode:
+        for job in jobs(mode):
+            assert job["relabel_configs"][-1] == {"action": "labelmap", "regex": "__meta_kuma_label_(.+)"}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ def test_written_listed_and_deleted(cli: Cli, tmp_path: Path) -> None:
     assert cli.ok("secret", "delete", "ca-key") == "secret ca-key of mesh default is deleted\n"
     again = cli("secret", "delete", "ca-key")
     assert again.code == 1 and "ca-key" in again.err
+    empty = cli("secret", "list")
+    assert (empty.code, empty.out, empty.err) == (0, "", 'there are no secrets in mesh "default"\n')
 
 
 def test_documents_of_type_secret_can_be_applied(cli: Cli, tmp_path: Path) -> None:
@@ -37,11 +39,11 @@ def test_documents_of_type_secret_can_be_applied(cli: Cli, tmp_path: Path) -> No
     file = tmp_path / "all.yaml"
     file.write_text("\n---\n".join(json.dumps(document) for document in (permission, secret)))
     dry = cli.ok("apply", "-f", str(file), "--dry-run")
-    assert 'type="Secret" mesh="default" name="ca-key" (dry run' in dry and data not in dry
+    assert 'secret "ca-key" of mesh "default" written (dry run' in dry and data not in dry
     assert "ca-key" not in cli.ok("secret", "list")
     done = cli.ok("apply", "-f", str(file))
-    assert 'type="Secret" mesh="default" name="ca-key" Written' in done
-    assert 'type="TrafficPermission" mesh="default" name="all" Created' in done
+    assert 'secret "ca-key" of mesh "default" written' in done
+    assert 'traffic-permission "all" of mesh "default" created' in done
     assert "ca-key" in cli.ok("secret", "list")
 
 
@@ -49,7 +51,7 @@ def test_a_fault_names_the_file_and_the_field_but_not_the_secret(cli: Cli, tmp_p
     file = tmp_path / "secret.yaml"
     file.write_text("type: Secret\nmesh: default\nname: ca-key\ndata: 'SECRET not base64'\n")
     done = cli("apply", "-f", str(file))
-    assert done.code == 1 and f"{file}:1: data: must be base64" in done.err and "SECRET" not in done.err
+    assert done.code == 1 and f"{file}:4: data: must be base64" in done.err and "SECRET" not in done.err
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:

@@ -134,3 +134,28 @@ async def test_a_connection_that_breaks_is_an_error_of_the_stream() -> None:
     stream = AdsStream("m", "d", cache=SnapshotCache(), hooks=RecordingHooks(), write=write)
     with pytest.raises(ConnectionResetError):
         await stream.run(Request(LISTENER), broken())
+
+
+@pytest.mark.attack("B7: the words of an Envoy that refuses, 3 MB of them, are cut and escaped")
+async def test_the_words_of_a_refusal_are_cut_and_escaped(caplog: pytest.LogCaptureFixture) -> None:
+    client = Client(retry_first=60)
+    client.cache.set("default", "dp", build([listener("a")]))
+    await client.responses(1)
+    client.answer("no\nERROR forged" + "x" * 3_000_000)
+    await until(lambda: client.hooks.nacks, "the refusal")
+    ((_, words),) = client.hooks.nacks
+    assert words.startswith("no\\nERROR forgedxxx") and len(words) < 3000
+    assert len(caplog.text) < 4000
+    client.end()
+    await client.task
+
+
+async def test_a_large_message_is_decoded_too() -> None:
+    client = Client()
+    request: Any = message("envoy.service.discovery.v3.DeltaDiscoveryRequest")(type_url=LISTENER)
+    request.resource_names_subscribe.extend(f"listener-{n:060}" for n in range(2000))
+    client.send(request.SerializeToString())
+    client.cache.set("default", "dp", build([listener(f"listener-{7:060}")]))
+    await client.responses(1)
+    client.end()
+    await client.task

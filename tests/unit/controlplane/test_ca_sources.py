@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from meshmeter.certs.mesh_ca import MeshAuthority, make_authority
-from meshmeter.controlplane.ca_sources import AuthoritySource, is_external, read_file
+from meshmeter.controlplane.ca_sources import AuthoritySource, is_external
 from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.errors import MeshAuthorityUnusable
 from meshmeter.resources.mesh import Mtls
@@ -150,11 +150,3 @@ async def test_an_authority_that_has_expired(source: AuthoritySource, clock: Clo
 async def test_a_backend_that_is_not_there(source: AuthoritySource) -> None:
     wanted = mtls().model_copy(update={"enabled_backend": "other"})
     assert "'other' is none of the backends" in await unusable(source, wanted)
-
-
-def test_devices_and_large_files_are_not_read(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="not a file"):
-        read_file("/dev/zero")
-    (tmp_path / "large").write_bytes(bytes(2 << 20))
-    with pytest.raises(OSError, match="larger than"):
-        read_file(str(tmp_path / "large"))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -100,7 +103,8 @@ async def test_without_a_token_for_it_a_proxy_is_turned_away(
     server: AdsServer, options: dict[str, Any], proxy: ProxyInfo, code: grpc.StatusCode, words: str
 ) -> None:
     async with call(server, **options) as stream:
-        await stream.write(first(proxy))
+        with contextlib.suppress(grpc.aio.AioRpcError):  # it may be over already
+            await stream.write(first(proxy))
         found, details = await status(stream)
     assert found is code
     assert words in details
@@ -184,3 +188,89 @@ async def test_a_live_stream_ends_when_its_token_is_good_no_longer() -> None:
         async with call(server) as again:
             await again.write(first())
             assert (await status(again))[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.attack("B3: an ADS call without a token is refused before a byte of it is read")
+@pytest.mark.parametrize("token", [None, "wrong"])
+async def test_the_token_is_judged_before_anything_is_read(server: AdsServer, token: str | None) -> None:
+    async with call(server, token=token) as stream:
+        # Nothing was written: only the metadata can have been looked at.
+        assert (await status(stream))[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.attack("B3: names of a megabyte in an ADS call reach neither the log nor the answer whole")
+async def test_names_are_cut_and_escaped_wherever_they_are_shown(
+    server: AdsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    name = "x\n" * 2000
+    for proxy, node_id in (
+        (ProxyInfo("other", name, "/a", "/b"), None),
+        (ProxyInfo("default", name, "/a", "/b"), "another"),
+        (ProxyInfo("default", name * 500, "/a", "/b"), None),
+        (ProxyInfo("default", name, "/a", "/b"), None),
+    ):
+        async with call(server) as stream:
+            await stream.write(first(proxy, node_id=node_id))
+            if proxy.mesh == "default" and node_id is None and len(proxy.dataplane) <= 4096:
+                await until(lambda: server.hooks.connected, "the stream")
+            else:
+                assert len((await status(stream))[1]) < 1000
+    assert 1 <= len(caplog.text.splitlines()) < 20 and len(caplog.text) < 5000
+
+
+@pytest.mark.attack("B3: refused ADS calls without end do not fill the log")
+async def test_refusals_are_told_seldom(server: AdsServer, caplog: pytest.LogCaptureFixture) -> None:
+    credentials = grpc.ssl_channel_credentials(server.authority.certificate_pem)
+    async with grpc.aio.secure_channel(f"127.0.0.1:{server.port}", credentials) as channel:
+        method = channel.stream_stream(f"/{SERVICE}/{METHOD}")
+        for _ in range(100):
+            assert (await status(method()))[0] is grpc.StatusCode.UNAUTHENTICATED
+    lines = [line for line in caplog.messages if "is not let in" in line]
+    assert lines[0] == "127.0.0.1 is not let in: no valid token"
+    assert len(lines) < 100
+
+
+async def test_a_client_may_have_so_many_calls_and_another_after_one_has_ended() -> None:
+    async with ads_server(max_calls_per_client=1) as server:
+        async with call(server) as one:
+            await one.write(first())
+            await until(lambda: server.hooks.connected, "the stream")
+            async with call(server) as two:
+                code, words = await status(two)
+                assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert "127.0.0.1 has 1 calls open" in words and "--max-connections-per-client" in words
+        await until(lambda: server.hooks.disconnected, "the end of the first")
+
+        async def is_let_in() -> bool:
+            async with call(server) as three:
+                await three.write(first())
+                server.cache.set("default", "dp", build(()))
+                return await three.read() is not grpc.aio.EOF
+
+        assert await is_let_in()
+
+
+def greeting(port: int) -> ssl.SSLSocket:
+    """A connection that has begun to speak HTTP/2. Raises OSError if the server does not want it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+    if not connection.recv(100):
+        raise ConnectionResetError
+    return connection
+
+
+async def test_connections_beyond_the_most_are_turned_away_until_one_ends() -> None:
+    async with ads_server(max_connections=1) as server:
+        one = await asyncio.to_thread(greeting, server.port)
+        with pytest.raises(OSError):
+            await asyncio.to_thread(greeting, server.port)
+        one.close()
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(OSError):
+                    (await asyncio.to_thread(greeting, server.port)).close()
+                    return

@@ -123,3 +123,13 @@ def test_a_proxy_without_a_service_has_a_name_that_no_tag_can_have() -> None:
     bare = dataplane(inbound=[], gateway=None)
     assert identity_tags(bare)["kuma.io/service"] == {"dataplane/backend-1"}
     assert list(identity_addresses(bare.spec)) == ["192.168.0.1"]
+
+
+@pytest.mark.parametrize("jump", [timedelta(minutes=3), 40 * DAY])
+def test_one_of_the_future_is_issued_anew(jump: timedelta) -> None:
+    identities = Identities()
+    ahead = identities.identity(dataplane(), BY, NOW + jump)
+    assert identities.due(NOW) == {KEY}
+    now = identities.identity(dataplane(), BY, NOW)
+    assert now.version != ahead.version and leaf(now).not_valid_before_utc <= NOW
+    assert identities.due(NOW) == set()

@@ -89,3 +89,15 @@ async def test_a_request_that_is_not_http_does_not_reach_the_log() -> None:
     [line] = written_again.getvalue().splitlines()
     assert line.endswith("ERROR   aiohttp.server: Error handling request from 127.0.0.1: it is not HTTP")
     assert stream.getvalue() == ""
+
+
+def test_what_happens_often_is_told_seldom_with_a_count() -> None:
+    now = 100.0
+    seldom = logs.Seldom(60.0, at_once=2, clock=lambda: now)
+    assert [seldom.due() for _ in range(5)] == [0, 0, None, None, None]
+    now += 59
+    assert seldom.due() is None
+    now += 1
+    assert seldom.due() == 4
+    now += 3600
+    assert [seldom.due() for _ in range(3)] == [0, 0, None]

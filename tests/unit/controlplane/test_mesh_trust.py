@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.mesh_ca import MeshAuthority, make_authority
+from meshmeter.controlplane.ca_sources import AuthoritySource
 from meshmeter.controlplane.mesh_trust import OVERLAP, RELOAD, MeshTrust
 from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.effective.certificate_lifetime import DEFAULT_LIFETIME
@@ -22,6 +24,7 @@ from meshmeter.errors import MeshAuthorityUnusable
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
 from meshmeter.store.sqlite import SqliteStore
+from support.certificates import of_version_4
 from support.resources import dataplane, mesh
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,14 +35,23 @@ class Stage:
     """A MeshTrust whose time the test moves, and that takes note of what it has compiled again."""
 
     def __init__(self, vault: SecretVault):
-        self.vault, self.now = vault, NOW
+        self.vault, self.now, self.steady = vault, NOW, NOW
         self.recompiled: list[object] = []
         self._go, self._paused = asyncio.Event(), asyncio.Event()
         self.start()
 
     def start(self) -> None:
         """As after a restart of the control plane."""
-        self.trust = MeshTrust(self.vault, now=lambda: self.now, sleep=self._sleep)
+        self.trust = self.make()
+
+    def make(self, source: AuthoritySource | None = None) -> MeshTrust:
+        return MeshTrust(
+            self.vault,
+            now=lambda: self.now,
+            steady=lambda: self.steady,
+            sleep=self._sleep,
+            source=source,
+        )
 
     async def _sleep(self, _seconds: float) -> None:
         self._paused.set()
@@ -52,6 +64,7 @@ class Stage:
         self._paused.clear()
         await self._paused.wait()
         self.now += time
+        self.steady += time
         self._paused.clear()
         self._go.set()
         await self._paused.wait()
@@ -214,3 +227,106 @@ async def test_when_authorities_expire(stage: Stage) -> None:
     assert stage.trust.authority_expiries() == {"default": NOW + timedelta(days=3650)}
     stage.trust.forget_mesh("default")
     assert stage.trust.authority_expiries() == {}
+<<<<<<< HEAD
+=======
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [(None, DEFAULT_LIFETIME), ("5s", 5 * SECOND), ("1s", 4 * SECOND), ("30d", timedelta(days=30))],
+)
+def test_how_long_certificates_live(written: str | None, expected: timedelta) -> None:
+    made = {"name": "ca", "type": "builtin"}
+    if written:
+        made["dpCert"] = {"rotation": {"expiration": written}}  # type: ignore[assignment]  # JSON
+    assert lifetime(Mtls.model_validate({"enabledBackend": "ca", "backends": [made]})) == expected
+
+
+# What is wrong with one mesh is its own
+
+
+async def test_a_certificate_that_cannot_be_is_a_fault_of_its_mesh(stage: Stage, tmp_path: Path) -> None:
+    files = tmp_path / "cert", tmp_path / "key"
+    authority = own()
+    write(authority, *files)
+    files[0].write_text(of_version_4(authority.bundle_pem))
+    found = await stage.credentials(provided(*files))
+    assert found.identity is None and "version that does not exist" in found.authority_fault
+    await stage.pass_time(RELOAD)
+    write(authority, *files)
+    await stage.pass_time(RELOAD)
+    assert (await stage.credentials(provided(*files))).identity is not None
+
+
+class OddSource(AuthoritySource):
+    async def authority(self, mesh: str, mtls: Mtls) -> MeshAuthority:
+        if mesh == "odd":
+            raise LookupError("nobody thought of this")
+        return await super().authority(mesh, mtls)
+
+
+async def test_any_fault_is_that_of_its_mesh(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    source = OddSource(stage.vault, now=lambda: stage.now)
+    stage.trust = stage.make(source)
+    odd = mesh("odd", mtls={"enabledBackend": "c", "backends": [{"name": "c", "type": "builtin"}]})
+    await stage.trust.prepare(odd)
+    await stage.pass_time(RELOAD)
+    await stage.pass_time(RELOAD)
+    assert "nobody thought of this" in stage.trust.without_identity("odd").authority_fault
+    assert caplog.text.count("Traceback") == 1
+    assert (await stage.credentials(builtin())).identity is not None
+
+
+async def test_a_dead_drive_holds_up_its_own_mesh_only(stage: Stage, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    source = AuthoritySource(stage.vault, now=lambda: stage.now, files=lambda path: Path(path).read_bytes())
+    stage.trust = stage.make(source)
+    dead = mesh("dead", mtls=provided(pipe, pipe).spec.model_dump()["mtls"])
+    async with asyncio.timeout(30):
+        waiting = asyncio.create_task(stage.trust.prepare(dead))
+        await asyncio.sleep(0)
+        assert (await stage.credentials(builtin())).identity is not None
+        assert not waiting.done()
+    waiting.cancel()
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("jump", [timedelta(minutes=3), timedelta(days=40), timedelta(days=3000)])
+async def test_a_clock_that_was_ahead_leaves_nothing_that_is_not_valid_yet(
+    stage: Stage, jump: timedelta
+) -> None:
+    stage.now += jump
+    await stage.identity(builtin())
+    stage.now -= jump
+    for _ in range(3):
+        await stage.pass_time(OVERLAP)
+        found = await stage.credentials(builtin())
+    assert found.identity is not None
+    certificate = x509.load_pem_x509_certificate(found.identity.certificate_pem.encode())
+    authorities = x509.load_pem_x509_certificates(found.identity.bundle_pem.encode())
+    for each in certificate, authorities[0]:
+        assert each.not_valid_before_utc <= stage.now < each.not_valid_after_utc
+    certificate.verify_directly_issued_by(authorities[0])
+
+
+async def test_a_change_of_authority_is_measured_by_the_time_that_passes(
+    stage: Stage, tmp_path: Path
+) -> None:
+    files = tmp_path / "cert", tmp_path / "key"
+    old, new = own(), own()
+    write(old, *files)
+    await stage.identity(provided(*files))
+    write(new, *files)
+    await stage.pass_time(RELOAD)
+    stage.now += timedelta(days=40)
+    await stage.pass_time(SECOND)
+    during = await stage.identity(provided(*files))
+    assert signed_by(during, old) and new.bundle_pem in during.bundle_pem
+    stage.now -= timedelta(days=40)
+    await stage.pass_time(OVERLAP)
+    after = await stage.identity(provided(*files))
+    assert signed_by(after, new) and old.bundle_pem in after.bundle_pem
+>>>>>>> main

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from meshmeter.controlplane.reconciler import Reconciler
+from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import StoreUnavailable
 from meshmeter.resources.resource import Key
@@ -195,3 +196,57 @@ async def test_what_does_not_change_a_target_does_not_touch_a_metrics_proxy(stor
         await config.next()
         await asyncio.sleep(0.05)
         assert reconciler.compiled("default", "p-1") is before
+
+
+# Authorities
+
+
+class SlowTrust:
+    """The authority of the mesh `slow` lies on a drive that does not answer."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    async def prepare(self, mesh: Any) -> None:
+        if mesh.name == "slow":
+            await self.go.wait()
+
+    def credentials(self, mesh: Any, dataplane: Any) -> Credentials:
+        return NO_CREDENTIALS
+
+    def without_identity(self, mesh: str) -> Credentials:
+        return Credentials(authority_fault="no such secret") if mesh == "slow" else NO_CREDENTIALS
+
+    def forget_mesh(self, mesh: str) -> None:
+        pass
+
+    def forget_proxy(self, key: Any) -> None:
+        pass
+
+
+async def test_an_authority_that_takes_long_holds_up_its_own_mesh_only(store: SqliteStore) -> None:
+    trust = SlowTrust()
+    reconciler = Reconciler(store, SnapshotCache(), trust=trust)
+    task = asyncio.create_task(reconciler.run())
+    try:
+        async with asyncio.timeout(30):
+            await reconciler.ready.wait()
+            slow = [metered("slow"), dataplane(mesh="slow")]
+            await store.commit([Put(each) for each in (*slow, metered("quick"), dataplane(mesh="quick"))])
+            await until(
+                lambda: reconciler.compiled("quick", "backend-1") is not None, lambda: asyncio.sleep(0.01)
+            )
+            assert reconciler.compiled("slow", "backend-1") is None
+            assert [found.code for found in reconciler.mesh_findings("slow")] == ["mesh-ca-unusable"]
+            await store.commit([Put(metered("slow", port=1234))])
+            trust.go.set()
+            await until(
+                lambda: (
+                    [a.target.address for a in reconciler.assignments.value.assignments if a.mesh == "slow"]
+                    == ["192.168.0.1:1234"]
+                ),
+                lambda: asyncio.sleep(0.01),
+            )
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from meshmeter.controlplane.secret_api import LARGEST, read_secret
-from meshmeter.errors import InvalidResource
 from support.api_server import ServedApi, serve
 
 DATA = base64.b64encode(b"very secret").decode()
@@ -60,28 +58,3 @@ async def test_only_in_a_mesh_that_exists_and_only_by_admins(api: ServedApi) -> 
         for method in ("GET", "PUT", "DELETE"):
             async with client.request(method, "/meshes/default/secrets/key", json={}) as response:
                 assert response.status == 401
-
-
-@pytest.mark.parametrize(
-    ("document", "field"),
-    [
-        ({"data": "not base64!"}, "data"),
-        ({"data": 7}, "data"),
-        ({}, "data"),
-        ({"data": base64.b64encode(bytes(LARGEST + 1)).decode()}, "data"),
-        ({"data": DATA, "mesh": "other"}, "mesh"),
-        ({"data": DATA, "name": "other"}, "name"),
-        ({"data": DATA, "type": "Mesh"}, "type"),
-        ({"data": DATA, "value": DATA}, "value"),
-    ],
-)
-def test_a_fault_is_named_and_the_secret_is_not_shown(document: dict[str, Any], field: str) -> None:
-    with pytest.raises(InvalidResource) as caught:
-        read_secret(document, "default", "key")
-    assert [violation.field for violation in caught.value.violations] == [field]
-    assert DATA not in str(caught.value.violations)
-
-
-def test_the_name_is_one_of_dns() -> None:
-    with pytest.raises(InvalidResource):
-        read_secret({"data": DATA}, "default", "Not A Name")

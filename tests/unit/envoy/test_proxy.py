@@ -50,6 +50,7 @@ def test_what_a_newer_agent_adds_is_ignored() -> None:
         ({"meshmeter": {"mesh": 1.0}}, "mesh in the node metadata is not text"),
         ({"meshmeter": {**FULL.to_metadata()["meshmeter"], "agentSocket": ""}}, "agentSocket is missing"),
         ({"meshmeter": {**FULL.to_metadata()["meshmeter"], "metricsCertPath": []}}, "metricsCertPath"),
+        ({"meshmeter": {**FULL.to_metadata()["meshmeter"], "agentVersion": "v" * 4097}}, "more than 4096"),
     ],
 )
 def test_a_fault_is_named(metadata: dict[str, Any], named: str) -> None:

@@ -121,24 +121,34 @@ def test_select_by_any_service_and_by_name() -> None:
 # Who scrapes with a certificate of the mesh
 
 
-def direct(mtls: bool, mode: str | None = None, **networking: Any) -> tuple[str, str, str | None]:
-    """Scheme, direct scheme and label of a target."""
+def direct(mtls: bool, mode: str | None = None, **networking: Any) -> MonitoringAssignment:
     made = dataplane(conf={"tls": {"mode": mode}} if mode else None, **networking)
-    assignment = build_assignment(made, effective_metrics(metered(mtls=mtls), made))
-    assert assignment is not None
-    target = assignment.target
-    return target.scheme, target.direct_scheme, target.labels.get("meshmeter_io_direct_scheme")
+    built = build_assignment(made, effective_metrics(metered(mtls=mtls), made))
+    assert built is not None
+    return built
+
+
+def schemes(built: MonitoringAssignment) -> tuple[str, str]:
+    """What is said to others, and to clients with a certificate of the mesh."""
+    found = [json.loads(body)["targets"][0]["scheme"] for body in (built.encoded, built.encoded_direct)]
+    assert found == [built.target.scheme, built.target.direct_scheme]
+    return found[0], found[1]
 
 
 def test_a_target_behind_mtls_says_so_to_direct_clients_only() -> None:
-    assert direct(True) == ("http", "https", "https")
-    assert direct(False) == ("http", "http", None)
-    assert direct(True, "disabled") == ("http", "http", None)
-    assert direct(True, "providedTLS") == direct(False, "providedTLS") == ("https", "https", None)
+    assert schemes(direct(True)) == ("http", "https")
+    assert schemes(direct(False)) == ("http", "http")
+    assert schemes(direct(True, "disabled")) == ("http", "http")
+    assert schemes(direct(True, "providedTLS")) == schemes(direct(False, "providedTLS")) == ("https", "https")
 
 
-def test_a_tag_of_that_name_steers_nobody() -> None:
-    tags = {"kuma.io/service": "web", "meshmeter.io/direct-scheme": "ftp"}
-    inbound = [{"port": 80, "tags": tags}]
-    assert direct(True, inbound=inbound) == ("http", "https", "https")
-    assert direct(False, inbound=inbound) == ("http", "http", None)
+def test_mtls_adds_no_label_that_labelmap_would_put_on_series() -> None:
+    assert direct(True).target.labels == direct(False).target.labels
+    assert build_snapshot([direct(True)]).version != build_snapshot([direct(False)]).version
+
+
+def test_those_with_a_certificate_of_their_own_can_be_left_out() -> None:
+    provided, of_the_mesh = direct(True, "providedTLS"), direct(True)
+    snapshot = build_snapshot([provided])
+    assert select(snapshot, Selection(provided_tls=False)).assignments == ()
+    assert select(build_snapshot([of_the_mesh]), Selection(provided_tls=False)).assignments == (of_the_mesh,)

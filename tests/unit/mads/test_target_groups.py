@@ -57,5 +57,5 @@ def test_direct_clients_get_the_scheme_of_the_endpoint_itself() -> None:
     groups = {direct: target_groups(build_snapshot([assignment]), direct=direct) for direct in (False, True)}
     assert groups[False][0]["labels"]["__scheme__"] == "http"
     assert groups[True][0]["labels"]["__scheme__"] == "https"
-    for (group,) in groups.values():
-        assert group["labels"]["__meta_kuma_label_meshmeter_io_direct_scheme"] == "https"
+    assert groups[True][0]["labels"]["__meta_meshmeter_transport"] == "mtls"
+    assert "__meta_meshmeter_transport" not in groups[False][0]["labels"]

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from meshmeter.documents.reader import parse_documents, read_documents
 from meshmeter.errors import InvalidResource
 from meshmeter.resources.codec import (
     decode,
     decode_all,
     from_stored,
-    parse_documents,
-    read_documents,
     to_kubernetes,
     to_stored,
     to_universal,
@@ -83,7 +82,7 @@ def test_the_documentation_s_stray_back_tick_names_field_and_value() -> None:
         decode_all(read_documents(text, origin="dp.yaml"))
 
     assert [str(violation) for violation in refused.value.violations] == [
-        "dp.yaml:1: metrics.conf: could not parse config: aggregate[0].port: must be a whole number,"
+        "dp.yaml:10: metrics.conf: could not parse config: aggregate[0].port: must be a whole number,"
         ' got "80`"'
     ]
 
@@ -120,7 +119,7 @@ def test_faults_of_all_documents_of_a_text_are_named() -> None:
         decode_all(read_documents(text, origin="f.yaml"))
 
     fields = [violation.field for violation in refused.value.violations]
-    assert fields == ["f.yaml:8:1", "f.yaml:4: name", "f.yaml:9: mesh", "f.yaml:9: networking"]
+    assert fields == ["f.yaml:8:1", "f.yaml:5: name", "f.yaml:9: mesh", "f.yaml:9: networking"]
 
 
 def test_the_universal_form() -> None:

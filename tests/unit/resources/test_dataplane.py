@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from meshmeter.resources.codec import decode, to_universal
 from meshmeter.resources.dataplane import DataplaneSpec, Inbound, Networking, tag_values
 
 
@@ -35,3 +36,19 @@ def test_all_values_of_a_tag_count() -> None:
     gateway = DataplaneSpec.model_validate({"networking": {"gateway": {"tags": {"kuma.io/service": "edge"}}}})
     assert tag_values(gateway) == {"kuma.io/service": {"edge"}}
     assert tag_values(DataplaneSpec()) == {}
+
+
+def test_what_later_releases_of_kuma_know_is_kept() -> None:
+    document = {
+        "type": "Dataplane",
+        "mesh": "m",
+        "name": "d",
+        "networking": {
+            "address": "127.0.0.1",
+            "listeners": [{"type": "ZoneIngress", "address": "127.0.0.1", "port": 10001, "state": "Ready"}],
+        },
+        "envoy": {"xdsTransportProtocolVariant": "DELTA_GRPC"},
+    }
+    kept = to_universal(decode(document))
+    assert kept["networking"] == document["networking"]
+    assert kept["envoy"] == document["envoy"]

@@ -7,7 +7,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from meshmeter.resources.codec import decode, parse_documents, to_kubernetes, to_universal
+from meshmeter.documents.reader import parse_documents
+from meshmeter.resources.codec import decode, to_kubernetes, to_universal
 from meshmeter.resources.defaults import with_defaults
 from meshmeter.resources.kinds import KINDS, Kind
 from meshmeter.resources.schema import json_schema

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshmeter.resources.yaml_values import Fault, read_value
+from meshmeter.documents.values import Fault, Reading, read_value
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,11 @@ from meshmeter.resources.yaml_values import Fault, read_value
     ],
 )
 def test_plain_values(text: str, value: object) -> None:
-    found, faults = read_value(text)
-
-    assert (found, faults) == (value, [])
+    assert read_value(text) == Reading(value)
 
 
 def test_of_merged_mappings_the_first_wins() -> None:
-    value, _ = read_value("x: &x {p: 1}\ny: &y {p: 2, q: 2}\nb:\n  <<: [*x, *y]")
+    value = read_value("x: &x {p: 1}\ny: &y {p: 2, q: 2}\nb:\n  <<: [*x, *y]").value
 
     assert value["b"] == {"p": 1, "q": 2}
 
@@ -57,14 +55,14 @@ def test_of_merged_mappings_the_first_wins() -> None:
     ],
 )
 def test_what_is_refused(text: str, fault: Fault) -> None:
-    assert read_value(text)[1] == [fault]
+    assert read_value(text).faults == (fault,)
 
 
 @pytest.mark.parametrize(
     "text", ["[" * 200_000, "a: é\nb: " + "[" * 200_000, "{a: " * 100_000, "- " * 100_000]
 )
 def test_our_own_limit_of_nesting_is_met_before_any_of_the_scanner(text: str) -> None:
-    (fault,) = read_value(text)[1]
+    (fault,) = read_value(text).faults
 
     assert fault.reason == "is nested more than 64 levels deep"
 
@@ -73,16 +71,17 @@ def test_our_own_limit_of_nesting_is_met_before_any_of_the_scanner(text: str) ->
     "text", ["a: [1, 2", "a: `80`", "a:\n\tb: 1", "a: b: c", '"\\ud800"', "%YAML 9\n---\na"]
 )
 def test_what_is_not_yaml_is_refused_with_line_and_column(text: str) -> None:
-    value, (fault,) = read_value(text)
+    reading = read_value(text)
+    (fault,) = reading.faults
 
-    assert value is None
+    assert reading.value is None
     assert fault.reason.startswith("is not valid YAML: ")
     assert fault.line >= 1
     assert fault.column >= 1
 
 
 def test_only_one_document_is_read() -> None:
-    assert read_value("a\n---\nb")[1] == [Fault(2, 1, "more follows after the end of the document")]
+    assert read_value("a\n---\nb").faults == (Fault(2, 1, "more follows after the end of the document"),)
 
 
 def test_aliases_cannot_multiply() -> None:
@@ -91,17 +90,38 @@ def test_aliases_cannot_multiply() -> None:
         for below, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
 
-    (fault,) = read_value(bomb)[1]
+    (fault,) = read_value(bomb).faults
 
     assert "aliases repeat more than 10000 values" in fault.reason
 
 
 def test_every_duplicate_key_is_named_but_not_without_end() -> None:
-    assert len(read_value("a: 1\n" * 4)[1]) == 3
-    assert len(read_value("a: 1\n" * 1000)[1]) == 100
+    assert len(read_value("a: 1\n" * 4).faults) == 3
+    assert len(read_value("a: 1\n" * 1000).faults) == 100
 
 
 def test_lines_are_those_of_the_file() -> None:
-    assert read_value("a: 1\na: 2", first_line=10)[1] == [
-        Fault(11, 1, 'duplicate key "a", first given in line 10')
-    ]
+    assert read_value("a: 1\na: 2", first_line=10).faults == (
+        Fault(11, 1, 'duplicate key "a", first given in line 10'),
+    )
+
+
+@pytest.mark.parametrize("number", ["1:34:30", "-1:30", "1:30.5", "22:22"])
+def test_numbers_of_base_60_are_refused(number: str) -> None:
+    (fault,) = read_value(f"port: {number}").faults
+
+    assert fault == Fault(
+        1, 7, f'"{number}" is a number of base 60 in old YAML: write it in quotes, or in decimal'
+    )
+    assert read_value(f"port: '{number}'\nmac: aa:bb").value == {"port": number, "mac": "aa:bb"}
+
+
+def test_leading_zeros_are_warned_of() -> None:
+    reading = read_value("a: 05670\nb: 0899\nc: '05'\nd: [0, 10, 0.5, 0x10]\ne: !!str 07", first_line=3)
+
+    assert reading.value == {"a": 3000, "b": "0899", "c": "05", "d": [0, 10, 0.5, 16], "e": "07"}
+    assert reading.faults == ()
+    assert reading.warnings == (
+        Fault(3, 4, "05670 has a leading zero and is read as octal, 3000: write 3000, or put it in quotes"),
+        Fault(4, 4, "0899 has a leading zero and is read as text: put it in quotes, or leave out the zero"),
+    )

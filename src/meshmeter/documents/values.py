@@ -1,13 +1,14 @@
 """One YAML document turned into plain JSON values, from the parser's events.
 
-YAML 1.1 as PyYAML resolves it, but: dates stay strings, tags other than those of plain JSON are refused,
-keys are strings and occur once, nesting and the growth through aliases are limited. Faults carry line and
-column.
+YAML 1.1 as PyYAML resolves it, but: dates stay strings, tags other than those of plain JSON are refused, as are
+numbers of base 60, keys are strings and occur once, nesting and the growth through aliases are limited. A number with
+a leading zero is a warning: YAML 1.1 takes it for octal. Faults carry line and column.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,18 +24,34 @@ MOST_FAULTS = 100
 """Per document."""
 _LONGEST_NUMBER = 64
 
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""LibYAML's, where PyYAML was built with it."""
+
+_LEADING_ZERO = re.compile(r"[+-]?0[0-9_]+")
+
 _TAG = "tag:yaml.org,2002:"
+_NUMBERS = (_TAG + "int", _TAG + "float")
 _SAME_AS_STRING = frozenset(_TAG + name for name in ("str", "timestamp", "value"))
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault of the text. Line and column count from 1."""
+    """A fault of the text, or something to warn of. Line and column count from 1."""
 
     line: int
     column: int
     """0 if unknown."""
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a text."""
+
+    value: Any
+    """None if there is nothing; with faults it is not to be used."""
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
 
 
 class _Refused(Exception):
@@ -60,28 +77,27 @@ class _Value:
     """True for the plain key `<<`."""
 
 
-def read_value(text: str, *, first_line: int = 1) -> tuple[Any, list[Fault]]:
-    """The one value in `text` (None if there is none) and its faults; with faults it is not to be used.
-
-    `first_line` is the number of the text's first line in the file that it is from.
-    """
-    reader = _Reader(yaml.CSafeLoader(text), first_line)
+def read_value(text: str, *, first_line: int = 1) -> Reading:
+    """The one value in `text`. `first_line` is the number of the text's first line in the file that it is from."""
+    reader = _Reader(LOADER(text), first_line)
     try:
-        return reader.document(), reader.faults
+        value = reader.document()
     except _Refused as refused:
         reader.fault(refused.mark, refused.reason)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         deep = _nested_too_deep(text[: mark.index], first_line) if mark else None
         if deep is not None:
-            return None, [deep]
+            return Reading(None, (deep,))
         said = ", ".join(part for part in (error.problem, error.context) if part)
         reader.fault(mark, f"is not valid YAML: {said}")
     except yaml.YAMLError as error:
         reader.fault(None, f"is not valid YAML: {str(error).splitlines()[0]}")
+    else:
+        return Reading(value, tuple(reader.faults), tuple(reader.warnings))
     finally:
         reader.loader.dispose()
-    return None, reader.faults
+    return Reading(None, tuple(reader.faults))
 
 
 def _nested_too_deep(beginning: str, first_line: int) -> Fault | None:
@@ -90,7 +106,7 @@ def _nested_too_deep(beginning: str, first_line: int) -> Fault | None:
     Scanners read ahead, and some have a limit of nesting that they meet before ours is seen, so what is in front
     of the place at which one of them stopped is read once more.
     """
-    reader = _Reader(yaml.CSafeLoader(beginning), first_line)
+    reader = _Reader(LOADER(beginning), first_line)
     try:
         reader.document()
     except _NestedTooDeep as refused:
@@ -106,10 +122,11 @@ def _nested_too_deep(beginning: str, first_line: int) -> Fault | None:
 class _Reader:
     """Reads the events of one document. Used once."""
 
-    def __init__(self, loader: yaml.CSafeLoader, first_line: int):
-        self.loader: Any = loader
+    def __init__(self, loader: Any, first_line: int):
+        self.loader = loader
         # Typed loosely: the stubs know neither events nor `resolve` of the C loader.
         self.faults: list[Fault] = []
+        self.warnings: list[Fault] = []
         self._first_line = first_line
         self._numbers = SafeConstructor()
         self._anchors: dict[str, _Value | None] = {}
@@ -117,9 +134,12 @@ class _Reader:
         self._aliased = 0
 
     def fault(self, mark: Any, reason: str) -> None:
-        if len(self.faults) < MOST_FAULTS:
+        self._note(self.faults, mark, reason)
+
+    def _note(self, notes: list[Fault], mark: Any, reason: str) -> None:
+        if len(notes) < MOST_FAULTS:
             line, column = (mark.line, mark.column + 1) if mark else (0, 0)
-            self.faults.append(Fault(self._first_line + line, column, reason))
+            notes.append(Fault(self._first_line + line, column, reason))
 
     def document(self) -> Any:
         self.loader.get_event()
@@ -206,19 +226,35 @@ class _Reader:
         if tag == _TAG + "merge":
             return _Value("<<", 1, mark, merges=True)
         if tag in _SAME_AS_STRING:
+            if event.implicit[0] and _LEADING_ZERO.fullmatch(text):
+                reason = f"{text[:40]} has a leading zero and is read as text: put it in quotes, or leave out the zero"
+                self._note(self.warnings, mark, reason)
             return _Value(text, 1, mark)
         if tag == _TAG + "null":
             return _Value(None, 1, mark)
+        if tag in _NUMBERS and ":" in text:
+            # 1:34:30 is 5670 in YAML 1.1 and text for every other reader.
+            self.fault(
+                mark, f'"{text[:40]}" is a number of base 60 in old YAML: write it in quotes, or in decimal'
+            )
+            return _Value(text, 1, mark)
         try:
-            return _Value(self._plain(tag, text, event), 1, mark)
+            value = self._plain(tag, text, event)
+            if event.implicit[0] and _LEADING_ZERO.fullmatch(text):
+                self._leading_zero(mark, text, value)
+            return _Value(value, 1, mark)
         except (ValueError, OverflowError, KeyError, IndexError, ConstructorError):
             raise _Refused(mark, f'"{text[:40]}" is not a usable {tag.removeprefix(_TAG)[:40]}') from None
+
+    def _leading_zero(self, mark: Any, text: str, value: Any) -> None:
+        reason = f"{text[:40]} has a leading zero and is read as octal, {value}: write {value}, or put it in quotes"
+        self._note(self.warnings, mark, reason)
 
     def _plain(self, tag: str, text: str, event: Any) -> Any:
         node = yaml.ScalarNode(tag, text)
         if tag == _TAG + "bool":
             return self._numbers.construct_yaml_bool(node)
-        if tag not in (_TAG + "int", _TAG + "float"):
+        if tag not in _NUMBERS:
             self._refuse_tag(event, "str")
         if len(text) > _LONGEST_NUMBER:
             raise ValueError

@@ -1,0 +1,33 @@
+"""What is kept of others' words."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshmeter.quoting import quoted
+
+
+def test_what_is_harmless_stays_as_it_is() -> None:
+    assert quoted("backend-1 \\ é 日本") == "backend-1 \\ é 日本"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nERROR forged", "a\\nERROR forged"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\u2028b", "a\\u2028b"),
+        ("\u202egnp", "\\u202egnp"),
+        ("\x85", "\\x85"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_steers_is_escaped(text: str, shown: str) -> None:
+    assert quoted(text) == shown
+    shown.encode()
+
+
+def test_what_is_long_is_cut_and_its_length_told() -> None:
+    assert quoted("x" * 300, 10) == "xxxxxxxxxx… (300 characters)"
+    assert quoted("x" * 10, 10) == "x" * 10
+    assert len(quoted("\0" * 3_000_000, 100)) < 500
