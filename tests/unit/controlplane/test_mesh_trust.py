@@ -21,7 +21,7 @@ from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.effective.certificate_lifetime import DEFAULT_LIFETIME
 from meshmeter.effective.credentials import Credentials, Identity
 from meshmeter.errors import MeshAuthorityUnusable
-from meshmeter.resources.mesh import MeshSpec
+from meshmeter.resources.mesh import MeshSpec, Mtls
 from meshmeter.resources.resource import Resource
 from meshmeter.store.sqlite import SqliteStore
 from support.certificates import of_version_4
@@ -227,19 +227,6 @@ async def test_when_authorities_expire(stage: Stage) -> None:
     assert stage.trust.authority_expiries() == {"default": NOW + timedelta(days=3650)}
     stage.trust.forget_mesh("default")
     assert stage.trust.authority_expiries() == {}
-<<<<<<< HEAD
-=======
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [(None, DEFAULT_LIFETIME), ("5s", 5 * SECOND), ("1s", 4 * SECOND), ("30d", timedelta(days=30))],
-)
-def test_how_long_certificates_live(written: str | None, expected: timedelta) -> None:
-    made = {"name": "ca", "type": "builtin"}
-    if written:
-        made["dpCert"] = {"rotation": {"expiration": written}}  # type: ignore[assignment]  # JSON
-    assert lifetime(Mtls.model_validate({"enabledBackend": "ca", "backends": [made]})) == expected
 
 
 # What is wrong with one mesh is its own
@@ -329,4 +316,3 @@ async def test_a_change_of_authority_is_measured_by_the_time_that_passes(
     await stage.pass_time(OVERLAP)
     after = await stage.identity(provided(*files))
     assert signed_by(after, new) and old.bundle_pem in after.bundle_pem
->>>>>>> main
