@@ -17,6 +17,7 @@
     ├── TokenError
     │   ├── Unauthenticated      no token, or one that is not valid (HTTP 401)
     │   └── PermissionDenied     a valid token that does not cover the request (HTTP 403)
+    ├── TooManyRequests          a client asks more often than it may (HTTP 429)
     └── ApiError                 the control plane refused a request of the CLI or the agent
 
 Messages name the field, the value and what to do, and never contain a secret.
@@ -149,6 +150,14 @@ class Unauthenticated(TokenError):
 
 class PermissionDenied(TokenError):
     """The token is valid but does not cover what was asked for."""
+
+
+class TooManyRequests(MeshmeterError):
+    """A client asks more often than it may; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float):
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class ApiError(MeshmeterError):

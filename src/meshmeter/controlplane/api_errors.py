@@ -10,6 +10,7 @@ traceback and answered without internals.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from meshmeter.errors import (
     ResourceUnreadable,
     StoreUnavailable,
     TokenNotFound,
+    TooManyRequests,
     Unauthenticated,
     VersionConflict,
     Violation,
@@ -98,6 +100,9 @@ def response_for(error: MeshmeterError) -> web.Response:
             return error_response(403, "Access Denied", str(error))
         case ResourceUnreadable():
             return error_response(500, "A stored resource cannot be read", str(error))
+        case TooManyRequests():
+            seconds = str(max(1, math.ceil(error.retry_after)))
+            return error_response(429, "Too many requests", str(error), headers={"Retry-After": seconds})
         case StoreUnavailable():
             log.error("the store is away: %s", error)
             return error_response(503, "The store is not available", str(error), headers={"Retry-After": "1"})

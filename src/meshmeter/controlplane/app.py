@@ -28,7 +28,8 @@ from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService
 from meshmeter.controlplane.door import Door
 from meshmeter.controlplane.explain import Explainer
-from meshmeter.controlplane.identity_api import IdentityApi
+from meshmeter.controlplane.host_addresses import host_addresses
+from meshmeter.controlplane.identity_api import IdentityApi, has_mtls
 from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
 from meshmeter.controlplane.mesh_trust import MeshTrust
@@ -42,9 +43,11 @@ from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.steady_clock import SteadyClock
 from meshmeter.controlplane.store_watch import StoreWatch
+from meshmeter.controlplane.token_limits import RateLimit
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.descriptors import raise_limit
 from meshmeter.effective.addresses import is_loopback
+from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
@@ -99,6 +102,15 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         )
         discovery = sockets.bind(settings.bind, "discovery_port", settings.discovery_port)
         diagnostics = sockets.bind(settings.bind, "diagnostics_port", settings.diagnostics_port)
+        own_ports = _own_ports(
+            settings,
+            {
+                "the resource API": api,
+                "the dataplane API": dataplane_api,
+                "discovery": discovery,
+                "diagnostics": diagnostics,
+            },
+        )
         # Before anything in the directory: the lock keeps others out.
         lock = FileLock.of(settings.data_dir / DATABASE)
         stack.callback(lock.release)
@@ -138,6 +150,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             cache,
             trust=trust,
             allowed_networks=settings.allowed_networks,
+            own_ports=own_ports,
             on_compiled=metrics.reconciled,
         )
         metrics.watch(
@@ -184,6 +197,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 zone=settings.zone,
                 deregistration_delay=settings.deregistration_delay,
                 proxy_max_connections=settings.proxy_max_connections,
+                dataplanes_per_token=settings.dataplanes_per_token,
             ),
         )
         tasks.start(registrar.run(), "registrar")
@@ -198,14 +212,21 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 credentials=reconciler.credentials,
                 of_mesh=reconciler.mesh_findings,
                 allowed_networks=settings.allowed_networks,
+                own_ports=own_ports,
             ),
             tokens=tokens,
             secrets=vault,
-            identities=IdentityApi(trust, lambda request: verifier.identity(bearer_token(request))),
+            identities=IdentityApi(
+                trust,
+                lambda request: verifier.identity(bearer_token(request)),
+                rate=RateLimit(settings.identities_per_token, "certificates", "--identities-per-token"),
+                wants_mtls=lambda mesh: has_mtls(store, mesh),
+            ),
             zone=settings.zone,
             allowed_networks=settings.allowed_networks,
         )
-        proxies = DataplaneApi(registrar, reconciler, registry, verifier.dataplane).app()
+        rate = RateLimit(settings.registrations_per_token, "registrations", "--registrations-per-token")
+        proxies = DataplaneApi(registrar, reconciler, registry, verifier.dataplane, rate).app()
         targets = discovery_app(
             reconciler.assignments,
             default_fetch_timeout=settings.fetch_timeout,
@@ -228,6 +249,12 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         stack.callback(directory.remove_endpoints)
         readiness.started()
         yield endpoints
+
+
+def _own_ports(settings: Settings, bound: Mapping[str, socket.socket]) -> OwnPorts:
+    """Where the servers are. ADS is not bound yet; with port 0 nobody can have meant it."""
+    servers = [(*at.getsockname()[:2], name) for name, at in bound.items()]
+    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), host_addresses())
 
 
 class _Sockets:

@@ -26,6 +26,7 @@ from meshmeter.effective.credentials import (
     ProvidedCertificate,
 )
 from meshmeter.effective.findings import Finding, finding
+from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
 from meshmeter.effective.targets import MetricsTarget
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
@@ -96,6 +97,7 @@ class Reconciler:
         *,
         trust: Trust | None = None,
         allowed_networks: Sequence[IPv4Network | IPv6Network] = (),
+        own_ports: OwnPorts = NO_PORTS,
         on_compiled: Callable[[float, int], None] = lambda _seconds, _proxies: None,
     ):
         """Without `trust` nobody has an identity, and what needs one stays closed."""
@@ -103,6 +105,7 @@ class Reconciler:
         self._cache = cache
         self._trust = trust
         self._allowed_networks = tuple(allowed_networks)
+        self._own_ports = own_ports
         self._on_compiled = on_compiled
         self._world = World()
         self._proxies: dict[ProxyKey, ProxyInfo] = {}
@@ -390,6 +393,7 @@ class Reconciler:
                 allowed_networks=self._allowed_networks,
                 credentials=credentials,
                 targets=others.values(),
+                own_ports=self._own_ports,
             )
         except Exception:
             # A fault in the computation for one proxy must not cost the others; this one keeps what it has.

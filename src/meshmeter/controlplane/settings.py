@@ -52,6 +52,11 @@ class Settings:
     max_connections: int = 8192
     max_connections_per_client: int = 4096
     proxy_max_connections: int = 50_000
+    registrations_per_token: int = 600
+    """A minute."""
+    dataplanes_per_token: int = 5000
+    identities_per_token: int = 60
+    """A minute."""
     log_format: Literal["console", "json"] = "console"
     log_level: str = "info"
 
@@ -165,6 +170,24 @@ OPTIONS: Sequence[Option] = (
         "count",
         "50000",
         "Connections that each Envoy takes at most, of all clients together.",
+    ),
+    Option(
+        "registrations_per_token",
+        "count",
+        "600",
+        "Registrations a minute that one dataplane token may make.",
+    ),
+    Option(
+        "dataplanes_per_token",
+        "count",
+        "5000",
+        "Dataplanes at a time that one dataplane token may register.",
+    ),
+    Option(
+        "identities_per_token",
+        "count",
+        "60",
+        "Certificates a minute that one identity or admin token may ask for.",
     ),
     Option("log_format", "format", "console", "console or json."),
     Option("log_level", "level", "info", "debug, info, warning or error."),
