@@ -36,6 +36,8 @@ class Violation:
     field: str
     """Path in Kuma's form, e.g. `metrics.backends[0].conf.aggregate[1].name`."""
     reason: str
+    line: int = 0
+    """In the text that the document came as; 0 where that is not known."""
 
     def __str__(self) -> str:
         return f"{self.field}: {self.reason}" if self.field else self.reason

@@ -1,7 +1,7 @@
 """Errors as every API of the control plane answers them (kuma-facts 9.2).
 
     {"type": "/std-errors", "status": 400, "title": …, "detail": …,
-     "invalid_parameters": [{"field", "reason"}], "details": <= detail>, "causes": [{"field", "message"}]}
+     "invalid_parameters": [{"field", "reason", "line"}], "details": <= detail>, "causes": [{"field", "message"}]}
 
 The middleware turns our exceptions, and aiohttp's own, into this shape; anything unexpected is logged with its
 traceback and answered without internals.
@@ -53,7 +53,9 @@ def error_body(status: int, title: str, detail: str, violations: Iterable[Violat
     body: dict[str, Any] = {"type": "/std-errors", "status": status, "title": title, "detail": detail}
     faults = tuple(violations)
     if faults:
-        body["invalid_parameters"] = [{"field": v.field, "reason": v.reason} for v in faults]
+        body["invalid_parameters"] = [
+            {"field": v.field, "reason": v.reason} | ({"line": v.line} if v.line else {}) for v in faults
+        ]
     body["details"] = detail
     if faults:
         body["causes"] = [{"field": v.field, "message": v.reason} for v in faults]

@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
+from ssl import SSLContext
 
 from aiohttp import web
 
@@ -24,6 +24,7 @@ from meshmeter.controlplane.auth import (
 )
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.dataplane_api import DataplaneApi
+from meshmeter.controlplane.departures import Departures
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService
 from meshmeter.controlplane.door import Door
@@ -33,15 +34,16 @@ from meshmeter.controlplane.identity_api import IdentityApi, has_mtls
 from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
 from meshmeter.controlplane.mesh_trust import MeshTrust
-from meshmeter.controlplane.proxies import ProxyRegistry
+from meshmeter.controlplane.proxies import RETURN_SECONDS, ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.registration import Registrar, Surroundings
 from meshmeter.controlplane.resource_api import resource_app
 from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
 from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
+from meshmeter.controlplane.server_certificate import ServerCertificate
 from meshmeter.controlplane.settings import Settings
-from meshmeter.controlplane.steady_clock import SteadyClock
+from meshmeter.controlplane.steady_clock import CautiousClock, SteadyClock
 from meshmeter.controlplane.store_watch import StoreWatch
 from meshmeter.controlplane.token_limits import RateLimit
 from meshmeter.controlplane.token_service import TokenService
@@ -115,8 +117,10 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         lock = FileLock.of(settings.data_dir / DATABASE)
         stack.callback(lock.release)
         directory = open_data_dir(settings.data_dir, _names(settings), now=datetime.now(UTC))
-        metrics.certificate_expiry.set(directory.server.certificate.not_valid_after_utc.timestamp())
-        with_tls = _tls(directory)
+        certificate = ServerCertificate(
+            directory, on_change=lambda expires: metrics.certificate_expiry.set(expires.timestamp())
+        )
+        with_tls = certificate.context
         maybe_tls = None if settings.plain_http else with_tls
         tokens: TokenService | None = None
 
@@ -127,7 +131,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 )
             return tokens.is_revoked(token_id)
 
-        verifier = Verifier(directory.signing_keys, is_revoked)
+        verifier = Verifier(directory.signing_keys, is_revoked, CautiousClock())
         health = diagnostics_app(metrics.registry, readiness, metrics_access(verifier))
         await sockets.serve(diagnostics, "diagnostics", health, _runner(health), maybe_tls)
 
@@ -161,7 +165,15 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             unreadable=lambda: len(reconciler.unreadable),
             store_faulty=lambda: watch.reason() is not None,
         )
-        metrics.watch_certificates(reconciler.provided_certificates, trust.authority_expiries)
+        metrics.watch_certificates(
+            lambda: {
+                # A proxy that is away replaces no certificate; what it had is nothing to alert about.
+                key: expires
+                for key, expires in reconciler.provided_certificates().items()
+                if registry.absent_for(key) < RETURN_SECONDS
+            },
+            trust.authority_expiries,
+        )
         readiness.check("store", lambda: watch.reason() or _store_away(reconciler))
         readiness.remark(lambda: _unreadable(reconciler))
         tasks = await stack.enter_async_context(Background())
@@ -169,6 +181,8 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         tasks.start(watch.run(), "store watch")
         tasks.start(tokens.run(), "tokens")
         tasks.start(trust.run(reconciler), "mesh trust")
+        tasks.start(certificate.run(), "server certificate")
+        tasks.start(Departures(registry, reconciler).run(), "departures")
         readiness.starting("compiling what the store holds")
         await reconciler.ready.wait()
 
@@ -182,8 +196,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         ads_port = await ads.start(
             settings.bind_with_tls,
             settings.ads_port,
-            directory.server.certificate_pem,
-            directory.server.key_pem,
+            lambda: certificate.pair,
         )
         stack.push_async_callback(ads.stop)
         tasks.start(ads.run(), "ads: tokens")
@@ -328,13 +341,6 @@ def _runner(app: web.Application) -> web.AppRunner:
         shutdown_timeout=SHUTDOWN_SECONDS,
         handler_cancellation=True,
     )
-
-
-def _tls(directory: DataDir) -> SSLContext:
-    context = SSLContext(PROTOCOL_TLS_SERVER)
-    context.minimum_version = TLSVersion.TLSv1_2
-    context.load_cert_chain(directory.path / "server.crt", directory.path / "server.key")
-    return context
 
 
 def _store_away(reconciler: Reconciler) -> str | None:

@@ -230,6 +230,23 @@ class Reconciler:
             if certificate.not_after is not None
         }
 
+    def has_dataplane(self, key: ProxyKey) -> bool:
+        """Whether there is such a Dataplane."""
+        return self._world.dataplane(key) is not None
+
+    def remembered(self) -> set[ProxyKey]:
+        """Every proxy of which anything is kept beside its Dataplane."""
+        return {*self._proxies, *self._certificates, *self._credentials, *self._agent_configs}
+
+    def forget_departed(self, key: ProxyKey) -> None:
+        """Drop what is kept of a proxy that has no Dataplane and for which nobody waits any more."""
+        if self.has_dataplane(key):
+            return
+        for kept in (self._proxies, self._certificates, self._credentials, self._agent_configs):
+            kept.pop(key, None)
+        if self._trust is not None:
+            self._trust.forget_proxy(key)
+
     def recompile(self, proxies: set[ProxyKey]) -> None:
         """Something besides the resources changed for these proxies."""
         self._mark(proxies)
@@ -416,9 +433,13 @@ class Reconciler:
         mesh, name = key
         targets = self._targets[mesh]
         if targets.get(name) == target:
+            if not targets:
+                del self._targets[mesh]
             return set()
         if target is None:
             del targets[name]
+            if not targets:
+                del self._targets[mesh]
         else:
             targets[name] = target
         return {reader for reader in self._readers if reader[0] == mesh and reader != key}

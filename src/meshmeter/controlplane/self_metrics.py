@@ -57,7 +57,7 @@ class SelfMetrics:
         )
         self.certificate_expiry = Gauge(
             "meshmeter_control_plane_certificate_expiry_timestamp_seconds",
-            "When the certificate of the dataplane API and ADS expires; a restart in its last third renews it.",
+            "When the certificate of the servers that speak TLS expires; it is renewed in its last third.",
             registry=self.registry,
         )
         self.identities_signed = Counter(
