@@ -76,8 +76,8 @@ class Surroundings:
     zone: str
     deregistration_delay: float
     """Seconds."""
-    proxy_max_connections: int = MAX_CONNECTIONS
     dataplanes_per_token: int = 5000
+    proxy_max_connections: int = MAX_CONNECTIONS
 
 
 class Registrar:
