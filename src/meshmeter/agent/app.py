@@ -19,6 +19,7 @@ from meshmeter.agent import document, envoy_binary, variables
 from meshmeter.agent.ads_watch import AdsWatch
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.certificate_watch import CertificateWatch
+from meshmeter.agent.coalescing import Room
 from meshmeter.agent.config_watch import ConfigWatch
 from meshmeter.agent.control_plane import ControlPlane, Registration
 from meshmeter.agent.envoy_process import EnvoyOptions, EnvoyProcess
@@ -85,6 +86,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
                 settings.kernel,
                 SelfMetrics(kernel=settings.kernel.name, envoy_version=envoy_version),
                 certificates,
+                room=Room(settings.max_scrapes, settings.max_scrape_bytes),
             )
             saved = agent.state.load(mesh, name)
             await agent.run(signals, saved, settings.connect_timeout)
@@ -132,6 +134,8 @@ class Agent:
         kernel: Kernel,
         self_metrics: SelfMetrics,
         certificates: CertificateWatch | None = None,
+        *,
+        room: Room | None = None,
     ):
         self._control_plane = control_plane
         self._registrar = registrar
@@ -141,6 +145,7 @@ class Agent:
         self._kernel = kernel
         self._self_metrics = self_metrics
         self._certificates = certificates
+        self._room = room
         self._watch: ConfigWatch | None = None
         self._ads: AdsWatch | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -199,6 +204,7 @@ class Agent:
                 reports.offer,
                 self._kernel,
                 self._self_metrics,
+                room=self._room,
             ),
             SelfServer(self._work_dir.self_socket, self._self_metrics),
             asyncio.TaskGroup() as tasks,
