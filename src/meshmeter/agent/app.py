@@ -34,6 +34,7 @@ from meshmeter.agent.state import SavedState
 from meshmeter.agent.work_dir import WorkDir, default_path, locked
 from meshmeter.descriptors import raise_limit, tell_seldom
 from meshmeter.documents.encoding import decode
+from meshmeter.documents.reader import Document
 from meshmeter.errors import ApiError, MeshmeterError, SettingsError, StartupError, TokenError
 from meshmeter.exposition.kernel import Kernel
 
@@ -54,6 +55,11 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     for warning in settings.warnings():
         log.warning("%s", warning)
     dataplane = read_dataplane(settings)
+    with document.naming_lines(dataplane):
+        await _run(settings, environ, dataplane.data)
+
+
+async def _run(settings: Settings, environ: Mapping[str, str], dataplane: dict[str, Any]) -> None:
     mesh, name = document.identity(dataplane)
     program = envoy_binary.find(settings.envoy, environ)
     envoy_version = await envoy_binary.version(program)
@@ -105,7 +111,7 @@ def _certificate_watch(settings: Settings, work_dir: WorkDir) -> CertificateWatc
     return watch
 
 
-def read_dataplane(settings: Settings) -> dict[str, Any]:
+def read_dataplane(settings: Settings) -> Document:
     """The Dataplane document with its variables filled in. Raises SettingsError, InvalidResource."""
     file = settings.dataplane_file
     try:
@@ -118,7 +124,7 @@ def read_dataplane(settings: Settings) -> dict[str, Any]:
     read, warnings = document.parse(variables.substitute(text, settings.variables), origin=str(file))
     for warning in warnings:
         log.warning("%s", warning)
-    return read.data
+    return read
 
 
 class Agent:

@@ -22,7 +22,7 @@ from meshmeter.controlplane.dataplane_access import check_document, check_stored
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.token_limits import Holdings
-from meshmeter.controlplane.token_tags import check_labels
+from meshmeter.controlplane.token_tags import check_labels, token_marks
 from meshmeter.controlplane.world import ProxyKey
 from meshmeter.controlplane.writing import joint_violations
 from meshmeter.controlplane.written_by import (
@@ -39,7 +39,7 @@ from meshmeter.controlplane.written_by import (
     together,
 )
 from meshmeter.controlplane.zone import with_zone
-from meshmeter.envoy.bootstrap import build_bootstrap
+from meshmeter.envoy.bootstrap import MAX_CONNECTIONS, build_bootstrap
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import (
     InvalidResource,
@@ -77,6 +77,7 @@ class Surroundings:
     deregistration_delay: float
     """Seconds."""
     dataplanes_per_token: int = 5000
+    proxy_max_connections: int = MAX_CONNECTIONS
 
 
 class Registrar:
@@ -129,6 +130,7 @@ class Registrar:
                 ads_port=self._surroundings.ads_port,
                 ca_pem=self._surroundings.ca_pem,
                 token=token,
+                max_connections=self._surroundings.proxy_max_connections,
             ),
             "agentConfig": config,
         }
@@ -162,7 +164,7 @@ class Registrar:
             return result
 
     def _joined(self, sent: AnyResource, stored: AnyResource | None, claims: Claims) -> AnyResource:
-        marks = {REGISTERED: document_hash(sent)}
+        marks = {REGISTERED: document_hash(sent), **token_marks(claims, self._surroundings.zone)}
         if stored is None:
             return marked(sent, marks | {BROUGHT: AGENT})
         check_stored(claims, stored)
