@@ -33,12 +33,14 @@ class Parts:
     verifier: Verifier
     key: SigningKey
 
-    def token(self, mesh: str = "default", name: str | None = "backend-1", **tags: str) -> str:
+    def token(
+        self, mesh: str = "default", name: str | None = "backend-1", token_id: str = "t", **tags: str
+    ) -> str:
         """A dataplane token."""
         return issue(
             self.key,
             DATAPLANE,
-            token_id="t",
+            token_id=token_id,
             now=datetime.now(UTC),
             valid_for=timedelta(hours=1),
             mesh=mesh,
