@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-
-from support.require import missing
 
 TREE = Path(
     os.environ.get("MESHMETER_CONFORMANCE") or Path(__file__).resolve().parents[3] / "shared" / "conformance"
@@ -41,14 +40,31 @@ class Case:
         return yaml.safe_load(self.text(key))
 
 
+READ: set[str] = set()
+"""The ids of all cases that a test has taken."""
+
+LEFT_OUT: dict[str, str] = {}
+"""The ids of cases that a rule over their content took out of a test, with the reason."""
+
+ABSENT = Case("absent", "absent", TREE, {})
+"""Stands for the cases of a test that this tree has none for, which is then deselected."""
+
+
+def is_there() -> bool:
+    """Whether there is a tree."""
+    return (TREE / "MANIFEST.json").exists()
+
+
+def manifest() -> list[dict[str, Any]]:
+    """The entries of the tree: `area`, `id`, `kind`, `files`. Empty when there is no tree."""
+    return json.loads((TREE / "MANIFEST.json").read_text())["cases"] if is_there() else []  # type: ignore[no-any-return]  # JSON
+
+
 def load(area: str, *kinds: str) -> list[Case]:
-    """All cases of an area, of the given kinds or of all. Empty when there is no tree."""
-    manifest = TREE / "MANIFEST.json"
-    if not manifest.exists():
-        return []
+    """All cases of an area of the given kinds. Empty when there is no tree."""
     found = []
-    for entry in json.loads(manifest.read_text())["cases"]:
-        if entry["area"] != area or (kinds and entry["kind"] not in kinds):
+    for entry in manifest():
+        if entry["area"] != area or entry["kind"] not in kinds:
             continue
         files = [TREE / name for name in entry["files"]]
         main = next((f for f in files if f.name == "case.yaml"), files[0])
@@ -57,18 +73,18 @@ def load(area: str, *kinds: str) -> list[Case]:
     return found
 
 
-def vectors(area: str, *kinds: str) -> pytest.MarkDecorator:
-    """Parametrize a test with `case` over an area. Without a tree: one skip, or a failure in CI."""
-    cases = load(area, *kinds)
-    if not cases:
-        cases = [Case(f"{area}/absent", "absent", TREE, {})]
-    return pytest.mark.parametrize("case", cases, ids=[c.id.split("/", 1)[-1] for c in cases])
+def vectors(
+    area: str, *kinds: str, unless: Callable[[dict[str, Any]], str | None] = lambda _data: None
+) -> pytest.MarkDecorator:
+    """Parametrize a test with `case` over the cases of an area of these kinds.
 
-
-def need(case: Case) -> None:
-    """Skip when this tree has no such cases; when there is no tree at all, skip, or fail in CI."""
-    if case.kind != "absent":
-        return
-    if not (TREE / "MANIFEST.json").exists():
-        missing("conformance tree", f"no MANIFEST.json in {TREE}; set MESHMETER_CONFORMANCE")
-    pytest.skip(f"the conformance tree {TREE} has no such cases of {case.id.split('/')[0]}")
+    `unless` gives the reason why the content of a case is out of this test's scope; such cases are not collected.
+    """
+    cases = []
+    for case in load(area, *kinds):
+        if reason := unless(case.data):
+            LEFT_OUT[case.id] = reason
+        else:
+            cases.append(case)
+            READ.add(case.id)
+    return pytest.mark.parametrize("case", cases or [ABSENT], ids=lambda case: case.id.split("/", 1)[-1])

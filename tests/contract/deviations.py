@@ -57,8 +57,6 @@ def out_of_scope(data: dict[str, Any]) -> str | None:
         backends = policy["spec"].get("default", {}).get("backends") or ()
         if any(backend["type"] == "Prometheus" for backend in backends):
             return "MeshMetric is not a kind of resource here (D22 says how it would coexist)"
-    if data.get("kind") == "parse-any":
-        return "discovery is JSON over HTTP only, there are no Any messages with protobuf bytes"
     return None
 
 
@@ -129,11 +127,15 @@ def d14_d15_routes(manager: dict[str, Any]) -> dict[str, Any]:
 # Exposition
 
 
-def d15_our_query(parameters: list[tuple[str, str]], modifier: str) -> list[tuple[str, str]] | None:
-    """D15: the agent writes Envoy's query itself. `/stats/prometheus` needs no `format`; queries of MeshMetric, which
-    is no kind of resource here, are out of scope (None)."""
-    if modifier == "meshmetric-sidecar":
-        return None
+def of_meshmetric(data: dict[str, Any]) -> str | None:
+    """Why a request is about something that meshmeter does not have; None for all others."""
+    if data["modifier"] == "meshmetric-sidecar":
+        return "MeshMetric is not a kind of resource here"
+    return None
+
+
+def d15_our_query(parameters: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """D15: the agent writes Envoy's query itself. `/stats/prometheus` needs no `format`."""
     return sorted(pair for pair in parameters if pair[0] != "format")
 
 

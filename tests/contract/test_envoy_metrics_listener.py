@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from contract.conformance import Case, vectors
 from contract.deviations import (
     d10_permissions,
@@ -26,7 +24,9 @@ from meshmeter.envoy.names import METRICS_CLUSTER, METRICS_LISTENER
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.envoy.rbac import rbac_filter
 from meshmeter.envoy.snapshot import build_snapshot
+from meshmeter.resources.resource import AnyResource
 from meshmeter.xds import types
+from support.resources import dataplane, mesh
 from support.snapshots import documents, normal
 
 CLUSTER, LISTENER = METRICS_CLUSTER, METRICS_LISTENER
@@ -99,6 +99,9 @@ def without_our_additions(resources: dict[str, Any]) -> dict[str, Any]:
 
 @vectors("envoy-metrics-listener", "listener")
 def test_listener(case: Case) -> None:
+    if case.data["mesh"] is None or case.data["dataplane"] is None:
+        assert case.data["expected"] is None
+        return
     effective, found = built(case.data)
     if case.data["expected"] is None:
         assert LISTENER not in found
@@ -137,15 +140,26 @@ def check_access(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert protection(without_our_additions(found)) == protection(listener)
 
 
-@vectors("envoy-metrics-listener", "static-endpoint", "transport-socket", "rbac-filter")
-def test_parts(case: Case) -> None:
-    if case.kind != "rbac-filter":
-        pytest.skip("a part of another design: paths are matched exactly (D14), files come by SDS (D13)")
-    assert case.data["mtlsEnabled"]
+@vectors("envoy-metrics-listener", "rbac-filter")
+def test_access_filter(case: Case) -> None:
     written = case.data["trafficPermission"]
     permission = resource(written) if written else None
+    if not case.data["mtlsEnabled"]:
+        assert case.data["expected"] is None
+        assert filters_of_an_inbound_without_mtls(permission) == {"envoy.filters.network.tcp_proxy"}
+        return
     found = rbac_filter(case.data["listenerName"], permission.mesh if permission else "", permission)
     assert in_any_order(found) == in_any_order(case.data["expected"])
+
+
+def filters_of_an_inbound_without_mtls(permission: AnyResource | None) -> set[str]:
+    """The network filters of a proxy in a Mesh that has no mTLS, where a client has no identity to be judged by."""
+    proxy = dataplane(mesh=permission.mesh if permission else "default")
+    view = MeshView(mesh(proxy.mesh), {proxy.name: proxy}, (permission,) if permission else ())
+    info = ProxyInfo(proxy.mesh, proxy.name, agent_socket="/tmp/agent.sock", admin_socket="/tmp/admin.sock")
+    snapshot = build_snapshot(view, proxy, None, info)
+    listeners = documents(snapshot, types.LISTENER).values()
+    return {f["name"] for one in listeners for chain in one["filterChains"] for f in chain["filters"]}
 
 
 def in_any_order(document: Any) -> Any:

@@ -27,7 +27,7 @@ def stored(spec: dict[str, Any]) -> dict[str, Any]:
 
 @vectors("mesh-defaults", "default", "create-then-get", "create-update-get")
 def test_defaults(case: Case) -> None:
-    written = stored(case.data["mesh"])
+    written = stored(case.data["mesh"] or {})
 
     assert written == printed_in_full(case.data["expected"])
     assert stored(written) == written

@@ -16,21 +16,24 @@ Interface = tuple[str, int, str, int]
 
 @vectors("traffic-permission", "match-inbounds")
 def test_match_inbounds(case: Case) -> None:
-    mesh, dataplane = resource(case.data["mesh"]), resource(case.data["dataplane"])
-    permissions = [resource(document) for document in case.data["trafficPermissions"]]
+    dataplane = resource(case.data["dataplane"])
+    mesh = resource(case.data["mesh"]) if case.data["mesh"] else None
+    permissions = [resource(document) for document in case.data["trafficPermissions"] or ()]
     inbounds = [i for i in interfaces(dataplane.spec) if i.use is Use.INBOUND]
     applications = [i for i in interfaces(dataplane.spec) if i.use is Use.APPLICATION]
     destinations: dict[Interface, dict[str, str]] = {
         (proxy.address, proxy.port, app.address, app.port): inbound.tags
-        for proxy, app, inbound in zip(inbounds, applications, dataplane.spec.networking.inbound, strict=True)
+        for proxy, app, inbound in zip(
+            inbounds, applications, dataplane.spec.networking.inbound or (), strict=True
+        )
     }
-    if effective := effective_metrics(mesh, dataplane):
+    if mesh and (effective := effective_metrics(mesh, dataplane)):
         endpoint = listen_address(dataplane.spec), effective.port.value
         destinations[(*endpoint, *endpoint)] = dict(effective.tags.value)
 
     found = {at: select_permission(permissions, tags) for at, tags in destinations.items()}
     chosen = {at: permission.name for at, permission in found.items() if permission}
-    assert chosen == {interface(match["interface"]): match["policy"] for match in case.data["expected"]}
+    assert chosen == {interface(match["interface"]): match["policy"] for match in case.data["expected"] or ()}
 
 
 def interface(fields: dict[str, Any]) -> Interface:
@@ -40,12 +43,12 @@ def interface(fields: dict[str, Any]) -> Interface:
 @vectors("traffic-permission", "match-external-services")
 def test_match_external_services(case: Case) -> None:
     """External services are no kind of resource here, but their tags are a destination as any other."""
-    permissions = [resource(document) for document in case.data["trafficPermissions"]]
-    proxy = [inbound.tags or {} for inbound in resource(case.data["dataplane"]).spec.networking.inbound]
+    permissions = [resource(document) for document in case.data["trafficPermissions"] or ()]
+    proxy = [inbound.tags or {} for inbound in resource(case.data["dataplane"]).spec.networking.inbound or ()]
     reachable = {
         service["name"]
-        for service in case.data["externalServices"]
+        for service in case.data["externalServices"] or ()
         for source in admitted_sources(select_permission(permissions, service["tags"]))
         if any(matches(source, tags) for tags in proxy)
     }
-    assert reachable == set(case.data["expected"])
+    assert reachable == set(case.data["expected"] or ())

@@ -31,6 +31,6 @@ def resource(document: Mapping[str, Any]) -> AnyResource:
     return Resource(kind, meta, model.model_validate(d6_known_fields(model, document)))
 
 
-def dataplane_spec(fields: Mapping[str, Any]) -> DataplaneSpec:
-    """The spec of a Dataplane that is given without its envelope."""
-    return DataplaneSpec.model_validate(d6_known_fields(DataplaneSpec, fields))
+def dataplane_spec(fields: Mapping[str, Any] | None) -> DataplaneSpec:
+    """The spec of a Dataplane that is given without its envelope; one that is not there says nothing."""
+    return DataplaneSpec.model_validate(d6_known_fields(DataplaneSpec, fields or {}))

@@ -106,6 +106,70 @@ def test_a_dataplane_without_the_tags_of_its_token_stays_out(control_plane: Cont
     assert status_of is grpc.StatusCode.PERMISSION_DENIED and "not registered" in words
 
 
+DB = {SERVICE: "db"}
+
+
+def take(control_plane: ControlPlane, name: str, given: str) -> list[tuple[object, str]]:
+    """Everything that a client can say of a proxy which is there, and the reasons why it may not."""
+    base = f"{control_plane.url('dataplane_api')}/v1/proxies/default/{name}"
+    ca = control_plane.data_dir / "ca.crt"
+    return [
+        refusal(register(control_plane, a_dataplane(name, **{SERVICE: "web"}), given)),
+        refusal(agent_config(control_plane, "default", name, given)),
+        refusal(ask(f"{base}/scrape-report", given, method="POST", body={}, ca=ca)),
+        refusal(ask(f"{base}/certificate", given, method="PUT", body={"state": "usable"}, ca=ca)),
+        refusal(ask(f"{base}?instance=i", given, method="DELETE", ca=ca)),
+        stream(control_plane, "default", name, given),
+    ]
+
+
+@pytest.mark.attack("B1: a token for one service takes over the proxy of another service")
+def test_a_token_for_a_service_takes_over_no_proxy_of_another(control_plane: ControlPlane) -> None:
+    own = token(control_plane, "dataplane", "--mesh", "default", "--name", "db-1")
+    assert register(control_plane, a_dataplane("db-1", **DB), own)[0] == 200
+    before = control_plane.ok("get", "dataplane", "db-1", "-o", "json")
+    web = token(control_plane, "dataplane", "--mesh", "default", "--tag", f"{SERVICE}=web")
+    for status, reason in take(control_plane, "db-1", web):
+        assert status in (403, grpc.StatusCode.PERMISSION_DENIED) and '"db" which is not allowed' in reason
+    assert control_plane.ok("get", "dataplane", "db-1", "-o", "json") == before
+    assert agent_config(control_plane, "default", "db-1", own)[0] == 200
+
+
+@pytest.mark.attack("B1: a token without the proxy's name takes over what an operator applied")
+def test_what_an_operator_applied_is_taken_over_by_no_token_that_does_not_name_it(
+    control_plane: ControlPlane,
+) -> None:
+    control_plane.ok("apply", "-f", "-", stdin=document(**a_dataplane("db-1", **{SERVICE: "web"})))
+    before = control_plane.ok("get", "dataplane", "db-1", "-o", "json")
+    for limits in (("--tag", f"{SERVICE}=web"), ()):
+        given = token(control_plane, "dataplane", "--mesh", "default", *limits)
+        eventually(
+            lambda given=given: "operator applied" in stream(control_plane, "default", "db-1", given)[1],
+            "the applied Dataplane to be known to ADS",
+        )
+        for status, reason in take(control_plane, "db-1", given):
+            assert status in (403, grpc.StatusCode.PERMISSION_DENIED), reason
+            assert "an operator applied" in reason and "--name db-1" in reason
+    assert control_plane.ok("get", "dataplane", "db-1", "-o", "json") == before
+    own = token(control_plane, "dataplane", "--mesh", "default", "--name", "db-1")
+    assert register(control_plane, a_dataplane("db-1", **{SERVICE: "web"}), own)[0] == 200
+    assert stream(control_plane, "default", "db-1", own)[0] is grpc.StatusCode.OK
+
+
+@pytest.mark.attack("B1: a registration re-points the Envoy of another proxy to sockets of the attacker")
+def test_a_refused_registration_re_points_no_envoy(control_plane: ControlPlane) -> None:
+    made = dataplane_document("db-1", ADDRESS, service_port=application(control_plane, "db-1"))
+    proxy = start_proxy(control_plane, made).wait()
+    web = token(control_plane, "dataplane", "--mesh", "default", "--tag", f"{SERVICE}=web")
+    for status, _ in take(control_plane, "db-1", web):
+        assert status in (403, grpc.StatusCode.PERMISSION_DENIED)
+    # A change that the control plane compiles after the attempt still leads to the victim's own agent.
+    made["metrics"]["conf"]["path"] = "/moved"
+    control_plane.ok("apply", "-f", "-", stdin=document(**made))
+    eventually(lambda: get(proxy.metrics_url.replace("/metrics", "/moved"))[0] == 200, "the change to arrive")
+    assert "envoy_server_live" in get(proxy.metrics_url.replace("/metrics", "/moved"))[1]
+
+
 def test_what_is_no_token_of_ours_is_refused_and_never_repeated(control_plane: ControlPlane) -> None:
     discovery = token(control_plane, "discovery")
     admin = (control_plane.data_dir / "admin.token").read_text().strip()

@@ -28,14 +28,18 @@ def ask(
     body: Any = None,
     ca: Path | None = None,
     headers: Mapping[str, str] | None = None,
+    source: str = "",
 ) -> tuple[int, str]:
-    """Status and text of one answer; the server of an https address is verified. OSError if there is none."""
+    """Status and text of one answer; the server of an https address is verified. OSError if there is none.
+
+    `source` is the address to ask from."""
     parts = urlsplit(url)
     assert parts.hostname and parts.port
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    how: dict[str, Any] = {"timeout": 10, "source_address": (source, 0) if source else None}
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, **how)
     if parts.scheme == "https":
         context = ssl.create_default_context(cafile=ca)
-        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=10, context=context)
+        connection = http.client.HTTPSConnection(parts.hostname, parts.port, context=context, **how)
     sent = {"Authorization": f"Bearer {token}"} if token is not None else {}
     content = None
     if body is not None:

@@ -31,6 +31,7 @@ from meshmeter.agent.settings import Settings
 from meshmeter.agent.signals import StopSignals
 from meshmeter.agent.state import SavedState
 from meshmeter.agent.work_dir import WorkDir, default_path, locked
+from meshmeter.descriptors import raise_limit, tell_seldom
 from meshmeter.documents.encoding import decode
 from meshmeter.errors import ApiError, MeshmeterError, SettingsError, StartupError, TokenError
 from meshmeter.exposition.kernel import Kernel
@@ -46,6 +47,8 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
 
     Raises SettingsError, StartupError, and InvalidResource if the Dataplane is refused.
     """
+    raise_limit()
+    tell_seldom(asyncio.get_running_loop())
     os.umask(0o077)  # sockets and files of ours, and of Envoy, are for our user only
     for warning in settings.warnings():
         log.warning("%s", warning)

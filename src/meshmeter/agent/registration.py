@@ -18,7 +18,7 @@ from meshmeter.errors import ApiError, InvalidResource, StartupError, TokenError
 
 log = logging.getLogger(__name__)
 
-RETRY_LATER = frozenset({0, 408, 425, 429})
+RETRY_LATER = frozenset({0, 408, 409, 425, 429})
 """Statuses after which the same request may work later, beside all of 500 and more; 0 is no answer at all."""
 
 

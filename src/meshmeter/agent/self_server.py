@@ -22,7 +22,7 @@ class SelfServer:
         self._metrics = metrics
         app = web.Application()
         app.router.add_get(PATH, self._handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=60.0, shutdown_timeout=1.0)
 
     async def __aenter__(self) -> SelfServer:
         """Raises StartupError if the socket cannot be listened on."""

@@ -152,11 +152,15 @@ def _moment(seconds: float) -> str:
         return "an unknown time"
 
 
+_WRITERS = {"operator": " (applied)", "agent": " (from its agent)"}
+
+
 def _origin(each: Json) -> str:
     origin = each["origin"]
     if origin["layer"] == "default":
         return "default"
-    return f"{origin['resource']} {origin['field']}"
+    who = _WRITERS.get(str(origin.get("writtenBy")), "")
+    return f"{origin['resource']} {origin['field']}{who}"
 
 
 def _overrode(each: Json) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from meshmeter.certs.tokens import check_dataplane
 from meshmeter.controlplane.auth import Verifier
+from meshmeter.controlplane.dataplane_access import check_stored
 from meshmeter.controlplane.discovery_service import Admit, StillGood
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import PermissionDenied
-from meshmeter.resources.dataplane import tag_values
 
 
 class AdsHooks:
@@ -30,13 +30,16 @@ class AdsHooks:
         def admit(mesh: str, name: str) -> StillGood:
             def still_good() -> None:
                 self._verifier.check_again(claims)
-                compiled = self._reconciler.compiled(mesh, name) if claims.tags else None
-                if claims.tags and compiled is None:
+                dataplane = self._reconciler.dataplane(mesh, name)
+                if dataplane is not None:
+                    check_stored(claims, dataplane)
+                    return
+                check_dataplane(claims, mesh, name)
+                if claims.tags:
                     # Nobody waits here for a Dataplane whose tags are not known yet.
                     raise PermissionDenied(
                         f"dataplane {name} is not registered, so its tags cannot be checked"
                     )
-                check_dataplane(claims, mesh, name, tag_values(compiled.dataplane.spec) if compiled else None)
 
             still_good()
             return still_good

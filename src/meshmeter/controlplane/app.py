@@ -26,9 +26,11 @@ from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.dataplane_api import DataplaneApi
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService
+from meshmeter.controlplane.door import Door
 from meshmeter.controlplane.explain import Explainer
 from meshmeter.controlplane.identity_api import IdentityApi
 from meshmeter.controlplane.lifecycle import Background, until_told
+from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
 from meshmeter.controlplane.mesh_trust import MeshTrust
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
@@ -40,6 +42,7 @@ from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.steady_clock import SteadyClock
 from meshmeter.controlplane.token_service import TokenService
+from meshmeter.descriptors import raise_limit
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import StartupError, Unauthenticated
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
@@ -49,6 +52,12 @@ from meshmeter.store.sqlite import SqliteStore
 from meshmeter.xds.cache import SnapshotCache
 
 log = logging.getLogger(__name__)
+
+PORTS = 5
+"""That share the descriptors: four of HTTP, and ADS."""
+
+BACKLOG = 1024
+"""Connections of one port that may wait to be accepted."""
 
 SHUTDOWN_SECONDS = 2.0
 """How long requests in flight may take when the process is told to stop; the whole stop stays under 5 s."""
@@ -80,7 +89,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 settings.bind,
             )
         metrics, readiness = SelfMetrics(), Readiness()
-        sockets = _Sockets(stack)
+        limits = Limits(settings.max_connections, settings.max_connections_per_client)
+        limits = fitting(limits, raise_limit(), ports=PORTS)
+        sockets = _Sockets(stack, limits, metrics)
         api = sockets.bind(settings.bind, "api_port", settings.api_port)
         dataplane_api = sockets.bind(
             settings.bind_with_tls, "dataplane_api_port", settings.dataplane_api_port
@@ -105,8 +116,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 
         verifier = Verifier(directory.signing_keys, is_revoked)
         health = diagnostics_app(metrics.registry, readiness, metrics_access(verifier))
-        metrics.count_requests(health, "diagnostics")
-        await sockets.serve(diagnostics, _runner(health), maybe_tls)
+        await sockets.serve(diagnostics, "diagnostics", health, _runner(health), maybe_tls)
 
         readiness.starting("opening the store")
         store = await SqliteStore.open(
@@ -146,7 +156,12 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         await reconciler.ready.wait()
 
         readiness.starting("opening the ports")
-        ads = DiscoveryService(cache, AdsHooks(verifier, registry, reconciler, metrics))
+        ads = DiscoveryService(
+            cache,
+            AdsHooks(verifier, registry, reconciler, metrics),
+            max_connections=limits.connections,
+            max_calls_per_client=limits.per_client,
+        )
         ads_port = await ads.start(
             settings.bind_with_tls,
             settings.ads_port,
@@ -191,11 +206,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             default_fetch_timeout=settings.fetch_timeout,
             authorize=discovery_access(verifier),
         )
-        for server, app in (("api", resources), ("dataplane_api", proxies), ("discovery", targets)):
-            metrics.count_requests(app, server)
-        await sockets.serve(api, _runner(resources), maybe_tls)
-        await sockets.serve(dataplane_api, _runner(proxies), with_tls)
-        await sockets.serve(discovery, discovery_runner(targets), maybe_tls)
+        await sockets.serve(api, "api", resources, _runner(resources), maybe_tls)
+        await sockets.serve(dataplane_api, "dataplane_api", proxies, _runner(proxies), with_tls)
+        await sockets.serve(discovery, "discovery", targets, discovery_runner(targets), maybe_tls)
 
         host, tls_host = _host_for_urls(settings.bind), _host_for_urls(settings.bind_with_tls)
         scheme = "http" if settings.plain_http else "https"
@@ -219,8 +232,10 @@ class _Sockets:
     answers: until then a connection is refused, and does not wait for nothing.
     """
 
-    def __init__(self, stack: AsyncExitStack):
+    def __init__(self, stack: AsyncExitStack, limits: Limits, metrics: SelfMetrics):
         self._stack = stack
+        self._limits = limits
+        self._metrics = metrics
         self._options: dict[socket.socket, str] = {}
 
     def bind(self, bind: str, option: str, port: int) -> socket.socket:
@@ -235,12 +250,27 @@ class _Sockets:
             raise self._taken(f"{bind}:{port}", bound, exc) from exc
         return bound
 
-    async def serve(self, bound: socket.socket, runner: web.AppRunner, tls: SSLContext | None) -> None:
+    async def serve(
+        self,
+        bound: socket.socket,
+        name: str,
+        app: web.Application,
+        runner: web.AppRunner,
+        tls: SSLContext | None,
+    ) -> None:
         """Listen and answer from now on. Raises StartupError naming the option."""
+        refused = self._metrics.refused_connections.labels(name).inc
+        door = Door(bound, self._limits, name=name, tls=tls, on_refused=refused)
+        app.middlewares.insert(0, door.middleware)
+        self._metrics.count_requests(app, name)
+        self._metrics.watch_connections(name, lambda: door.connections)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
+        assert runner.server is not None
         try:
-            await web.SockSite(runner, bound, ssl_context=tls, backlog=1024).start()
+            bound.listen(BACKLOG)
+            door.open(runner.server)
+            self._stack.push_async_callback(door.close)
         except OSError as exc:
             # Two that start at once may both bind a port; only one of them may listen on it.
             raise self._taken(":".join(map(str, bound.getsockname()[:2])), bound, exc) from exc
@@ -259,7 +289,13 @@ async def _tokens(store: SqliteStore, directory: DataDir) -> TokenService:
 
 
 def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True)
+    return web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=IDLE_SECONDS,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        handler_cancellation=True,
+    )
 
 
 def _tls(directory: DataDir) -> SSLContext:

@@ -22,12 +22,13 @@ from meshmeter.certs.tokens import Claims, check_dataplane
 from meshmeter.controlplane.api_errors import error_middleware
 from meshmeter.controlplane.auth import bearer_token
 from meshmeter.controlplane.certificate_reports import read_certificate
+from meshmeter.controlplane.dataplane_access import check_stored
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.registration import Registrar
 from meshmeter.errors import InvalidResource, NotFound, Violation
-from meshmeter.resources.dataplane import KIND, tag_values
+from meshmeter.resources.dataplane import KIND
 from meshmeter.scrape.config import ScrapeConfig
 
 MAX_DOCUMENT = 1 << 20
@@ -131,10 +132,11 @@ class DataplaneApi:
         """Mesh and name of the path, once the token covers them. Raises TokenError, NotFound."""
         claims = self._verify(bearer_token(request))
         mesh, name = request.match_info["mesh"], request.match_info["name"]
-        compiled = self._reconciler.compiled(mesh, name)
-        check_dataplane(claims, mesh, name, tag_values(compiled.dataplane.spec) if compiled else None)
-        if compiled is None:
+        dataplane = self._reconciler.dataplane(mesh, name)
+        if dataplane is None:
+            check_dataplane(claims, mesh, name)
             raise NotFound(KIND, mesh, name)
+        check_stored(claims, dataplane)
         return mesh, name
 
 

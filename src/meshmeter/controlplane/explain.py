@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from meshmeter.controlplane.proxy_status import ProxyStatus
 from meshmeter.controlplane.runtime_findings import runtime_findings
+from meshmeter.controlplane.written_origins import Writers
 from meshmeter.effective.access import admitted_sources, select_permission
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.aggregates import EffectiveAggregate
@@ -87,13 +88,20 @@ class Explainer:
             assignment = build_assignment(dataplane, effective)
             assert assignment is not None
             target = assignment.target
+            writers = Writers(dataplane)
             answer |= {
                 "backend": effective.backend,
                 "urls": [f"{target.scheme}://{target.address}{target.metrics_path}"],
-                "settings": settings_json(effective),
+                "settings": {field: writers.told(each) for field, each in settings_json(effective).items()},
                 "tls": tls_json(view, effective, self._credentials(mesh, name).provided),
                 "access": access_json(view, effective),
-                "aggregate": [aggregate_json(entry) for entry in effective.aggregate],
+                "aggregate": [
+                    {
+                        **told,
+                        "settings": {field: writers.told(each) for field, each in told["settings"].items()},
+                    }
+                    for told in map(aggregate_json, effective.aggregate)
+                ],
             }
         return answer | {
             "findings": [finding_json(found) for found in findings],

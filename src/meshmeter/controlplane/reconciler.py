@@ -175,6 +175,10 @@ class Reconciler:
                 "mesh-ca-outdated", f"the authority of before stays in force: {found.authority_warning}"
             )
 
+    def dataplane(self, mesh: str, name: str) -> Resource[DataplaneSpec] | None:
+        """The Dataplane as it is stored, compiled or not; None if there is none, or its proxy is away."""
+        return self._world.dataplane((mesh, name))
+
     def dataplanes(self) -> list[Resource[DataplaneSpec]]:
         """Every Dataplane there is."""
         found = (self._world.dataplane(key) for key in self._world.proxies())

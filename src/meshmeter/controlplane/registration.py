@@ -2,28 +2,41 @@
 
 An agent sends its Dataplane document; it is stored, marked as brought by an agent, and answered with everything the
 agent needs to run. Marked Dataplanes are removed when their proxy said goodbye, or has been away for a configurable
-time. A Dataplane that a user applied carries no mark and is never removed.
+time. A Dataplane that an operator applied carries no mark and is never removed.
 
-A user may change a registered Dataplane with `meshmeter apply`. The mark remembers the document the agent sent, so an
-agent that comes back with the same document does not undo such a change; one that comes with another document does.
+What an operator applies to a marked Dataplane is laid over what the agent sends, and stays when the proxy goes: the
+Dataplane is then put away, not deleted, until an agent brings it again (decision 0003).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from meshmeter.certs.tokens import Claims, check_dataplane
+from meshmeter.certs.tokens import Claims
 from meshmeter.controlplane.certificate_reports import read_certificate
+from meshmeter.controlplane.dataplane_access import check_document, check_stored
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.token_tags import check_labels
 from meshmeter.controlplane.world import ProxyKey
+from meshmeter.controlplane.writing import joint_violations
+from meshmeter.controlplane.written_by import (
+    AGENT,
+    AWAY,
+    BROUGHT,
+    REGISTERED,
+    document_hash,
+    is_brought,
+    marked,
+    marks_of,
+    operator_layer,
+    removed_entries,
+    together,
+)
 from meshmeter.controlplane.zone import with_zone
 from meshmeter.envoy.bootstrap import build_bootstrap
 from meshmeter.envoy.proxy import ProxyInfo
@@ -36,21 +49,18 @@ from meshmeter.errors import (
     Violation,
 )
 from meshmeter.resources import codec
-from meshmeter.resources.dataplane import KIND, DataplaneSpec, tag_values
+from meshmeter.resources.dataplane import KIND, DataplaneSpec
 from meshmeter.resources.defaults import with_defaults
 from meshmeter.resources.resource import AnyResource, Key, Resource
-from meshmeter.store.base import Delete, Put, Store
+from meshmeter.store.base import Change, Delete, Put, Store
 
 log = logging.getLogger(__name__)
 
-REGISTERED = "meshmeter.io/registered-document"
-"""Annotation of a Dataplane that an agent registered: hash of the document it sent."""
-
-BROUGHT = "meshmeter.io/brought-by"
-"""Annotation of a Dataplane that was not there before an agent registered it; the value is `agent`."""
-
 SWEEP = 0.5
 """Seconds between two looks for proxies that have gone."""
+
+ATTEMPTS = 2
+"""How often a registration is judged and written, because what is stored changed in between."""
 
 REGISTER_TIMEOUT = 10.0
 """Seconds to wait until the first configuration of a new proxy is compiled."""
@@ -93,12 +103,12 @@ class Registrar:
             raise InvalidResource(
                 [Violation("type", f"{sent.kind} cannot be registered, only a Dataplane can")]
             )
-        check_dataplane(claims, sent.mesh, sent.name, tag_values(sent.spec))
+        check_document(claims, sent)
         check_labels(claims, sent.spec)
         told = proxy.get("certificate")
         certificate = read_certificate(told, "proxy.certificate") if told is not None else None
-        stored = await self._store_unless_known(sent)
-        info = proxy_info(stored, proxy)
+        info = proxy_info(sent, proxy)
+        stored = await self._keep(sent, claims)
         self._instances[stored.mesh, stored.name] = str(proxy.get("instance", ""))
         self._registry.registered(stored.mesh, stored.name)
         if certificate is not None:
@@ -119,20 +129,44 @@ class Registrar:
             "agentConfig": config,
         }
 
-    async def _store_unless_known(self, sent: AnyResource) -> AnyResource:
-        mark = document_hash(sent)
-        try:
-            stored = await self._store.get(sent.key)
-        except NotFound:
-            marks = {REGISTERED: mark, BROUGHT: "agent"}
-        else:
-            if stored.meta.annotations.get(REGISTERED) == mark:
-                return stored
-            marks = {**stored.meta.annotations, REGISTERED: mark}
-        meta = replace(sent.meta, annotations={**sent.meta.annotations, **marks})
-        (result,) = await self._store.commit([Put(replace(sent, meta=meta))])
-        assert result is not None
-        return result
+    async def _keep(self, sent: AnyResource, claims: Claims) -> AnyResource:
+        """What is stored once the agent's document is part of it.
+
+        Raises PermissionDenied unless the token covers what was there and what comes of it, InvalidResource,
+        MeshNotFound, and VersionConflict if it is changed again and again meanwhile.
+        """
+        attempt = 1
+        while True:
+            try:
+                stored = await self._store.get(sent.key)
+            except NotFound:
+                stored = None
+            new = self._joined(sent, stored, claims)
+            version = stored.meta.version if stored is not None else 0
+            try:
+                (result,) = await self._store.commit([Put(new, expected_version=version)])
+            except VersionConflict:
+                if attempt == ATTEMPTS:
+                    raise
+                attempt += 1
+                continue
+            assert result is not None
+            return result
+
+    def _joined(self, sent: AnyResource, stored: AnyResource | None, claims: Claims) -> AnyResource:
+        marks = {REGISTERED: document_hash(sent)}
+        if stored is None:
+            return marked(sent, marks | {BROUGHT: AGENT})
+        check_stored(claims, stored)
+        if is_brought(stored):
+            marks[BROUGHT] = AGENT
+        applied = operator_layer(stored)
+        removed = removed_entries(stored, sent)
+        new = together(sent, applied, zone=self._surroundings.zone, removed=removed)
+        check_document(claims, new)
+        if applied is not None and (faults := joint_violations(sent, applied, removed)):
+            raise InvalidResource(faults)
+        return marked(new, marks)
 
     async def _first_config(self, stored: AnyResource) -> dict[str, Any]:
         published = self._reconciler.agent_config(stored.mesh, stored.name)
@@ -158,7 +192,7 @@ class Registrar:
         while True:
             await asyncio.sleep(SWEEP)
             for dataplane in self._reconciler.dataplanes():
-                if BROUGHT not in dataplane.meta.annotations:
+                if not is_brought(dataplane):
                     continue
                 key = (dataplane.mesh, dataplane.name)
                 if self._registry.absent_for(key) < self._surroundings.deregistration_delay:
@@ -171,9 +205,9 @@ class Registrar:
     async def _remove(self, key: ProxyKey, reason: str) -> bool:
         try:
             stored = await self._store.get(Key(KIND, *key))
-            if BROUGHT not in stored.meta.annotations:
+            if not is_brought(stored):
                 return False
-            await self._store.commit([Delete(stored.key, expected_version=stored.meta.version)])
+            await self._store.commit([_farewell(stored)])
         except (NotFound, MeshNotFound, VersionConflict):
             return False
         self._instances.pop(key, None)
@@ -183,11 +217,11 @@ class Registrar:
         return True
 
 
-def document_hash(resource: AnyResource) -> str:
-    """Equal for equal content, whatever the envelope it came in."""
-    content = codec.to_stored(resource)
-    content = {key: content[key] for key in sorted(content)}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]
+def _farewell(stored: AnyResource) -> Change:
+    """What becomes of a Dataplane whose proxy has gone: what an operator wrote is kept for when it comes back."""
+    if operator_layer(stored) is None:
+        return Delete(stored.key, expected_version=stored.meta.version)
+    return Put(marked(stored, marks_of(stored) | {AWAY: "true"}), expected_version=stored.meta.version)
 
 
 def proxy_info(dataplane: Resource[DataplaneSpec], sent: Mapping[str, Any]) -> ProxyInfo:

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import ETag, hdrs, web
 
+from meshmeter.controlplane.limits import IDLE_SECONDS
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.sd_bodies import Body, BodyCache
 from meshmeter.effective.addresses import is_loopback
@@ -75,7 +76,13 @@ def discovery_app(
 def discovery_runner(app: web.Application) -> web.AppRunner:
     """A runner for `discovery_app`: a client that hangs up frees its poll at once, and stopping does not
     wait."""
-    return web.AppRunner(app, handler_cancellation=True, shutdown_timeout=2.0, access_log=None)
+    return web.AppRunner(
+        app,
+        handler_cancellation=True,
+        keepalive_timeout=IDLE_SECONDS,
+        shutdown_timeout=2.0,
+        access_log=None,
+    )
 
 
 class _DiscoveryApi:

@@ -72,6 +72,19 @@ class SelfMetrics:
             registry=self.registry,
         )
 
+        self.http_connections = Gauge(
+            "meshmeter_control_plane_http_connections",
+            "Connections, by server.",
+            ["server"],
+            registry=self.registry,
+        )
+        self.refused_connections = Counter(
+            "meshmeter_control_plane_refused_connections",
+            "Connections closed because there were too many, by server.",
+            ["server"],
+            registry=self.registry,
+        )
+
     def count_requests(self, app: web.Application, server: str) -> None:
         """Count what `app`, which is not started yet, will answer."""
 
@@ -81,6 +94,10 @@ class SelfMetrics:
             self.http_requests.labels(server, method, str(response.status)).inc()
 
         app.on_response_prepare.append(count)
+
+    def watch_connections(self, server: str, now: Callable[[], float]) -> None:
+        """What a server has of connections, read when it is scraped."""
+        self.http_connections.labels(server).set_function(now)
 
     def reconciled(self, seconds: float, proxies: int) -> None:
         """One round of the reconciler."""

@@ -47,6 +47,8 @@ class Settings:
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     fetch_timeout: float = 30.0
     """Seconds."""
+    max_connections: int = 8192
+    max_connections_per_client: int = 4096
     log_format: Literal["console", "json"] = "console"
     log_level: str = "info"
 
@@ -67,7 +69,9 @@ class Option:
 
     name: str
     """Field of `Settings` and key in the configuration file (there also with dashes)."""
-    kind: Literal["path", "host", "port", "flag", "seconds", "hosts", "networks", "zone", "format", "level"]
+    kind: Literal[
+        "path", "host", "port", "flag", "seconds", "hosts", "networks", "zone", "format", "level", "count"
+    ]
     default: str
     """As a user would write it."""
     help: str
@@ -135,6 +139,18 @@ OPTIONS: Sequence[Option] = (
         "addresses.",
     ),
     Option("fetch_timeout", "seconds", "30s", "How long a MADS poll waits if it does not say."),
+    Option(
+        "max_connections",
+        "count",
+        "8192",
+        "Connections that each port takes at most; fewer if the limit of open files is too low for that.",
+    ),
+    Option(
+        "max_connections_per_client",
+        "count",
+        "4096",
+        "Of these, connections of one address (of IPv6, one network of 64 bits).",
+    ),
     Option("log_format", "format", "console", "console or json."),
     Option("log_level", "level", "info", "debug, info, warning or error."),
 )
@@ -223,6 +239,12 @@ def _port(value: object) -> int:
     return int(str(value))
 
 
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)) or int(str(value)) == 0:
+        raise ValueError("is not a number from 1 to 999999999")
+    return int(str(value))
+
+
 def _flag(value: object) -> bool:
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if str(value).lower() not in words:
@@ -299,6 +321,7 @@ _READERS: Mapping[str, Any] = {
     "port": _port,
     "flag": _flag,
     "seconds": _seconds,
+    "count": _count,
     "networks": _networks,
     "zone": _zone,
     "format": _one_of("console", "json"),

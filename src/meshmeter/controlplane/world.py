@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from meshmeter.controlplane.written_by import is_away
 from meshmeter.effective.view import MeshView
 from meshmeter.resources import dataplane, mesh, traffic_permission
 from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec
@@ -55,6 +56,8 @@ class World:
                 state.permissions[key.name] = resource
             return self._all(key.mesh)
         if key.kind == dataplane.KIND:
+            if resource is not None and is_away(resource):
+                resource = None  # kept in the store for what an operator wrote, and nowhere else
             return {(key.mesh, name) for name in self._apply_dataplane(state, key.name, resource)}
         return set()
 

@@ -5,20 +5,30 @@ Rules here know what is stored; those that look at a document alone are in `reso
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
+from meshmeter.controlplane.written_by import (
+    agent_layer,
+    is_registered,
+    joint_spec,
+    left_out,
+    marked,
+    marks_of,
+    plain,
+    together,
+)
 from meshmeter.controlplane.zone import with_zone
 from meshmeter.documents.forms import is_kubernetes
 from meshmeter.errors import InvalidResource, Violation
-from meshmeter.resources import codec, mesh
+from meshmeter.resources import codec, dataplane, mesh
 from meshmeter.resources.defaults import with_defaults
 from meshmeter.resources.kinds import KINDS
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import EPOCH, AnyResource, Key
 from meshmeter.resources.syntax import LONGEST_MESH_NAME
-from meshmeter.resources.validation import mesh_change_violations
+from meshmeter.resources.validation import mesh_change_violations, violations
 
 OWN_ANNOTATIONS = "meshmeter.io/"
 """Prefix of annotations that only the control plane writes."""
@@ -26,6 +36,8 @@ OWN_ANNOTATIONS = "meshmeter.io/"
 
 def change_violations(new: AnyResource, stored: AnyResource | None) -> list[Violation]:
     """Why this resource may not take the place of the stored one, or be created (kuma-facts 1.3, 1.4)."""
+    if new.kind == dataplane.KIND and stored is not None and (agent := _agent_below(stored)) is not None:
+        return joint_violations(agent, new, left_out(agent, new))
     if new.kind != mesh.KIND:
         return []
     if stored is None:
@@ -36,11 +48,27 @@ def change_violations(new: AnyResource, stored: AnyResource | None) -> list[Viol
     return mesh_change_violations(stored.spec, new.spec)
 
 
+def joint_violations(
+    agent: AnyResource, operator: AnyResource, removed: Set[str] = frozenset()
+) -> list[Violation]:
+    """Faults of what an agent sent and what an operator applied together (decision 0003)."""
+    both = replace(agent, spec=joint_spec(agent, operator, removed))
+    return [
+        Violation(fault.field, f"{fault.reason} (the agent's document and the applied one together)")
+        for fault in violations(both)
+    ]
+
+
+def _agent_below(stored: AnyResource) -> AnyResource | None:
+    return agent_layer(stored) if is_registered(stored) else None
+
+
 def completed(new: AnyResource, stored: AnyResource | None, *, kubernetes: bool, zone: str) -> AnyResource:
     """The resource as it is stored: with defaults and zone, and with what its form cannot say.
 
     Annotations and the namespace of a Kubernetes object survive a change in the Universal form, which has no place
-    for them. Our own annotations are never taken from a document.
+    for them. Our own annotations are never taken from a document. What is applied to the Dataplane of an agent is laid
+    over what that agent sent.
     """
     given = {k: v for k, v in new.meta.annotations.items() if not k.startswith(OWN_ANNOTATIONS)}
     extensions = new.meta.name_extensions
@@ -53,7 +81,12 @@ def completed(new: AnyResource, stored: AnyResource | None, *, kubernetes: bool,
         given = {**kept, **given}
         extensions = extensions or (stored.meta.name_extensions if not kubernetes else extensions)
     meta = replace(new.meta, annotations=given, name_extensions=extensions)
-    return with_zone(with_defaults(replace(new, meta=meta)), zone)
+    written = with_defaults(replace(new, meta=meta))
+    if stored is not None and new.kind == dataplane.KIND and is_registered(stored):
+        agent, applied = agent_layer(stored), plain(written)
+        removed = left_out(agent, applied) if agent is not None else frozenset[str]()
+        return marked(together(agent, applied, zone=zone, removed=removed), marks_of(stored))
+    return with_zone(written, zone)
 
 
 def same_content(one: AnyResource, other: AnyResource) -> bool:

@@ -109,7 +109,8 @@ def to_kubernetes(resource: AnyResource) -> dict[str, Any]:
 def to_stored(resource: AnyResource) -> dict[str, Any]:
     """Everything of a resource as plain JSON; `from_stored` gives an equal one."""
     meta = resource.meta
-    return {
+    layers = {"layers": dict(meta.layers)} if meta.layers else {}
+    return layers | {
         "kind": resource.kind,
         "name": meta.name,
         "mesh": meta.mesh,
@@ -147,6 +148,7 @@ def from_stored(stored: Mapping[str, Any]) -> AnyResource:
             version=stored.get("version", 0),
             creation_time=_read_time(stored.get("creationTime")),
             modification_time=_read_time(stored.get("modificationTime")),
+            layers=stored.get("layers", {}),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise InvalidResource([Violation("", f"metadata is unreadable: {error}")]) from error

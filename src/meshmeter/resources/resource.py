@@ -44,6 +44,8 @@ class Meta:
     """Counts the writes of this resource, from 1; 0 if it was never stored."""
     creation_time: datetime = EPOCH
     modification_time: datetime = EPOCH
+    layers: Mapping[str, Any] = field(default_factory=dict)
+    """What several wrote of one resource, in the form of the store, by who wrote it; empty if one wrote it all."""
 
 
 @dataclass(frozen=True, slots=True)

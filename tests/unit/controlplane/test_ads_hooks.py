@@ -9,6 +9,7 @@ import pytest
 
 from meshmeter.controlplane.ads_hooks import AdsHooks
 from meshmeter.controlplane.self_metrics import SelfMetrics
+from meshmeter.controlplane.written_by import AGENT, BROUGHT, REGISTERED, marked
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import PermissionDenied, Unauthenticated
 from meshmeter.resources import codec
@@ -39,7 +40,9 @@ def hooks(parts: Parts) -> AdsHooks:
 
 
 async def add_dataplane(parts: Parts) -> None:
-    await parts.store.commit([Put(with_defaults(codec.decode(DATAPLANE)))])
+    """One that an agent brought."""
+    brought = marked(codec.decode(DATAPLANE), {REGISTERED: "h", BROUGHT: AGENT})
+    await parts.store.commit([Put(brought)])
     await until(lambda: parts.reconciler.compiled("default", "backend-1"), "the Dataplane to be compiled")
 
 
@@ -65,6 +68,17 @@ async def test_tags_are_those_of_the_dataplane(parts: Parts, hooks: AdsHooks) ->
     admit("default", "backend-1")
     with pytest.raises(PermissionDenied, match="payments"):
         hooks.authenticate(parts.token(name=None, **{SERVICE: "payments"}))("default", "backend-1")
+
+
+async def test_what_an_operator_applied_is_for_the_token_that_names_it(parts: Parts, hooks: AdsHooks) -> None:
+    of_the_mesh = hooks.authenticate(parts.token(name=None))
+    good_so_far = of_the_mesh("default", "backend-1")
+    await parts.store.commit([Put(codec.decode(DATAPLANE))])
+    await until(lambda: parts.reconciler.compiled("default", "backend-1"), "the Dataplane to be compiled")
+    for again in (good_so_far, lambda: of_the_mesh("default", "backend-1")):
+        with pytest.raises(PermissionDenied, match="operator applied"):
+            again()
+    hooks.authenticate(parts.token())("default", "backend-1")
 
 
 @pytest.mark.attack("B4: nothing is kept of ADS calls for names that do not exist")

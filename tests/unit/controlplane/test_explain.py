@@ -53,6 +53,7 @@ def test_each_value_comes_with_its_origin_and_what_it_overrode() -> None:
             "layer": "Dataplane",
             "resource": "Dataplane default/backend-1",
             "field": "metrics.conf.port",
+            "writtenBy": "operator",
         },
         "overrode": [
             {

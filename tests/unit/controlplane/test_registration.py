@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from meshmeter.controlplane import registration
-from meshmeter.controlplane.registration import REGISTERED, proxy_info
-from meshmeter.errors import InvalidResource, MeshNotFound, NotFound, PermissionDenied
+from meshmeter.controlplane.apply import apply_resources, decode_documents
+from meshmeter.controlplane.registration import Registrar, Surroundings, proxy_info
+from meshmeter.controlplane.written_by import REGISTERED, is_away
+from meshmeter.errors import InvalidResource, MeshNotFound, NotFound, PermissionDenied, VersionConflict
 from meshmeter.resources.codec import decode, to_universal
 from meshmeter.resources.resource import AnyResource, Key
-from meshmeter.store.base import Put
+from meshmeter.store.base import Delete, Put, Store
 from support.control_plane_parts import Parts, running_parts
 from support.resources import metered
 
@@ -69,23 +71,216 @@ async def test_the_answer_is_all_an_agent_needs(parts: Parts) -> None:
     assert parts.cache.get("default", "backend-1") is not None
 
 
-async def test_an_agent_that_comes_back_does_not_undo_a_users_change(parts: Parts) -> None:
-    await register(parts)
-    changed = to_universal(await stored(parts)) | {"metrics": {"type": "prometheus", "conf": {"port": 1234}}}
-    ours = decode(changed)
-    marks = {REGISTERED: (await stored(parts)).meta.annotations[REGISTERED]}
-    await parts.store.commit([Put(replace(ours, meta=replace(ours.meta, annotations=marks)))])
-    answer = await register(parts)
-    assert answer["name"] == "backend-1"
-    assert (await stored(parts)).spec.metrics.conf.port == 1234
+async def apply(parts: Parts, document: dict[str, Any]) -> None:
+    """What `meshmeter apply` does."""
+    await apply_resources(parts.store, decode_documents([document]), zone="default")
 
 
-async def test_an_agent_with_another_document_replaces_what_is_there(parts: Parts) -> None:
-    await register(parts)
+def changed(address: str = "127.0.0.3", **conf: Any) -> dict[str, Any]:
     other = deepcopy(DOCUMENT)
-    other["networking"]["address"] = "127.0.0.9"
-    await register(parts, other)
-    assert (await stored(parts)).spec.networking.address == "127.0.0.9"
+    other["networking"]["address"] = address
+    return other | ({"metrics": {"type": "prometheus", "conf": conf}} if conf else {})
+
+
+async def conf_of(parts: Parts) -> dict[str, Any]:
+    return dict(to_universal(await stored(parts))["metrics"]["conf"])
+
+
+LIVE: dict[str, Any] = {"port": 1234, "aggregate": [{"name": "app", "port": 9999}]}
+
+
+async def test_what_an_operator_applied_holds_when_the_agent_comes_back(parts: Parts) -> None:
+    await register(parts, changed(port=1111, path="/file"))
+    await apply(parts, changed(**LIVE))
+    assert await conf_of(parts) == {**LIVE, "path": "/file"}
+    await register(parts, changed(port=1111, path="/file"))
+    assert await conf_of(parts) == {**LIVE, "path": "/file"}
+
+
+async def test_the_agents_next_file_fills_what_no_operator_wrote(parts: Parts) -> None:
+    await register(parts, changed(port=1111, path="/file"))
+    await apply(parts, changed(**LIVE))
+    newer = changed(port=2222, path="/newer", aggregate=[{"name": "app", "port": 1, "path": "/app"}])
+    await register(parts, newer)
+    entry = {"name": "app", "port": 9999, "path": "/app"}
+    assert await conf_of(parts) == {"port": 1234, "path": "/newer", "aggregate": [entry]}
+
+
+async def test_it_holds_after_a_good_bye_and_nothing_is_served_meanwhile(parts: Parts) -> None:
+    await register(parts)
+    await apply(parts, changed(**LIVE))
+    assert await parts.registrar.deregister("default", "backend-1", "i")
+    assert is_away(await stored(parts))
+    async with asyncio.timeout(10):
+        while parts.reconciler.assignments.value.assignments:
+            await parts.reconciler.assignments.next()
+    assert parts.reconciler.dataplane("default", "backend-1") is None
+    answer = await register(parts)
+    assert await conf_of(parts) == LIVE and not is_away(await stored(parts))
+    assert [source["name"] for source in answer["agentConfig"]["sources"] if source["name"] != "envoy"] == [
+        "app"
+    ]
+
+
+async def test_what_is_applied_while_the_proxy_is_away_waits_for_it(parts: Parts) -> None:
+    await register(parts)
+    await apply(parts, changed(**LIVE))
+    await parts.registrar.deregister("default", "backend-1", "i")
+    await apply(parts, changed(port=4321))
+    assert is_away(await stored(parts)) and await conf_of(parts) == {"port": 4321}
+    await register(parts, **{"kuma.io/service": "backend", "name": None})
+    assert await conf_of(parts) == {"port": 4321}
+
+
+async def test_delete_ends_it_there_or_away(parts: Parts) -> None:
+    for leave in (False, True):
+        await register(parts)
+        await apply(parts, changed(**LIVE))
+        if leave:
+            await parts.registrar.deregister("default", "backend-1", "i")
+        await parts.store.commit([Delete(KEY)])
+        await register(parts)
+        assert (await stored(parts)).spec.metrics is None
+
+
+async def test_a_row_that_an_older_version_left_keeps_the_operators_change(parts: Parts) -> None:
+    await register(parts)
+    before = await stored(parts)
+    older = decode(changed(**LIVE))
+    older = replace(older, meta=replace(older.meta, annotations=before.meta.annotations))
+    await parts.store.commit([Put(older)])
+    await register(parts, changed(path="/file"))
+    assert await conf_of(parts) == {**LIVE, "path": "/file"}
+
+
+async def test_a_row_of_an_older_version_tells_which_entries_were_removed(parts: Parts) -> None:
+    mine = changed(aggregate=[{"name": "mine", "port": 1}])
+    await register(parts, mine)
+    older = decode(changed(**LIVE))
+    marks = (await stored(parts)).meta.annotations
+    await parts.store.commit([Put(replace(older, meta=replace(older.meta, annotations=marks)))])
+    await register(parts, mine)
+    assert await conf_of(parts) == LIVE
+
+
+async def test_an_entry_that_an_operator_left_out_stays_out_and_a_new_one_comes_in(parts: Parts) -> None:
+    mine, more = {"name": "mine", "port": 1}, {"name": "more", "port": 2}
+    await register(parts, changed(aggregate=[mine]))
+    await apply(parts, changed(**LIVE))
+    assert await conf_of(parts) == LIVE
+    await register(parts, changed(aggregate=[mine]))
+    assert await conf_of(parts) == LIVE
+    await register(parts, changed(aggregate=[mine, more]))
+    assert await conf_of(parts) == {**LIVE, "aggregate": [more, *LIVE["aggregate"]]}
+    await apply(parts, changed(port=1234))
+    assert await conf_of(parts) == {"port": 1234, "aggregate": [mine, more]}
+
+
+async def test_without_a_change_an_agents_newer_document_replaces_its_older_one(parts: Parts) -> None:
+    await register(parts, changed(port=1))
+    await register(parts, changed("127.0.0.9"))
+    found = await stored(parts)
+    assert found.spec.networking.address == "127.0.0.9" and found.spec.metrics is None
+
+
+async def test_two_documents_that_do_not_fit_together_are_refused_on_either_side(parts: Parts) -> None:
+    admin = {**DOCUMENT, "networking": {**DOCUMENT["networking"], "admin": {"port": 7000}}}
+    await register(parts, admin)
+    clash = {
+        **DOCUMENT,
+        "networking": {
+            **DOCUMENT["networking"],
+            "outbound": [{"port": 7000, "tags": {"kuma.io/service": "x"}}],
+        },
+    }
+    with pytest.raises(InvalidResource, match=r"must differ from outbound .*together"):
+        await apply(parts, clash)
+    await parts.store.commit([Delete(KEY)])
+    await register(parts)
+    await apply(parts, clash)
+    with pytest.raises(InvalidResource, match=r"must differ from outbound .*together"):
+        await register(parts, admin)
+
+
+# Whose it is
+
+
+@pytest.mark.parametrize("token", [{"name": None}, {"name": None, "kuma.io/service": "backend"}])
+async def test_a_dataplane_of_an_operator_is_taken_by_the_token_that_names_it_alone(
+    parts: Parts, token: dict[str, Any]
+) -> None:
+    await apply(parts, DOCUMENT)
+    before = await stored(parts)
+    with pytest.raises(PermissionDenied, match="an operator applied Dataplane default/backend-1"):
+        await register(parts, changed(port=1), **token)
+    assert await stored(parts) == before and parts.cache.get("default", "backend-1") is None
+    await register(parts, changed(port=1))
+    assert await conf_of(parts) == {"port": 1}
+
+
+async def test_a_token_has_to_allow_what_is_stored_as_well(parts: Parts) -> None:
+    await register(parts)
+    before = await stored(parts), parts.cache.get("default", "backend-1")
+    mine = deepcopy(DOCUMENT)
+    mine["networking"]["inbound"][0]["tags"]["kuma.io/service"] = "web"
+    with pytest.raises(PermissionDenied, match='"backend" which is not allowed'):
+        await register(parts, mine, name=None, **{"kuma.io/service": "web"})
+    assert (await stored(parts), parts.cache.get("default", "backend-1")) == before
+
+
+async def test_a_token_has_to_allow_what_comes_of_both_documents(parts: Parts) -> None:
+    await register(parts, name=None, **{"kuma.io/service": "backend"})
+    other = deepcopy(DOCUMENT)
+    other["networking"]["inbound"][0]["tags"]["kuma.io/service"] = "payments"
+    await apply(parts, other)
+    with pytest.raises(PermissionDenied, match='"payments" which is not allowed'):
+        await register(parts, name=None, **{"kuma.io/service": "backend"})
+
+
+class Meddling:
+    """A store in which somebody else writes just before each of the first commits."""
+
+    def __init__(self, store: Store, *meanwhile: dict[str, Any]):
+        self._store, self._meanwhile = store, list(meanwhile)
+
+    async def get(self, key: Key) -> AnyResource:
+        return await self._store.get(key)
+
+    async def commit(self, changes: Any) -> Any:
+        if self._meanwhile:
+            await apply_resources(self._store, decode_documents([self._meanwhile.pop(0)]), zone="default")
+        return await self._store.commit(changes)
+
+
+def beside(parts: Parts, *meanwhile: dict[str, Any]) -> Registrar:
+    meddled: Any = Meddling(parts.store, *meanwhile)
+    return Registrar(meddled, parts.reconciler, parts.registry, Surroundings(1, "", "default", 60.0))
+
+
+async def test_what_changed_meanwhile_is_judged_again(parts: Parts) -> None:
+    token = parts.token(name=None, **{"kuma.io/service": "backend"})
+    claims = parts.verifier.dataplane(token)
+    with pytest.raises(PermissionDenied, match="an operator applied"):
+        await beside(parts, DOCUMENT).register(DOCUMENT, PROXY, claims, token, "h")
+    assert parts.cache.get("default", "backend-1") is None
+
+
+async def test_what_changes_again_and_again_is_a_conflict(parts: Parts) -> None:
+    token = parts.token()
+    claims = parts.verifier.dataplane(token)
+    await beside(parts, changed(port=1)).register(changed(path="/x"), PROXY, claims, token, "h")
+    assert await conf_of(parts) == {"port": 1, "path": "/x"}
+    with pytest.raises(VersionConflict):
+        await beside(parts, changed(port=2), changed(port=3)).register(DOCUMENT, PROXY, claims, token, "h")
+
+
+async def test_a_refused_proxy_leaves_nothing_behind(parts: Parts) -> None:
+    token = parts.token()
+    claims = parts.verifier.dataplane(token)
+    with pytest.raises(InvalidResource, match="registration is not valid"):
+        await parts.registrar.register(DOCUMENT, {}, claims, token, "h")
+    with pytest.raises(NotFound):
+        await stored(parts)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ EXAMPLES: Mapping[str, tuple[str, object]] = {
     "deregistration_delay": ("1m30s", 90.0),
     "allowed_networks": ("10.0.0.0/8,fd00::/8", (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
     "fetch_timeout": ("250ms", 0.25),
+    "max_connections": ("100", 100),
+    "max_connections_per_client": ("10", 10),
     "log_format": ("json", "json"),
     "log_level": ("DEBUG", "debug"),
 }
@@ -123,6 +125,8 @@ def test_yaml_values_have_their_natural_form(config: Path) -> None:
         ("deregistration_delay", "-5s", "is not between 0 and 365d"),
         ("deregistration_delay", "5 parsecs", "is not a duration such as 10s, 1m30s or 72h"),
         ("fetch_timeout", "nan", "is not a duration"),
+        ("max_connections", "0", "is not a number from 1"),
+        ("max_connections_per_client", "-1", "is not a number from 1"),
         ("fetch_timeout", "999999999h", "is not between 0 and 365d"),
         (
             "allowed_networks",

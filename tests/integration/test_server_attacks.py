@@ -1,0 +1,144 @@
+"""Work for the unauthenticated, on the running control plane: it costs little, and nobody else waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from meshmeter.descriptors import raise_limit
+from support.access import ask, stream
+from support.processes import ControlPlane, eventually, get
+
+SILENT = 1500
+"""Connections."""
+
+
+def resident(control_plane: ControlPlane) -> int:
+    """Bytes of memory that the process holds."""
+    pid = control_plane.process.popen.pid
+    with open(f"/proc/{pid}/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+def port(control_plane: ControlPlane, endpoint: str) -> int:
+    return int(control_plane.url(endpoint).rpartition(":")[2])
+
+
+@pytest.fixture
+def connections() -> Iterator[ExitStack]:
+    raise_limit()
+    with ExitStack() as stack:
+        yield stack
+
+
+def open_many(stack: ExitStack, number: int, count: int) -> list[socket.socket]:
+    found = []
+    for _ in range(count):
+        connection = stack.enter_context(socket.socket())
+        connection.settimeout(10)
+        connection.connect(("127.0.0.1", number))
+        found.append(connection)
+    return found
+
+
+def everything_answers(control_plane: ControlPlane) -> bool:
+    assert get(control_plane.url("diagnostics") + "/ready")[0] == 200
+    assert get(control_plane.url("discovery") + "/v1/targets")[0] == 200
+    assert get(control_plane.url("api") + "/meshes")[0] == 401
+    return True
+
+
+def metric(control_plane: ControlPlane, name: str, server: str) -> float:
+    _, text = get(control_plane.url("diagnostics") + "/metrics")
+    (line,) = [line for line in text.splitlines() if line.startswith(f'{name}{{server="{server}"}}')]
+    return float(line.rpartition(" ")[2])
+
+
+@pytest.mark.attack("B3: 1500 silent TLS connections cost little, and hold up no port")
+def test_silent_connections_cost_little(control_plane: ControlPlane, connections: ExitStack) -> None:
+    everything_answers(control_plane)
+    before = resident(control_plane)
+    open_many(connections, port(control_plane, "dataplane_api"), SILENT)
+    refused = "meshmeter_control_plane_refused_connections_total"
+    eventually(lambda: metric(control_plane, refused, "dataplane_api") >= SILENT - 512, "all to be looked at")
+    assert everything_answers(control_plane)
+    # Those from another client come in although this one has its fill.
+    status, _ = ask(
+        control_plane.url("dataplane_api") + "/v1/proxies/default/x/agent-config",
+        "nonsense",
+        ca=control_plane.data_dir / "ca.crt",
+        source="127.0.0.2",
+    )
+    assert status == 401
+    assert resident(control_plane) - before < 60 << 20
+
+
+@pytest.mark.attack("B3: TLS connections that are opened and then silent cost no 360 KiB each")
+def test_open_tls_connections_cost_less_than_their_buffers(
+    control_plane: ControlPlane, connections: ExitStack
+) -> None:
+    everything_answers(control_plane)
+    context = ssl.create_default_context(cafile=str(control_plane.data_dir / "ca.crt"))
+    before = resident(control_plane)
+    for plain in open_many(connections, port(control_plane, "dataplane_api"), 200):
+        connections.enter_context(context.wrap_socket(plain, server_hostname="127.0.0.1"))
+    each = (resident(control_plane) - before) / 200
+    assert everything_answers(control_plane)
+    assert each < 200 << 10, f"{each:.0f} bytes"
+
+
+@pytest.mark.attack("B3: when descriptors run out the log stays short, and the ports recover")
+def test_running_out_of_descriptors_is_told_and_passes(
+    control_plane: ControlPlane, connections: ExitStack
+) -> None:
+    everything_answers(control_plane)
+    pid = control_plane.process.popen.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (60, limits[1]))
+    for endpoint in ("dataplane_api", "discovery", "api", "diagnostics"):
+        open_many(connections, port(control_plane, endpoint), 100)
+    said = "cannot accept connections on the"
+    eventually(lambda: said in control_plane.process.output(), "the line")
+    before = len(control_plane.process.output())
+    connections.close()
+    eventually(lambda: everything_answers(control_plane), "the ports to recover", 60.0)
+    output = control_plane.process.output()
+    assert output.count(said) == 1 and "Traceback" not in output and len(output) - before < 2000
+
+
+@pytest.mark.attack("B3: ADS calls of 4 MiB without a token are not decoded, and hold nobody up")
+def test_ads_calls_without_a_token_cost_nothing(control_plane: ControlPlane) -> None:
+    import grpc
+
+    before = len(control_plane.process.output())
+    for _ in range(40):
+        code, _ = stream(control_plane, "default", "x" * (1 << 20), "nonsense")
+        assert code is grpc.StatusCode.UNAUTHENTICATED
+    assert everything_answers(control_plane)
+    assert len(control_plane.process.output()) - before < 10_000
+
+
+@pytest.mark.attack("B3: a client that leaves in the middle of its request is no traceback")
+def test_who_leaves_in_the_middle_is_no_traceback(
+    control_plane: ControlPlane, connections: ExitStack
+) -> None:
+    head = b"POST /v3/discovery:monitoringassignments HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+    for leaving in open_many(connections, port(control_plane, "discovery"), 20):
+        leaving.sendall(head)
+    eventually(
+        lambda: metric(control_plane, "meshmeter_control_plane_http_connections", "discovery") >= 20, "all"
+    )
+    connections.close()
+    eventually(
+        lambda: metric(control_plane, "meshmeter_control_plane_http_connections", "discovery") == 0,
+        "their end",
+    )
+    with contextlib.suppress(OSError):
+        get(control_plane.url("discovery") + "/v1/targets")
+    assert "Traceback" not in control_plane.process.output()
