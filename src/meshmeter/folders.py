@@ -35,8 +35,8 @@ def check_folder(path: Path) -> None:
             raise UnsafeFolder(f"{path} belongs to user {found.st_uid}")
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise UnsafeFolder(
-                f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o}), who may change what is in it: "
-                f"chmod 700 {path}, after a look at who wrote what is in there"
+                f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o}), who may change what is "
+                f"in it: chmod 700 {path}, after a look at who wrote what is in there"
             )
 
 

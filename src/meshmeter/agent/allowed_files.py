@@ -27,7 +27,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class FileRefused(Exception):
-    """The file may not be opened, or is not what it has to be. The message names it, and the way out if there is one."""
+    """The file may not be opened, or is not what it has to be. The message names it, and the way out."""
 
 
 class AllowedFiles:
@@ -79,11 +79,7 @@ class AllowedFiles:
         for folder in self._folders:
             if Path(path).is_absolute() and Path(path).is_relative_to(folder):
                 return folder
-        allowed = f"only below {', '.join(map(str, self._folders))}" if self._folders else "none by default"
-        raise FileRefused(
-            f"{path} may not be opened: this agent opens files that entries name {allowed}; "
-            f"its operator allows a directory with {OPTION}"
-        )
+        raise FileRefused(f"{path} is not in a directory that the agent's operator allows with {OPTION}")
 
     def _identities(self) -> frozenset[tuple[int, int]]:
         """What the own files are at the moment; they may have been replaced."""
@@ -159,7 +155,7 @@ class _Walk:
 
     def _leads_out(self) -> FileRefused:
         return FileRefused(
-            f"{self._path} leads out of {self._folder}, which this agent's operator allowed with {OPTION}"
+            f"{self._path} leads out of {self._folder}, which the agent's operator allows with {OPTION}"
         )
 
 

@@ -58,9 +58,7 @@ def literal(host: str) -> str | None:
 class Judge:
     """Of the addresses that one configuration allows."""
 
-    def __init__(
-        self, networks: Sequence[str] = (), own: Callable[[], frozenset[Address]] = own_addresses
-    ):
+    def __init__(self, networks: Sequence[str] = (), own: Callable[[], frozenset[Address]] = own_addresses):
         """`networks` in CIDR form. `own` gives the addresses of this host, or raises OSError."""
         self._networks = tuple(map(ip_network, networks))
         self._own = own

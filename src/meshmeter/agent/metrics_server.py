@@ -16,6 +16,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles
 from meshmeter.agent.coalescing import Answer, Coalescer
 from meshmeter.agent.fetcher import LOOP_HEADER, TIMEOUT_HEADER, Fetcher
 from meshmeter.agent.scraping import Scraping
@@ -53,12 +54,15 @@ class MetricsServer:
         on_report: Callable[[Mapping[str, Any], Mapping[str, bool]], None],
         kernel: Kernel = PYTHON,
         own: SelfMetrics | None = None,
+        *,
+        files: AllowedFiles = NO_FILES,
     ):
-        """`own` counts what happens here, and is part of answers where the configuration says so."""
+        """`own` counts what happens here, and is part of answers where the configuration says so. `files`: what entries
+        may name."""
         self._path = agent_socket
         self._own = own or SelfMetrics()
         self._identity = uuid.uuid4().hex
-        self._fetcher = Fetcher(admin_socket, identity=self._identity)
+        self._fetcher = Fetcher(admin_socket, identity=self._identity, files=files)
         self._config = config
         self._on_report = on_report
         self._scraping = Scraping(self._fetcher, kernel, self._own.text)
