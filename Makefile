@@ -3,7 +3,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-newest test-lowest attack check format bench native
+.PHONY: help setup dist lock demo test test-newest test-lowest attack check format bench native
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,9 @@ check: ## formatting, lint, types, import layers, test layout
 
 format: ## format the code and apply safe lint fixes
 	@scripts/format
+
+dist: ## build the wheel and the sdist in dist/, and try both in empty environments
+	@scripts/dist
 
 bench: ## measure, and print a table and one JSON line per figure (ARGS=--quick: under a minute)
 	@scripts/bench $(ARGS)

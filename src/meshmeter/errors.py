@@ -17,6 +17,7 @@
     ├── TokenError
     │   ├── Unauthenticated      no token, or one that is not valid (HTTP 401)
     │   └── PermissionDenied     a valid token that does not cover the request (HTTP 403)
+    ├── TooManyRequests          a client asks more often than it may (HTTP 429)
     └── ApiError                 the control plane refused a request of the CLI or the agent
 
 Messages name the field, the value and what to do, and never contain a secret.
@@ -35,6 +36,8 @@ class Violation:
     field: str
     """Path in Kuma's form, e.g. `metrics.backends[0].conf.aggregate[1].name`."""
     reason: str
+    line: int = 0
+    """In the text that the document came as; 0 where that is not known."""
 
     def __str__(self) -> str:
         return f"{self.field}: {self.reason}" if self.field else self.reason
@@ -149,6 +152,14 @@ class Unauthenticated(TokenError):
 
 class PermissionDenied(TokenError):
     """The token is valid but does not cover what was asked for."""
+
+
+class TooManyRequests(MeshmeterError):
+    """A client asks more often than it may; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float):
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class ApiError(MeshmeterError):

@@ -17,6 +17,7 @@ from meshmeter import agent_config
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
+from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
 from meshmeter.effective.targets import MetricsTarget, metrics_target
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
@@ -51,11 +52,12 @@ def compile_proxy(
     allowed_networks: Sequence[IPNetwork] = (),
     credentials: Credentials = NO_CREDENTIALS,
     targets: Collection[MetricsTarget] = (),
+    own_ports: OwnPorts = NO_PORTS,
 ) -> CompiledProxy:
     """The projections of one Dataplane. `proxy` is what its agent told of itself, None if it never connected.
 
     Without an identity in `credentials` nothing opens that needs one. `targets` are those of the other Dataplanes of
-    the mesh; only one with `networking.metricsProxy` looks at them.
+    the mesh; only one with `networking.metricsProxy` looks at them. `own_ports` are those of the control plane.
     """
     effective = effective_metrics(
         view.mesh,
@@ -63,8 +65,9 @@ def compile_proxy(
         allowed_networks=allowed_networks,
         permissions=view.permissions,
         credentials=credentials,
+        own_ports=own_ports,
     )
-    target = metrics_target(dataplane, effective) if effective else None
+    target = metrics_target(dataplane, effective) if effective and effective.listed else None
     if target is not None and reads_targets(dataplane):
         targets = {*targets, target}
     return CompiledProxy(

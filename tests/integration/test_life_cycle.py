@@ -167,3 +167,34 @@ def test_what_is_wrong_with_one_mesh_ends_nothing_and_is_told_without_proxies(
     )
     assert readiness(control_plane.url("diagnostics"))["status"] == "ready"
     assert control_plane.process.popen.poll() is None
+
+
+def test_a_deleted_database_is_noticed_and_a_backup_heals_it(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    copy, keys = tmp_path / "copy", tmp_path / "keys"
+    control_plane.ok("apply", "-f", "-", stdin=document(type="Mesh", name="kept"))
+    control_plane.ok("backup", str(copy), "--keys-dir", str(keys))
+    for file in control_plane.data_dir.glob("meshmeter.db*"):
+        file.unlink()
+    refused = control_plane.run("apply", "-f", "-", stdin=document(type="Mesh", name="lost"))
+    assert (
+        refused.returncode == 1 and "meshmeter.db was deleted or moved while it was in use" in refused.stderr
+    )
+    assert control_plane.run("token", "admin").returncode == 1
+    assert "kept" in control_plane.ok("get", "meshes")
+    url = control_plane.url("diagnostics")
+    told = readiness(url)
+    assert told["status"] == "not ready" and "meshmeter restore" in str(told["reasons"])
+    metric = "meshmeter_control_plane_store_faulty"
+    assert set(samples(get(url + "/metrics")[1], metric).values()) == {1}
+    running = control_plane.run("restore", str(copy))
+    assert running.returncode == 1
+
+    assert control_plane.process.stop() == 0
+    for file in control_plane.data_dir.glob("meshmeter.db*"):
+        file.unlink()
+    control_plane.ok("restore", str(copy))
+    control_plane.restart()
+    assert "kept" in control_plane.ok("get", "meshes")
+    assert readiness(control_plane.url("diagnostics"))["status"] == "ready"

@@ -90,9 +90,7 @@ class AdsServer:
         self.service = DiscoveryService(
             self.cache, self.hooks, check_seconds=self.check_seconds, **self.limits
         )
-        self.port = await self.service.start(
-            "127.0.0.1", self.port, self.server.certificate_pem, self.server.key_pem
-        )
+        self.port = await self.service.start("127.0.0.1", self.port, lambda: self.server)
         self.checking = asyncio.get_running_loop().create_task(self.service.run())
 
     async def stop(self) -> None:

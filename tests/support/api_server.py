@@ -18,11 +18,12 @@ from aiohttp import ClientSession, web
 from meshmeter.certs.tokens import ADMIN
 from meshmeter.controlplane.auth import Verifier, bearer_token, require_admin
 from meshmeter.controlplane.explain import Explainer
-from meshmeter.controlplane.identity_api import IdentityApi
+from meshmeter.controlplane.identity_api import IdentityApi, has_mtls
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.resource_api import resource_app
 from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.signing_keys import SigningKeys
+from meshmeter.controlplane.token_limits import RateLimit
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.controlplane.world import World
 from meshmeter.resources.defaults import default_mesh, with_defaults
@@ -58,7 +59,7 @@ class ServedApi:
 
 
 @asynccontextmanager
-async def serve(folder: Path) -> AsyncIterator[ServedApi]:
+async def serve(folder: Path, identities_per_token: int = 1000) -> AsyncIterator[ServedApi]:
     store = await SqliteStore.open(folder / "test.db")
     await store.commit([Put(with_defaults(default_mesh()))])
     contents = await store.contents()
@@ -79,7 +80,12 @@ async def serve(folder: Path) -> AsyncIterator[ServedApi]:
         explainer=Explainer(world, registry),
         tokens=tokens,
         secrets=await SecretVault.open(store, folder),
-        identities=IdentityApi(authority, lambda request: verifier.identity(bearer_token(request))),
+        identities=IdentityApi(
+            authority,
+            lambda request: verifier.identity(bearer_token(request)),
+            rate=RateLimit(identities_per_token, "certificates", "--identities-per-token", lambda: 0.0),
+            wants_mtls=lambda mesh: has_mtls(store, mesh),
+        ),
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()

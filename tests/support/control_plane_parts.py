@@ -47,12 +47,14 @@ class Parts:
 
 
 @asynccontextmanager
-async def running_parts(folder: Path, deregistration_delay: float = 60.0) -> AsyncIterator[Parts]:
+async def running_parts(
+    folder: Path, deregistration_delay: float = 60.0, dataplanes_per_token: int = 1000
+) -> AsyncIterator[Parts]:
     """A store, a reconciler that follows it, and a registrar; nothing listens."""
     store = await SqliteStore.open(folder / "m.db")
     cache, registry = SnapshotCache(), ProxyRegistry()
     reconciler = Reconciler(store, cache)
-    surroundings = Surroundings(15678, CA_PEM, "default", deregistration_delay)
+    surroundings = Surroundings(15678, CA_PEM, "default", deregistration_delay, dataplanes_per_token)
     registrar = Registrar(store, reconciler, registry, surroundings)
     key = SigningKey("k", ec.generate_private_key(ec.SECP256R1()))
     tasks = [asyncio.create_task(reconciler.run()), asyncio.create_task(registrar.run())]

@@ -59,6 +59,7 @@ def application() -> typer.Typer:
     import typer
 
     from meshmeter.cli import (
+        backup_commands,
         completion_command,
         demo_command,
         explain_commands,
@@ -92,6 +93,7 @@ def application() -> typer.Typer:
         prometheus_commands,
         token_commands,
         secret_commands,
+        backup_commands,
         schema_commands,
         demo_command,
         completion_command,

@@ -1,4 +1,5 @@
-"""`token`: issue tokens (each command prints the new token, and nothing else), list, revoke, rotate their key."""
+"""`token`: issue tokens (each command prints the new one and nothing else, or writes it to a file), list, revoke,
+rotate the key that signs."""
 
 from __future__ import annotations
 
@@ -12,6 +13,12 @@ from meshmeter.cli.options import ApiAddress, CaCertFile, DataDir, TokenFile
 
 ValidFor = Annotated[
     str, typer.Option("--valid-for", metavar="DURATION", help="Lifetime, for example 24h or 30d.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="FILE", help="Write it to a file that only you can read, instead of printing it."
+    ),
 ]
 
 
@@ -39,19 +46,19 @@ def dataplane(
         ),
     ] = None,
     valid_for: ValidFor = "30d",
+    out: Out = None,
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
     ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """A token for `meshmeter dataplane run`."""
-    from meshmeter.cli import output
     from meshmeter.cli.resource_commands import connect
 
     tags = read_tags(tag or ())
     body = {"mesh": mesh, "name": name, "tags": tags, "validFor": valid_for}
     client = connect(api_address, token_file, data_dir, ca_cert_file)
-    output.out(client.post("/tokens/dataplane", {k: v for k, v in body.items() if v}))
+    _deliver(client.post("/tokens/dataplane", {k: v for k, v in body.items() if v}), out)
 
 
 def discovery(
@@ -62,19 +69,19 @@ def discovery(
         ),
     ] = None,
     valid_for: ValidFor = "30d",
+    out: Out = None,
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
     ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """A token for a Prometheus that asks for targets from another host."""
-    from meshmeter.cli import output
     from meshmeter.cli.resource_commands import connect
 
     body: dict[str, object] = {"validFor": valid_for}
     if mesh:
         body["meshes"] = mesh
-    output.out(connect(api_address, token_file, data_dir, ca_cert_file).post("/tokens/discovery", body))
+    _deliver(connect(api_address, token_file, data_dir, ca_cert_file).post("/tokens/discovery", body), out)
 
 
 def identity(
@@ -83,33 +90,50 @@ def identity(
         str, typer.Option("--service", help="The one service whose certificate may be asked for.")
     ],
     valid_for: ValidFor = "30d",
+    out: Out = None,
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
     ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """A token for `meshmeter identity` on another host."""
-    from meshmeter.cli import output
     from meshmeter.cli.resource_commands import connect
 
     client = connect(api_address, token_file, data_dir, ca_cert_file)
     body = {"mesh": mesh, "service": service, "validFor": valid_for}
-    output.out(client.post("/tokens/identity", body))
+    _deliver(client.post("/tokens/identity", body), out)
 
 
 def admin(
     valid_for: ValidFor = "24h",
+    out: Out = None,
     api_address: ApiAddress = None,
     token_file: TokenFile = None,
     ca_cert_file: CaCertFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """A token for this command line on another host. It may do everything."""
-    from meshmeter.cli import output
     from meshmeter.cli.resource_commands import connect
 
     client = connect(api_address, token_file, data_dir, ca_cert_file)
-    output.out(client.post("/tokens/admin", {"validFor": valid_for}))
+    _deliver(client.post("/tokens/admin", {"validFor": valid_for}), out)
+
+
+def _deliver(token: str, out: Path | None) -> None:
+    """Print a token, or write it to a file. Raises SettingsError."""
+    from meshmeter.cli import output
+    from meshmeter.controlplane.whole_files import write_whole
+    from meshmeter.errors import SettingsError
+
+    if out is None:
+        output.out(token)
+        return
+    if out.exists() and not out.is_file():
+        raise SettingsError(f"--out: {out} is no file")
+    try:
+        write_whole(out, f"{token}\n".encode(), 0o600)
+    except OSError as exc:
+        raise SettingsError(f"--out: {out}: {exc.strerror}") from exc
 
 
 def list_(

@@ -1,7 +1,7 @@
 """Errors as every API of the control plane answers them (kuma-facts 9.2).
 
     {"type": "/std-errors", "status": 400, "title": …, "detail": …,
-     "invalid_parameters": [{"field", "reason"}], "details": <= detail>, "causes": [{"field", "message"}]}
+     "invalid_parameters": [{"field", "reason", "line"}], "details": <= detail>, "causes": [{"field", "message"}]}
 
 The middleware turns our exceptions, and aiohttp's own, into this shape; anything unexpected is logged with its
 traceback and answered without internals.
@@ -10,6 +10,7 @@ traceback and answered without internals.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from meshmeter.errors import (
     ResourceUnreadable,
     StoreUnavailable,
     TokenNotFound,
+    TooManyRequests,
     Unauthenticated,
     VersionConflict,
     Violation,
@@ -51,7 +53,9 @@ def error_body(status: int, title: str, detail: str, violations: Iterable[Violat
     body: dict[str, Any] = {"type": "/std-errors", "status": status, "title": title, "detail": detail}
     faults = tuple(violations)
     if faults:
-        body["invalid_parameters"] = [{"field": v.field, "reason": v.reason} for v in faults]
+        body["invalid_parameters"] = [
+            {"field": v.field, "reason": v.reason} | ({"line": v.line} if v.line else {}) for v in faults
+        ]
     body["details"] = detail
     if faults:
         body["causes"] = [{"field": v.field, "message": v.reason} for v in faults]
@@ -98,6 +102,9 @@ def response_for(error: MeshmeterError) -> web.Response:
             return error_response(403, "Access Denied", str(error))
         case ResourceUnreadable():
             return error_response(500, "A stored resource cannot be read", str(error))
+        case TooManyRequests():
+            seconds = str(max(1, math.ceil(error.retry_after)))
+            return error_response(429, "Too many requests", str(error), headers={"Retry-After": seconds})
         case StoreUnavailable():
             log.error("the store is away: %s", error)
             return error_response(503, "The store is not available", str(error), headers={"Retry-After": "1"})

@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
+from ssl import SSLContext
 
 from aiohttp import web
 
@@ -24,26 +24,32 @@ from meshmeter.controlplane.auth import (
 )
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.dataplane_api import DataplaneApi
+from meshmeter.controlplane.departures import Departures
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery_service import DiscoveryService
 from meshmeter.controlplane.door import Door
 from meshmeter.controlplane.explain import Explainer
-from meshmeter.controlplane.identity_api import IdentityApi
+from meshmeter.controlplane.host_addresses import host_addresses
+from meshmeter.controlplane.identity_api import IdentityApi, has_mtls
 from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
 from meshmeter.controlplane.mesh_trust import MeshTrust
-from meshmeter.controlplane.proxies import ProxyRegistry
+from meshmeter.controlplane.proxies import RETURN_SECONDS, ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.registration import Registrar, Surroundings
 from meshmeter.controlplane.resource_api import resource_app
 from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
 from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.self_metrics import SelfMetrics
+from meshmeter.controlplane.server_certificate import ServerCertificate
 from meshmeter.controlplane.settings import Settings
-from meshmeter.controlplane.steady_clock import SteadyClock
+from meshmeter.controlplane.steady_clock import CautiousClock, SteadyClock
+from meshmeter.controlplane.store_watch import StoreWatch
+from meshmeter.controlplane.token_limits import RateLimit
 from meshmeter.controlplane.token_service import TokenService
 from meshmeter.descriptors import raise_limit
 from meshmeter.effective.addresses import is_loopback
+from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.store.base import Put
@@ -98,12 +104,23 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         )
         discovery = sockets.bind(settings.bind, "discovery_port", settings.discovery_port)
         diagnostics = sockets.bind(settings.bind, "diagnostics_port", settings.diagnostics_port)
+        own_ports = _own_ports(
+            settings,
+            {
+                "the resource API": api,
+                "the dataplane API": dataplane_api,
+                "discovery": discovery,
+                "diagnostics": diagnostics,
+            },
+        )
         # Before anything in the directory: the lock keeps others out.
         lock = FileLock.of(settings.data_dir / DATABASE)
         stack.callback(lock.release)
         directory = open_data_dir(settings.data_dir, _names(settings), now=datetime.now(UTC))
-        metrics.certificate_expiry.set(directory.server.certificate.not_valid_after_utc.timestamp())
-        with_tls = _tls(directory)
+        certificate = ServerCertificate(
+            directory, on_change=lambda expires: metrics.certificate_expiry.set(expires.timestamp())
+        )
+        with_tls = certificate.context
         maybe_tls = None if settings.plain_http else with_tls
         tokens: TokenService | None = None
 
@@ -114,7 +131,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 )
             return tokens.is_revoked(token_id)
 
-        verifier = Verifier(directory.signing_keys, is_revoked)
+        verifier = Verifier(directory.signing_keys, is_revoked, CautiousClock())
         health = diagnostics_app(metrics.registry, readiness, metrics_access(verifier))
         await sockets.serve(diagnostics, "diagnostics", health, _runner(health), maybe_tls)
 
@@ -128,6 +145,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         if settings.default_mesh and store.revision == 0:
             await store.commit([Put(with_defaults(default_mesh())), Put(allow_all_permission())])
 
+        watch = StoreWatch(store, settings.data_dir / DATABASE, interval=settings.store_check_interval)
         registry = ProxyRegistry()
         cache = SnapshotCache()
         trust = MeshTrust(vault, steady=SteadyClock(), on_signed=metrics.identities_signed.inc)
@@ -136,6 +154,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             cache,
             trust=trust,
             allowed_networks=settings.allowed_networks,
+            own_ports=own_ports,
             on_compiled=metrics.reconciled,
         )
         metrics.watch(
@@ -144,14 +163,26 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             snapshot_age=reconciler.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
             unreadable=lambda: len(reconciler.unreadable),
+            store_faulty=lambda: watch.reason() is not None,
         )
-        metrics.watch_certificates(reconciler.provided_certificates, trust.authority_expiries)
-        readiness.check("store", lambda: _store_away(reconciler))
+        metrics.watch_certificates(
+            lambda: {
+                # A proxy that is away replaces no certificate; what it had is nothing to alert about.
+                key: expires
+                for key, expires in reconciler.provided_certificates().items()
+                if registry.absent_for(key) < RETURN_SECONDS
+            },
+            trust.authority_expiries,
+        )
+        readiness.check("store", lambda: watch.reason() or _store_away(reconciler))
         readiness.remark(lambda: _unreadable(reconciler))
         tasks = await stack.enter_async_context(Background())
         tasks.start(reconciler.run(), "reconciler")
+        tasks.start(watch.run(), "store watch")
         tasks.start(tokens.run(), "tokens")
         tasks.start(trust.run(reconciler), "mesh trust")
+        tasks.start(certificate.run(), "server certificate")
+        tasks.start(Departures(registry, reconciler).run(), "departures")
         readiness.starting("compiling what the store holds")
         await reconciler.ready.wait()
 
@@ -165,8 +196,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         ads_port = await ads.start(
             settings.bind_with_tls,
             settings.ads_port,
-            directory.server.certificate_pem,
-            directory.server.key_pem,
+            lambda: certificate.pair,
         )
         stack.push_async_callback(ads.stop)
         tasks.start(ads.run(), "ads: tokens")
@@ -179,6 +209,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 ca_pem=directory.authority.certificate_pem.decode(),
                 zone=settings.zone,
                 deregistration_delay=settings.deregistration_delay,
+                dataplanes_per_token=settings.dataplanes_per_token,
             ),
         )
         tasks.start(registrar.run(), "registrar")
@@ -193,14 +224,21 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 credentials=reconciler.credentials,
                 of_mesh=reconciler.mesh_findings,
                 allowed_networks=settings.allowed_networks,
+                own_ports=own_ports,
             ),
             tokens=tokens,
             secrets=vault,
-            identities=IdentityApi(trust, lambda request: verifier.identity(bearer_token(request))),
+            identities=IdentityApi(
+                trust,
+                lambda request: verifier.identity(bearer_token(request)),
+                rate=RateLimit(settings.identities_per_token, "certificates", "--identities-per-token"),
+                wants_mtls=lambda mesh: has_mtls(store, mesh),
+            ),
             zone=settings.zone,
             allowed_networks=settings.allowed_networks,
         )
-        proxies = DataplaneApi(registrar, reconciler, registry, verifier.dataplane).app()
+        rate = RateLimit(settings.registrations_per_token, "registrations", "--registrations-per-token")
+        proxies = DataplaneApi(registrar, reconciler, registry, verifier.dataplane, rate).app()
         targets = discovery_app(
             reconciler.assignments,
             default_fetch_timeout=settings.fetch_timeout,
@@ -223,6 +261,12 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         stack.callback(directory.remove_endpoints)
         readiness.started()
         yield endpoints
+
+
+def _own_ports(settings: Settings, bound: Mapping[str, socket.socket]) -> OwnPorts:
+    """Where the servers are. ADS is not bound yet; with port 0 nobody can have meant it."""
+    servers = [(*at.getsockname()[:2], name) for name, at in bound.items()]
+    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), host_addresses())
 
 
 class _Sockets:
@@ -296,13 +340,6 @@ def _runner(app: web.Application) -> web.AppRunner:
         shutdown_timeout=SHUTDOWN_SECONDS,
         handler_cancellation=True,
     )
-
-
-def _tls(directory: DataDir) -> SSLContext:
-    context = SSLContext(PROTOCOL_TLS_SERVER)
-    context.minimum_version = TLSVersion.TLSv1_2
-    context.load_cert_chain(directory.path / "server.crt", directory.path / "server.key")
-    return context
 
 
 def _store_away(reconciler: Reconciler) -> str | None:

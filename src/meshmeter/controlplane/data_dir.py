@@ -46,7 +46,10 @@ class DataDir:
     path: Path
     authority: KeyPair
     server: KeyPair
+    """As it was when the directory was opened."""
     signing_keys: SigningKeys
+    names: tuple[str, ...] = ()
+    """What the server certificate covers."""
 
     @property
     def database(self) -> Path:
@@ -55,6 +58,10 @@ class DataDir:
     @property
     def admin_token(self) -> Path:
         return self.path / "admin.token"
+
+    def renewed_server(self, now: datetime) -> KeyPair:
+        """The server certificate that is in the files now, made anew if that is due. Raises OSError, StartupError."""
+        return _server(self.path, self.authority, self.names, now)
 
     def write_endpoints(self, endpoints: Mapping[str, str]) -> None:
         """Say where the servers listen, in endpoints.json."""
@@ -76,13 +83,22 @@ def open_data_dir(path: Path, names: tuple[str, ...], *, now: datetime) -> DataD
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority = _authority(path, now)
-        server = _server(path, authority, (*LOCAL_NAMES, *_host_names(), *names), now)
+        covered = (*LOCAL_NAMES, *_host_names(), *names)
+        server = _server(path, authority, covered, now)
         signing_keys = SigningKeys.open(path)
     except OSError as exc:
         raise StartupError(
             f"cannot use {exc.filename or path}: {exc.strerror}; check --data-dir, its owner and its free space"
         ) from exc
-    return DataDir(path, authority, server, signing_keys)
+    return DataDir(path, authority, server, signing_keys, covered)
+
+
+def is_good(certificate: x509.Certificate, now: datetime) -> bool:
+    """Whether a server certificate need not be renewed: it is in the first two thirds of its life.
+
+    One that is not valid yet was made while the clock was ahead.
+    """
+    return certificate.not_valid_before_utc <= now < renew_at(certificate)
 
 
 def _authority(path: Path, now: datetime) -> KeyPair:
@@ -116,7 +132,7 @@ def _server(path: Path, authority: KeyPair, names: tuple[str, ...], now: datetim
         try:
             there = KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
             there.certificate.verify_directly_issued_by(authority.certificate)
-            if covers(there.certificate, wanted) and now < renew_at(there.certificate):
+            if covers(there.certificate, wanted) and is_good(there.certificate, now):
                 return there
         except (ValueError, TypeError, InvalidSignature):
             pass  # unreadable or of another CA; it is ours to make anew

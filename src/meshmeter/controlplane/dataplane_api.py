@@ -27,6 +27,7 @@ from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.registration import Registrar
+from meshmeter.controlplane.token_limits import RateLimit
 from meshmeter.errors import InvalidResource, NotFound, Violation
 from meshmeter.resources.dataplane import KIND
 from meshmeter.scrape.config import ScrapeConfig
@@ -50,11 +51,13 @@ class DataplaneApi:
         reconciler: Reconciler,
         registry: ProxyRegistry,
         verify: Callable[[str], Claims],
+        rate: RateLimit | None = None,
     ):
         self._registrar = registrar
         self._reconciler = reconciler
         self._registry = registry
         self._verify = verify
+        self._rate = rate
         self._stopping = asyncio.Event()
 
     def app(self) -> web.Application:
@@ -75,6 +78,8 @@ class DataplaneApi:
     async def _register(self, request: web.Request) -> web.Response:
         token = bearer_token(request)
         claims = self._verify(token)
+        if self._rate is not None:
+            self._rate.take(claims.id)
         body = await _json(request, MAX_DOCUMENT)
         document, proxy = body.get("dataplane"), body.get("proxy")
         if not isinstance(document, dict) or not isinstance(proxy, dict):
@@ -137,6 +142,7 @@ class DataplaneApi:
             check_dataplane(claims, mesh, name)
             raise NotFound(KIND, mesh, name)
         check_stored(claims, dataplane)
+        self._registrar.heard_of((mesh, name), claims)
         return mesh, name
 
 

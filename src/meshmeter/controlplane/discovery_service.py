@@ -20,6 +20,7 @@ from urllib.parse import unquote
 import grpc
 import grpc.aio
 
+from meshmeter.certs.authority import KeyPair
 from meshmeter.controlplane.ads_stream import AdsStream, SlowClient, StreamHooks, decoded
 from meshmeter.controlplane.clients import client_of
 from meshmeter.controlplane.logs import Seldom
@@ -145,8 +146,11 @@ class DiscoveryService:
         self._refusals = Seldom(1.0, at_once=REFUSALS_AT_ONCE)
         self._server: grpc.aio.Server | None = None
 
-    async def start(self, host: str, port: int, certificate_pem: bytes, key_pem: bytes) -> int:
-        """Listen with TLS; the port, which is a free one if 0 was asked for. Raises StartupError."""
+    async def start(self, host: str, port: int, certificate: Callable[[], KeyPair]) -> int:
+        """Listen with TLS; the port, which is a free one if 0 was asked for. Raises StartupError.
+
+        `certificate` gives what each new connection is shown; it is called from threads of gRPC.
+        """
         pool()
         server = grpc.aio.server(
             options=(*OPTIONS, ("grpc.max_allowed_incoming_connections", self._max_connections))
@@ -155,7 +159,7 @@ class DiscoveryService:
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler})])
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            bound = server.add_secure_port(address, grpc.ssl_server_credentials([(key_pem, certificate_pem)]))
+            bound = server.add_secure_port(address, _credentials(certificate))
         except RuntimeError as exc:
             raise StartupError(
                 f"cannot listen on {address} for ADS: another process may hold the port; free it or choose "
@@ -290,6 +294,24 @@ class DiscoveryService:
                 del self._visits[key]
                 log.info("%s disconnected", shown)
                 self._hooks.on_disconnected(*key)
+
+
+def _credentials(certificate: Callable[[], KeyPair]) -> grpc.ServerCredentials:
+    shown = certificate()
+
+    def configuration(pair: KeyPair) -> Any:
+        return grpc.ssl_server_certificate_configuration([(pair.key_pem, pair.certificate_pem)])
+
+    def fetch() -> Any:
+        """The configuration if it is another than before, else None."""
+        nonlocal shown
+        latest = certificate()
+        if latest is shown:
+            return None
+        shown = latest
+        return configuration(latest)
+
+    return grpc.dynamic_ssl_server_credentials(configuration(shown), fetch)
 
 
 async def _first(messages: AsyncIterator[bytes]) -> Request:

@@ -23,6 +23,7 @@ from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials, Provide
 from meshmeter.effective.findings import FINDINGS, Finding, finding
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.origin import Origin, Sourced
+from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
 from meshmeter.effective.transport import Transport, mtls_enabled
 from meshmeter.effective.view import MeshView
 from meshmeter.mads.assignments import build_assignment
@@ -62,6 +63,7 @@ class Explainer:
         credentials: Callable[[str, str], Credentials] = lambda _mesh, _name: NO_CREDENTIALS,
         of_mesh: Callable[[str], Iterable[Finding]] = lambda _mesh: (),
         allowed_networks: Sequence[IPNetwork] = (),
+        own_ports: OwnPorts = NO_PORTS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
         """By mesh and name of a proxy, `problems` tells what could not be built of its Envoy configuration, and
@@ -73,6 +75,7 @@ class Explainer:
         self._credentials = credentials
         self._of_mesh = of_mesh
         self._allowed_networks = tuple(allowed_networks)
+        self._own_ports = own_ports
         self._now = now
 
     def dataplane(self, mesh: str, name: str) -> dict[str, Any] | None:
@@ -86,12 +89,11 @@ class Explainer:
         answer: dict[str, Any] = {"mesh": mesh, "dataplane": name, "metrics": metrics_word(effective)}
         if effective is not None:
             assignment = build_assignment(dataplane, effective)
-            assert assignment is not None
-            target = assignment.target
+            target = assignment.target if assignment is not None else None
             writers = Writers(dataplane)
             answer |= {
                 "backend": effective.backend,
-                "urls": [f"{target.scheme}://{target.address}{target.metrics_path}"],
+                "urls": [f"{target.scheme}://{target.address}{target.metrics_path}"] if target else [],
                 "settings": {field: writers.told(each) for field, each in settings_json(effective).items()},
                 "tls": tls_json(view, effective, self._credentials(mesh, name).provided),
                 "access": access_json(view, effective),
@@ -161,6 +163,7 @@ class Explainer:
             allowed_networks=self._allowed_networks,
             permissions=view.permissions,
             credentials=self._credentials(dataplane.mesh, dataplane.name),
+            own_ports=self._own_ports,
         )
 
     def _judge(

@@ -9,7 +9,7 @@ identity token for exactly its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -20,8 +20,20 @@ from meshmeter.certs.signing_requests import read_request
 from meshmeter.certs.tokens import ADMIN, Claims, check_identity
 from meshmeter.controlplane.api_errors import Refusal
 from meshmeter.controlplane.request_body import read_json
-from meshmeter.errors import InvalidResource, PermissionDenied, Violation
+from meshmeter.controlplane.token_limits import RateLimit
+from meshmeter.effective.transport import mtls_enabled
+from meshmeter.errors import (
+    InvalidResource,
+    MeshAuthorityUnusable,
+    MeshmeterError,
+    NotFound,
+    PermissionDenied,
+    Violation,
+)
+from meshmeter.resources.mesh import KIND as MESH
+from meshmeter.resources.resource import Key
 from meshmeter.resources.syntax import tag_value_fault
+from meshmeter.store.base import Store
 
 IDENTITIES = "/meshes/{mesh}/identities"
 TRUST = "/meshes/{mesh}/trust"
@@ -63,13 +75,27 @@ class Authority(Protocol):
         ...
 
 
+async def _never(_mesh: str) -> bool:
+    return False
+
+
 class IdentityApi:
     """The handlers."""
 
-    def __init__(self, authority: Authority, authenticate: Callable[[web.Request], Claims]):
-        """`authenticate` gives the claims of an admin or identity token, and raises Unauthenticated."""
+    def __init__(
+        self,
+        authority: Authority,
+        authenticate: Callable[[web.Request], Claims],
+        *,
+        rate: RateLimit | None = None,
+        wants_mtls: Callable[[str], Awaitable[bool]] = _never,
+    ):
+        """`authenticate` gives the claims of an admin or identity token, and raises Unauthenticated. `wants_mtls` tells
+        whether a stored Mesh has mTLS, which the authority hears of a moment later."""
         self._authority = authority
         self._authenticate = authenticate
+        self._rate = rate
+        self._wants_mtls = wants_mtls
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_post(IDENTITIES, self._issue)
@@ -77,6 +103,8 @@ class IdentityApi:
 
     async def _issue(self, request: web.Request) -> web.Response:
         claims, mesh = self._authenticate(request), request.match_info["mesh"]
+        if self._rate is not None:
+            self._rate.take(claims.id)
         body = await read_json(request, LARGEST_REQUEST)
         service = body.get("service")
         faults = [
@@ -95,7 +123,7 @@ class IdentityApi:
             check_identity(claims, mesh, service)
         issued = await self._authority.issue(mesh, service, key)
         if issued is None:
-            raise _no_mtls(mesh)
+            raise await self._no_authority(mesh)
         return web.json_response(
             {
                 "mesh": mesh,
@@ -114,8 +142,21 @@ class IdentityApi:
             raise PermissionDenied(f"the token is for mesh {claims.mesh or ''}, not for {mesh}")
         bundle = await self._authority.bundle(mesh)
         if bundle is None:
-            raise _no_mtls(mesh)
+            raise await self._no_authority(mesh)
         return web.json_response({"mesh": mesh, "trustBundle": bundle})
+
+    async def _no_authority(self, mesh: str) -> MeshmeterError:
+        if await self._wants_mtls(mesh):
+            return MeshAuthorityUnusable(mesh, "mTLS was switched on a moment ago; try again in a second")
+        return _no_mtls(mesh)
+
+
+async def has_mtls(store: Store, mesh: str) -> bool:
+    """Whether there is such a Mesh, and its mTLS is on."""
+    try:
+        return mtls_enabled((await store.get(Key(MESH, "", mesh))).spec)
+    except NotFound:
+        return False
 
 
 def _public_key(csr: object, faults: list[Violation]) -> ec.EllipticCurvePublicKey | None:

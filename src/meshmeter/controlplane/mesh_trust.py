@@ -64,6 +64,9 @@ LOAD_SECONDS = 10.0
 """How long reading or making an authority may take; a file on a dead network drive must not hold up everything."""
 
 
+NOT_YET = "it is not ready yet; try again in a second"
+
+
 class Recompiler(Protocol):
     """Who has proxies compiled again; the reconciler is one."""
 
@@ -212,13 +215,13 @@ class MeshTrust:
 
         Raises MeshAuthorityUnusable.
         """
-        state = self._meshes.get(mesh)
+        state = await self._loaded(mesh)
         if state is None:
             return None
         now = self._now()
         signer = state.signer(self._steady())
         if signer is None or state.record is None:
-            raise MeshAuthorityUnusable(mesh, state.fault)
+            raise MeshAuthorityUnusable(mesh, state.fault or NOT_YET)
         try:
             certificate = sign_identity(
                 signer,
@@ -241,12 +244,20 @@ class MeshTrust:
 
     async def bundle(self, mesh: str) -> str | None:
         """What peers of a mesh are verified by, PEM; None if it has no mTLS. Raises MeshAuthorityUnusable."""
-        state = self._meshes.get(mesh)
+        state = await self._loaded(mesh)
         if state is None:
             return None
         if state.record is None:
-            raise MeshAuthorityUnusable(mesh, state.fault)
+            raise MeshAuthorityUnusable(mesh, state.fault or NOT_YET)
         return state.record.bundle_pem
+
+    async def _loaded(self, mesh: str) -> _Mesh | None:
+        """What is known of a mesh, once an authority that is being read or made for the first time is there."""
+        state = self._meshes.get(mesh)
+        if state is not None and state.record is None and not state.fault:
+            async with self._locks[mesh]:
+                state = self._meshes.get(mesh)
+        return state
 
     def authority_expiries(self) -> dict[str, datetime]:
         """When the authority of each mesh with mTLS expires."""

@@ -236,7 +236,7 @@ def _other_paths() -> Json:
                 "A certificate of the mesh for a key of yours; an identity token may ask too",
                 [_mesh_parameter()],
                 {201: _json("The certificate", ref("Identity"))},
-                errors=(400, 403, 409, 413, 415),
+                errors=(400, 403, 409, 413, 415, 429),
                 body=_body(ref("IdentityRequest"), ("application/json",), "The service and the key."),
             )
         },
@@ -372,6 +372,7 @@ _ERRORS = {
     409: "Another version is stored",
     413: "The body is too large",
     415: "Neither JSON nor YAML",
+    429: "One token asks too often",
     503: "The store is away",
 }
 

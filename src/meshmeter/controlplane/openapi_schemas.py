@@ -37,7 +37,9 @@ def component_schemas() -> Json:
         },
         ("id", "kind", "keyId", "issuedAt", "expiresAt", "revokedAt"),
     )
-    violation = object_schema({"field": text, "reason": text}, ("field", "reason"))
+    violation = object_schema(
+        {"field": text, "reason": text, "line": {"type": "integer", "minimum": 1}}, ("field", "reason")
+    )
     schemas: Json = {
         "Error": object_schema(
             {

@@ -7,7 +7,7 @@ report. It is memory only: after a restart proxies tell everything again within 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -51,6 +51,10 @@ class ProxyRegistry:
         entry = self._entries.get((mesh, name))
         return entry.status if entry else ProxyStatus()
 
+    def keys(self) -> Set[ProxyKey]:
+        """Every proxy of which anything is kept."""
+        return self._entries.keys()
+
     def connected(self) -> int:
         """How many proxies have an ADS stream."""
         return sum(1 for entry in self._entries.values() if entry.streams)
@@ -86,7 +90,10 @@ class ProxyRegistry:
 
     def stream_closed(self, mesh: str, name: str) -> None:
         """The proxy's last stream has ended."""
-        entry = self._touch(mesh, name)
+        entry = self._entries.get((mesh, name))
+        if entry is None:
+            return
+        entry.last_seen = self._clock()
         entry.streams = 0
         entry.status = replace(entry.status, connected_since=None, acknowledged={}, nack=None)
 

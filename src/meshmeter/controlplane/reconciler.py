@@ -26,6 +26,7 @@ from meshmeter.effective.credentials import (
     ProvidedCertificate,
 )
 from meshmeter.effective.findings import Finding, finding
+from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
 from meshmeter.effective.targets import MetricsTarget
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
@@ -96,6 +97,7 @@ class Reconciler:
         *,
         trust: Trust | None = None,
         allowed_networks: Sequence[IPv4Network | IPv6Network] = (),
+        own_ports: OwnPorts = NO_PORTS,
         on_compiled: Callable[[float, int], None] = lambda _seconds, _proxies: None,
     ):
         """Without `trust` nobody has an identity, and what needs one stays closed."""
@@ -103,6 +105,7 @@ class Reconciler:
         self._cache = cache
         self._trust = trust
         self._allowed_networks = tuple(allowed_networks)
+        self._own_ports = own_ports
         self._on_compiled = on_compiled
         self._world = World()
         self._proxies: dict[ProxyKey, ProxyInfo] = {}
@@ -226,6 +229,23 @@ class Reconciler:
             for key, certificate in self._certificates.items()
             if certificate.not_after is not None
         }
+
+    def has_dataplane(self, key: ProxyKey) -> bool:
+        """Whether there is such a Dataplane."""
+        return self._world.dataplane(key) is not None
+
+    def remembered(self) -> set[ProxyKey]:
+        """Every proxy of which anything is kept beside its Dataplane."""
+        return {*self._proxies, *self._certificates, *self._credentials, *self._agent_configs}
+
+    def forget_departed(self, key: ProxyKey) -> None:
+        """Drop what is kept of a proxy that has no Dataplane and for which nobody waits any more."""
+        if self.has_dataplane(key):
+            return
+        for kept in (self._proxies, self._certificates, self._credentials, self._agent_configs):
+            kept.pop(key, None)
+        if self._trust is not None:
+            self._trust.forget_proxy(key)
 
     def recompile(self, proxies: set[ProxyKey]) -> None:
         """Something besides the resources changed for these proxies."""
@@ -390,6 +410,7 @@ class Reconciler:
                 allowed_networks=self._allowed_networks,
                 credentials=credentials,
                 targets=others.values(),
+                own_ports=self._own_ports,
             )
         except Exception:
             # A fault in the computation for one proxy must not cost the others; this one keeps what it has.
@@ -412,9 +433,13 @@ class Reconciler:
         mesh, name = key
         targets = self._targets[mesh]
         if targets.get(name) == target:
+            if not targets:
+                del self._targets[mesh]
             return set()
         if target is None:
             del targets[name]
+            if not targets:
+                del self._targets[mesh]
         else:
             targets[name] = target
         return {reader for reader in self._readers if reader[0] == mesh and reader != key}

@@ -21,6 +21,7 @@ from meshmeter.controlplane.certificate_reports import read_certificate
 from meshmeter.controlplane.dataplane_access import check_document, check_stored
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
+from meshmeter.controlplane.token_limits import Holdings
 from meshmeter.controlplane.token_tags import check_labels
 from meshmeter.controlplane.world import ProxyKey
 from meshmeter.controlplane.writing import joint_violations
@@ -75,6 +76,7 @@ class Surroundings:
     zone: str
     deregistration_delay: float
     """Seconds."""
+    dataplanes_per_token: int = 5000
 
 
 class Registrar:
@@ -87,6 +89,7 @@ class Registrar:
         self._reconciler = reconciler
         self._registry = registry
         self._surroundings = surroundings
+        self._holdings = Holdings(surroundings.dataplanes_per_token)
         self._instances: dict[ProxyKey, str] = {}
         """Which run of the agent registered last; a late good-bye of an earlier run is not its successor's."""
 
@@ -108,7 +111,8 @@ class Registrar:
         told = proxy.get("certificate")
         certificate = read_certificate(told, "proxy.certificate") if told is not None else None
         info = proxy_info(sent, proxy)
-        stored = await self._keep(sent, claims)
+        with self._holdings.taking((sent.mesh, sent.name), claims.id):
+            stored = await self._keep(sent, claims)
         self._instances[stored.mesh, stored.name] = str(proxy.get("instance", ""))
         self._registry.registered(stored.mesh, stored.name)
         if certificate is not None:
@@ -128,6 +132,10 @@ class Registrar:
             ),
             "agentConfig": config,
         }
+
+    def heard_of(self, key: ProxyKey, claims: Claims) -> None:
+        """An agent spoke for its Dataplane: after a start of ours it need not register again."""
+        self._holdings.noticed(key, claims.id)
 
     async def _keep(self, sent: AnyResource, claims: Claims) -> AnyResource:
         """What is stored once the agent's document is part of it.
@@ -191,7 +199,9 @@ class Registrar:
         """Remove Dataplanes whose proxies have gone, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP)
-            for dataplane in self._reconciler.dataplanes():
+            dataplanes = self._reconciler.dataplanes()
+            self._holdings.keep({(dataplane.mesh, dataplane.name) for dataplane in dataplanes})
+            for dataplane in dataplanes:
                 if not is_brought(dataplane):
                     continue
                 key = (dataplane.mesh, dataplane.name)

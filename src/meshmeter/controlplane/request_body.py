@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
 
 from meshmeter.controlplane.api_errors import Refusal
-from meshmeter.documents.reader import parse_documents
+from meshmeter.documents.reader import Document, read_documents
 from meshmeter.errors import InvalidResource, Violation
+from meshmeter.resources.faults import exact_path
 
 LARGEST_DOCUMENT = 1 << 20
 """Bytes of one resource."""
@@ -38,22 +40,39 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     raise Refusal(413, "Request Entity Too Large", f"the body may not be larger than {limit >> 10} KiB")
 
 
-async def read_document(request: web.Request, kind: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The one document of a body."""
+
+    document: Document
+    warnings: tuple[str, ...]
+    """Of its text."""
+
+    async def with_lines(self, refused: InvalidResource) -> InvalidResource:
+        """The refusal of the document, its faults with the lines of the fields in the body."""
+
+        def placed() -> list[Violation]:
+            lines = ((v, self.document.line_of(exact_path(v))) for v in refused.violations)
+            return [replace(violation, line=line) for violation, line in lines]
+
+        return InvalidResource(await asyncio.to_thread(placed), refused.title)
+
+
+async def read_document(request: web.Request, kind: str) -> Body:
     """The one document of the body, JSON or YAML. Raises Refusal."""
     if request.content_type not in (*_YAML_OR_JSON, _UNSAID):
         raise Refusal(415, "Unsupported Media Type", "send application/json or application/yaml")
     body = await read_body(request, LARGEST_DOCUMENT)
-    try:
-        if len(body) > _IN_THREAD:
-            documents = await asyncio.to_thread(parse_documents, body, origin="body")
-        else:
-            documents = parse_documents(body, origin="body")
-    except InvalidResource as exc:
-        raise _bad(kind, exc.violations) from exc
-    if len(documents) != 1:
-        found = "no" if not documents else "more than one"
+    if len(body) > _IN_THREAD:
+        parsed = await asyncio.to_thread(read_documents, body, origin="body")
+    else:
+        parsed = read_documents(body, origin="body")
+    if parsed.faults:
+        raise _bad(kind, parsed.faults)
+    if len(parsed.documents) != 1:
+        found = "no" if not parsed.documents else "more than one"
         raise _bad(kind, (Violation("body", f"there is {found} document in the body, there must be one"),))
-    return documents[0].data
+    return Body(parsed.documents[0], tuple(map(str, parsed.warnings)))
 
 
 async def read_json(request: web.Request, limit: int) -> dict[str, Any]:

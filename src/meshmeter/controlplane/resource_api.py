@@ -197,10 +197,14 @@ class _ResourceApi:
     async def _put(self, kind: Kind, request: web.Request) -> web.Response:
         key = await self._key(kind, request, writes=True)
         expected = expected_version(request)
-        document = await read_document(request, kind.name)
-        if is_hidden(document):
-            document = restore(document, await self._stored(key))
-        new = decode_for(document, key)
+        body = await read_document(request, kind.name)
+        document = body.document.data
+        try:
+            if is_hidden(document):
+                document = restore(document, await self._stored(key))
+            new = decode_for(document, key)
+        except InvalidResource as exc:
+            raise await body.with_lines(exc) from exc
         for attempt in range(ATTEMPTS):
             stored = await self._stored(key)
             current = stored.meta.version if stored else 0
@@ -209,7 +213,7 @@ class _ResourceApi:
                     409, "Conflict", f"{key} is at version {current}: read it again and repeat the change"
                 )
             if faults := change_violations(new, stored):
-                raise InvalidResource(faults)
+                raise await body.with_lines(InvalidResource(faults))
             complete = completed(new, stored, kubernetes=is_kubernetes(document), zone=self._zone)
             try:
                 (written,) = await self._store.commit([Put(complete, current)])
@@ -220,7 +224,7 @@ class _ResourceApi:
             except MeshNotFound as exc:
                 raise _no_mesh() from exc
             assert written is not None
-            found = [str(warning) for warning in warnings(new)]
+            found = [*body.warnings, *map(str, warnings(new))]
             return web.json_response(
                 {"warnings": found} if found else {},
                 status=200 if stored else 201,

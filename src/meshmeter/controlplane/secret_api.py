@@ -16,7 +16,7 @@ from aiohttp import web
 
 from meshmeter.controlplane.api_errors import Refusal
 from meshmeter.controlplane.request_body import read_document
-from meshmeter.errors import NotFound
+from meshmeter.errors import InvalidResource, NotFound
 from meshmeter.resources.secret import KIND, read_secret
 
 
@@ -59,7 +59,11 @@ class SecretApi:
 
     async def _put(self, request: web.Request) -> web.Response:
         mesh, name = await self._mesh(request), request.match_info["name"]
-        data = read_secret(await read_document(request, KIND), mesh, name)
+        body = await read_document(request, KIND)
+        try:
+            data = read_secret(body.document.data, mesh, name)
+        except InvalidResource as exc:
+            raise await body.with_lines(exc) from exc
         stored = _stored_name(mesh, name)
         is_new = stored not in await self._vault.names(stored)
         await self._vault.put(stored, data)

@@ -57,7 +57,7 @@ class SelfMetrics:
         )
         self.certificate_expiry = Gauge(
             "meshmeter_control_plane_certificate_expiry_timestamp_seconds",
-            "When the certificate of the dataplane API and ADS expires; a restart in its last third renews it.",
+            "When the certificate of the servers that speak TLS expires; it is renewed in its last third.",
             registry=self.registry,
         )
         self.identities_signed = Counter(
@@ -112,6 +112,7 @@ class SelfMetrics:
         snapshot_age: Callable[[], float],
         targets: Callable[[], float],
         unreadable: Callable[[], float],
+        store_faulty: Callable[[], float],
     ) -> None:
         """Gauges that are read when they are scraped."""
         for name, help_, read in (
@@ -123,6 +124,7 @@ class SelfMetrics:
                 snapshot_age,
             ),
             ("discovery_targets", "Targets that Prometheus is told.", targets),
+            ("store_faulty", "1 while the database is deleted, replaced or damaged.", store_faulty),
             (
                 "unreadable_resources",
                 "Resources in the store that cannot be read and are left out.",

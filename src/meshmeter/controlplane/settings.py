@@ -47,8 +47,15 @@ class Settings:
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     fetch_timeout: float = 30.0
     """Seconds."""
+    store_check_interval: float = 3600.0
+    """Seconds; 0 means no check."""
     max_connections: int = 8192
     max_connections_per_client: int = 4096
+    registrations_per_token: int = 600
+    """A minute."""
+    dataplanes_per_token: int = 5000
+    identities_per_token: int = 60
+    """A minute."""
     log_format: Literal["console", "json"] = "console"
     log_level: str = "info"
 
@@ -140,6 +147,12 @@ OPTIONS: Sequence[Option] = (
     ),
     Option("fetch_timeout", "seconds", "30s", "How long a MADS poll waits if it does not say."),
     Option(
+        "store_check_interval",
+        "seconds",
+        "1h",
+        "How often the database is checked for damage, in the background; 0 means never.",
+    ),
+    Option(
         "max_connections",
         "count",
         "8192",
@@ -150,6 +163,24 @@ OPTIONS: Sequence[Option] = (
         "count",
         "4096",
         "Of these, connections of one address (of IPv6, one network of 64 bits).",
+    ),
+    Option(
+        "registrations_per_token",
+        "count",
+        "600",
+        "Registrations a minute that one dataplane token may make.",
+    ),
+    Option(
+        "dataplanes_per_token",
+        "count",
+        "5000",
+        "Dataplanes at a time that one dataplane token may register.",
+    ),
+    Option(
+        "identities_per_token",
+        "count",
+        "60",
+        "Certificates a minute that one identity or admin token may ask for.",
     ),
     Option("log_format", "format", "console", "console or json."),
     Option("log_level", "level", "info", "debug, info, warning or error."),

@@ -2,7 +2,7 @@
 
 Every token has a record in the store before it is handed out. Records are mirrored in memory, where each request is
 checked against them, so a revocation holds for the next request. A record is forgotten some time after its token has
-expired; an earlier signing key as soon as the last of its tokens has.
+expired; an earlier signing key with the last of its records.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from meshmeter.certs.tokens import ADMIN, SigningKey, issue, read, verify
 from meshmeter.controlplane.signing_keys import SigningKeys
+from meshmeter.controlplane.steady_clock import utc_now
 from meshmeter.controlplane.whole_files import close_to_others, write_whole
 from meshmeter.errors import StoreUnavailable, TokenNotFound, Unauthenticated
 from meshmeter.store.base import Store
@@ -31,7 +34,8 @@ LOCAL_ADMIN_RENEWAL = timedelta(days=30)
 """It is written anew when it is valid for less than this."""
 
 KEPT = timedelta(days=1)
-"""How long a record is kept after its token has expired: a clock that was set back must not bring a token back."""
+"""A record is kept until its token has been seen to be expired for this long without a break, by the time that passes.
+A clock that was ahead, or is set back, must not bring a revoked token back nor cost a key whose tokens are good."""
 
 HOUSEKEEPING = 3600.0
 """Seconds between two looks for what can be forgotten."""
@@ -49,8 +53,12 @@ class TokenService:
         keys: SigningKeys,
         admin_file: Path,
         records: Sequence[TokenRecord] = (),
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
     ):
+        self._monotonic = monotonic
+        self._looks: deque[tuple[float, datetime]] = deque()
+        """When records were looked at, and what the clock said: those of the last `KEPT`, and the one before."""
         self._store = store
         self._keys = keys
         self._admin_file = admin_file
@@ -64,12 +72,12 @@ class TokenService:
         store: Store,
         keys: SigningKeys,
         admin_file: Path,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> TokenService:
         """The service, with a valid admin token in `admin_file`. Raises StoreUnavailable, OSError."""
-        service = cls(store, keys, admin_file, await store.tokens(), now)
-        await service._tidy()
-        await service._keep_local_admin()
+        service = cls(store, keys, admin_file, await store.tokens(), now, monotonic)
+        await service.tidy()
         return service
 
     @property
@@ -160,8 +168,7 @@ class TokenService:
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             try:
-                await self._tidy()
-                await self._keep_local_admin()
+                await self.tidy()
             except (StoreUnavailable, OSError) as exc:
                 log.warning("cannot tidy up the tokens, trying again later: %s", exc)
 
@@ -176,14 +183,28 @@ class TokenService:
         await self._store.put_token(record)
         self._records[record.id] = record
 
-    async def _tidy(self) -> None:
+    async def tidy(self) -> None:
+        """Forget what can be forgotten now, and have a good local admin token. Raises StoreUnavailable, OSError."""
         async with self._changing:
-            end = self._now() - KEPT
-            await self._store.forget_tokens(end)
-            self._records = {id_: r for id_, r in self._records.items() if r.expires_at >= end}
-            needed = {record.key_id for record in self.records()}
-            for key_id in self._keys.retire(lambda key_id: key_id in needed):
-                log.info("the last token of signing key %s has expired, the key is removed", key_id)
+            end = self._expired_for_long()
+            if end is not None:
+                await self._store.forget_tokens(end)
+                self._records = {id_: r for id_, r in self._records.items() if r.expires_at >= end}
+                needed = {record.key_id for record in self._records.values()}
+                for key_id in self._keys.retire(lambda key_id: key_id in needed):
+                    log.info("the last token of signing key %s has expired, the key is removed", key_id)
+        await self._keep_local_admin()
+
+    def _expired_for_long(self) -> datetime | None:
+        """What expired before then was so at every look of the last `KEPT`; None if there was none so long ago."""
+        since_start = self._monotonic()
+        self._looks.append((since_start, self._now()))
+        begin = since_start - KEPT.total_seconds()
+        while len(self._looks) > 1 and self._looks[1][0] <= begin:
+            self._looks.popleft()
+        if self._looks[0][0] > begin:
+            return None
+        return min(moment for _, moment in self._looks)
 
     async def _keep_local_admin(self) -> None:
         """Write the admin token anew unless it is valid, here and for a while."""

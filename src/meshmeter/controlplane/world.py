@@ -44,11 +44,17 @@ class World:
 
         A Mesh or a TrafficPermission touches its whole mesh, a Dataplane itself and those that call its services.
         """
+        name = key.name if key.kind == mesh.KIND else key.mesh
+        touched = self._apply(self._meshes[name], key, resource)
+        state = self._meshes[name]
+        if state.mesh is None and not state.dataplanes and not state.permissions:
+            del self._meshes[name]
+        return touched
+
+    def _apply(self, state: _Mesh, key: Key, resource: AnyResource | None) -> set[ProxyKey]:
         if key.kind == mesh.KIND:
-            state = self._meshes[key.name]
             state.mesh = resource
             return self._all(key.name)
-        state = self._meshes[key.mesh]
         if key.kind == traffic_permission.KIND:
             if resource is None:
                 state.permissions.pop(key.name, None)

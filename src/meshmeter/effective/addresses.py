@@ -1,29 +1,17 @@
 """Addresses as users write them (IP literals or host names), compared without resolving anything.
 
-Names are equal only as text, except `localhost`, which is loopback everywhere. An IPv4-mapped IPv6 address is
-the IPv4 address it stands for, so that `::ffff:169.254.169.254` is no way around a rule.
+Names are equal only as text, except `localhost`, which is loopback everywhere. An address is what it stands for,
+however it is written (`resources.addresses`), so that `::ffff:169.254.169.254` or `2852039166` is no way around a rule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
-IPAddress = IPv4Address | IPv6Address
+from meshmeter.resources.addresses import parse_ip
+
 IPNetwork = IPv4Network | IPv6Network
-
-
-@lru_cache(maxsize=4096)
-def parse_ip(text: str) -> IPAddress | None:
-    """The IP address, IPv4-mapped ones unwrapped; None for a host name or anything else."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
 
 
 def same(one: str, other: str) -> bool:
@@ -53,12 +41,6 @@ def is_wildcard(text: str) -> bool:
 def is_loopback(text: str) -> bool:
     address = parse_ip(text)
     return address.is_loopback if address is not None else text.lower() == "localhost"
-
-
-def is_link_local(text: str) -> bool:
-    """169.254.0.0/16 and fe80::/10: cloud metadata services answer there (design 8)."""
-    address = parse_ip(text)
-    return address is not None and address.is_link_local
 
 
 def within(text: str, networks: Iterable[IPNetwork]) -> bool:

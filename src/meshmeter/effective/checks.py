@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from meshmeter.effective import addresses
 from meshmeter.effective.access import select_permission
-from meshmeter.effective.addresses import IPNetwork, parse_ip
+from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.aggregates import EffectiveAggregate
 from meshmeter.effective.credentials import CertificateState, Credentials
 from meshmeter.effective.findings import Finding, finding
@@ -19,8 +19,10 @@ from meshmeter.effective.interfaces import (
     taken_by,
 )
 from meshmeter.effective.origin import Sourced
+from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
 from meshmeter.effective.precedence import ConfLayer
 from meshmeter.effective.transport import Transport, mtls_enabled
+from meshmeter.resources.addresses import is_metadata, parse_ip
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.metrics import TlsMode
@@ -35,9 +37,25 @@ _USES = {
 }
 
 
-def listener_findings(spec: DataplaneSpec, port: Sourced[int]) -> Iterator[Finding]:
-    """What forbids the listener in the Dataplane itself: an address that is none, a port in use (deviations D16)."""
+def listener_findings(
+    spec: DataplaneSpec, port: Sourced[int], own_ports: OwnPorts = NO_PORTS
+) -> Iterator[Finding]:
+    """What forbids the listener in the Dataplane itself: an address that is none or not its own, a port in use
+    (deviations D16)."""
     address = listen_address(spec)
+    fields = {"networking.address": address, "networking.advertisedAddress": reachable_address(spec)}
+    for field, written in fields.items():
+        if is_metadata(written) and (field == "networking.address" or written != address):
+            yield finding(
+                "metrics-address-refused", f"{field} {written!r} is no address of a proxy", field=field
+            )
+    servers = {own_ports.at(written, port.value) for written in fields.values()} - {None}
+    for server in sorted(map(str, servers)):
+        yield finding(
+            "metrics-port-of-control-plane",
+            f"metrics port {port.value} on {reachable_address(spec)} is that of {server} of the control plane",
+            field=port.origin.field,
+        )
     if address and parse_ip(address) is None:
         yield finding(
             "metrics-address-is-a-name",
@@ -131,12 +149,13 @@ def check_aggregate(
     spec: DataplaneSpec,
     metrics_port: int,
     allowed_networks: Sequence[IPNetwork],
+    own_ports: OwnPorts = NO_PORTS,
 ) -> EffectiveAggregate:
     """The entry, marked as refused if it is enabled and may or can not be scraped (design 8, deviations
     D4)."""
     if not entry.enabled.value:
         return entry
-    return replace(entry, refused=_fault(entry, spec, metrics_port, allowed_networks))
+    return replace(entry, refused=_fault(entry, spec, metrics_port, allowed_networks, own_ports))
 
 
 def _fault(
@@ -144,6 +163,7 @@ def _fault(
     spec: DataplaneSpec,
     metrics_port: int,
     allowed_networks: Sequence[IPNetwork],
+    own_ports: OwnPorts,
 ) -> Finding | None:
     address, port = entry.address.value, entry.port.value
     what = f"aggregate entry {entry.name!r}"
@@ -151,10 +171,10 @@ def _fault(
         return None  # neither address nor port are used
     if port is None:
         return finding("aggregate-port-missing", f"{what} has no port", field=f"{entry.field}.port")
-    if addresses.is_link_local(address):
+    if is_metadata(address):
         return finding(
             "aggregate-address-link-local",
-            f"{what} has the link-local address {address}",
+            f"{what} has the address {address}, which is link-local or of a metadata service",
             field=entry.address.origin.field,
         )
     own = any(addresses.same(address, candidate) for candidate in own_addresses(spec))
@@ -165,6 +185,12 @@ def _fault(
             f"{what} points at {address or 'no address'}, which is neither loopback nor an address of the "
             "Dataplane nor in an allowed network",
             field=entry.address.origin.field,
+        )
+    if server := own_ports.beside(address, port, listen_address(spec)):
+        return finding(
+            "aggregate-is-control-plane",
+            f"{what} points at {server} of the control plane, {address} port {port}",
+            field=entry.port.origin.field,
         )
     served_at = (listen_address(spec), reachable_address(spec))
     if port == metrics_port and any(addresses.overlap(address, at) for at in served_at):

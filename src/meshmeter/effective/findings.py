@@ -65,6 +65,21 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "Write the IP address of the host; a name for peers and Prometheus goes into "
             "networking.advertisedAddress.",
         ),
+        "metrics-address-refused": FindingKind(
+            "refused",
+            "listener",
+            "The Dataplane says that Prometheus reaches it at a link-local address, or where a cloud's metadata "
+            "service answers. Nobody is led there: it is no target.",
+            "Write an address of the proxy's own host into networking.address, and into networking.advertisedAddress "
+            "if that is set.",
+        ),
+        "metrics-port-of-control-plane": FindingKind(
+            "refused",
+            "listener",
+            "The metrics endpoint of this Dataplane would be at a port of the control plane itself. Nobody is led "
+            "there: it is no target.",
+            "Set another metrics.conf.port on this Dataplane.",
+        ),
         "mesh-ca-unusable": FindingKind(
             "refused",
             "listener",
@@ -156,9 +171,15 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
         "aggregate-address-link-local": FindingKind(
             "refused",
             "source",
-            "An aggregate entry has a link-local address, where cloud metadata services and their "
-            "credentials live.",
-            "Use loopback or the Dataplane's own address. Link-local addresses cannot be allowed.",
+            "An aggregate entry has a link-local address, or another one where a cloud's metadata service answers with "
+            "credentials.",
+            "Use loopback or the Dataplane's own address. These addresses cannot be allowed.",
+        ),
+        "aggregate-is-control-plane": FindingKind(
+            "refused",
+            "source",
+            "An aggregate entry points at a port of the control plane on the proxy's own host.",
+            "Point the entry at the application's port. Prometheus reads the control plane's own metrics itself.",
         ),
         "aggregate-address-not-allowed": FindingKind(
             "refused",
@@ -255,6 +276,10 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
         ),
     }
 )
+
+
+UNLISTED = frozenset({"metrics-address-refused", "metrics-port-of-control-plane"})
+"""Codes of what is no target either: whoever followed discovery or the metrics proxy would come somewhere else."""
 
 
 def finding(code: str, message: str, *, field: str = "") -> Finding:

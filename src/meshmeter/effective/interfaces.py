@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from meshmeter.effective.addresses import overlap, parse_ip
+from meshmeter.effective.addresses import overlap
+from meshmeter.resources.addresses import parse_ip
 from meshmeter.resources.dataplane import DataplaneSpec, Networking
 
 DEFAULT_OUTBOUND_ADDRESS = "127.0.0.1"

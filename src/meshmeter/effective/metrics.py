@@ -15,10 +15,11 @@ from meshmeter.effective.checks import (
     proxy_findings,
 )
 from meshmeter.effective.credentials import Credentials
-from meshmeter.effective.findings import Finding
+from meshmeter.effective.findings import UNLISTED, Finding
 from meshmeter.effective.interfaces import listen_address
 from meshmeter.effective.labels import label_findings
 from meshmeter.effective.origin import Layer, Origin, Sourced
+from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
 from meshmeter.effective.precedence import builtin, conf_layers, resolve, unite
 from meshmeter.effective.transport import Transport, tls_mode, transport_of
 from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec
@@ -71,6 +72,12 @@ class EffectiveMetrics:
         """False when a finding forbids the listener (port conflict, unusable TLS)."""
         return not any(f.severity == "refused" and f.scope == "listener" for f in self.findings)
 
+    @property
+    def listed(self) -> bool:
+        """Whether others are told of the endpoint. One that is refused is, and shows as down, unless its address and
+        port lead to somebody else."""
+        return not any(found.code in UNLISTED for found in self.findings)
+
 
 def effective_metrics(
     mesh: Resource[MeshSpec],
@@ -79,13 +86,15 @@ def effective_metrics(
     allowed_networks: Sequence[IPNetwork] = (),
     permissions: Sequence[Resource[TrafficPermissionSpec]] | None = None,
     credentials: Credentials | None = None,
+    own_ports: OwnPorts = NO_PORTS,
 ) -> EffectiveMetrics | None:
     """The settings in force with the origin of each and all findings, or None when metrics are off for this
     proxy.
 
     `allowed_networks` are those beyond loopback and the Dataplane's own addresses that aggregate entries may
     point into. `permissions` are the mesh's; without them (None) nothing is said about who may scrape.
-    `credentials` are the proxy's; without them (None) it is taken to have what it needs.
+    `credentials` are the proxy's; without them (None) it is taken to have what it needs. `own_ports` are those of the
+    control plane.
     """
     found = conf_layers(mesh, dataplane)
     if found is None:
@@ -103,7 +112,7 @@ def effective_metrics(
         Origin(Layer.DEFAULT, f"Dataplane {dataplane.mesh}/{dataplane.name}", "networking.address"),
     )
     aggregate = tuple(
-        check_aggregate(entry, dataplane.spec, port.value, allowed_networks)
+        check_aggregate(entry, dataplane.spec, port.value, allowed_networks, own_ports)
         for entry in join_aggregates(layers, own_address)
     )
     return EffectiveMetrics(
@@ -129,7 +138,7 @@ def effective_metrics(
         ),
         aggregate=aggregate,
         findings=(
-            *listener_findings(dataplane.spec, port),
+            *listener_findings(dataplane.spec, port, own_ports),
             *(credential_findings(mesh.spec, transport, mode, credentials) if credentials else ()),
             *(entry.refused for entry in aggregate if entry.refused is not None),
             *proxy_findings(mesh.spec, layers, transport, mode, tags, permissions),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from meshmeter.effective.addresses import is_link_local
 from meshmeter.effective.interfaces import reachable_address
 from meshmeter.effective.metrics import EffectiveMetrics
 from meshmeter.effective.transport import Transport
+from meshmeter.resources.addresses import is_metadata
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.resource import Resource
 
@@ -34,9 +34,9 @@ def metrics_target(dataplane: Resource[DataplaneSpec], effective: EffectiveMetri
 def proxied(targets: Iterable[MetricsTarget]) -> Iterator[MetricsTarget]:
     """Those that a Prometheus scrapes through its sidecar, each once and in order.
 
-    A target with provided TLS is not among them: Prometheus speaks TLS to it from end to end. Nor is a link-local
-    address, where cloud metadata services answer.
+    A target with provided TLS is not among them: Prometheus speaks TLS to it from end to end. Nor is an address where
+    a cloud's metadata service answers.
     """
     for target in sorted(set(targets)):
-        if target.transport is not Transport.PROVIDED_TLS and not is_link_local(target.address):
+        if target.transport is not Transport.PROVIDED_TLS and not is_metadata(target.address):
             yield target

@@ -98,8 +98,8 @@ class MonitoringAssignment:
 def build_assignment(
     dataplane: Resource[DataplaneSpec], effective: EffectiveMetrics | None
 ) -> MonitoringAssignment | None:
-    """The assignment of one Dataplane, or None when metrics are off for it."""
-    if effective is None:
+    """The assignment of one Dataplane, or None when metrics are off for it or it names an endpoint of others."""
+    if effective is None or not effective.listed:
         return None
     provided = services(dataplane)
     target = Target(

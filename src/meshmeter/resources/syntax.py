@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 
+from meshmeter.resources.addresses import is_odd_literal
+
 LONGEST_NAME = 253
 LONGEST_MESH_NAME = 63
 LONGEST_VALUE = 4096
@@ -135,9 +137,11 @@ def is_loopback(address: str) -> bool:
 
 
 def is_host(address: str) -> bool:
-    """True for an IP address or a host name. Four numbers that are no IP address are not a host name."""
+    """True for an IP address or a host name. Numbers that are no IP address, or a hidden one, are no host name."""
     if is_ip(address):
         return True
+    if is_odd_literal(address):
+        return False
     if len(address) > LONGEST_NAME + 1 or not _HOST.fullmatch(address):
         return False
     return not address.rstrip(".").rpartition(".")[2].isdigit()

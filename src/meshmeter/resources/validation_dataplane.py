@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 from meshmeter.errors import Violation
 from meshmeter.resources import paths, syntax
+from meshmeter.resources.addresses import is_metadata
 from meshmeter.resources.dataplane import (
     BUILTIN_GATEWAY,
     DELEGATED_GATEWAY,
@@ -27,6 +28,8 @@ from meshmeter.resources.validation_tags import service_tag_violations, tag_viol
 PROTOCOLS = ("grpc", "http", "http2", "kafka", "tcp")
 _STATES = ("Ready", "NotReady", "Ignored")
 _LOOPBACK = "127.0.0.1"
+
+METADATA_REFUSED = "must be neither link-local nor where a cloud's metadata service answers"
 
 
 def dataplane_violations(spec: DataplaneSpec) -> Iterator[Violation]:
@@ -82,6 +85,8 @@ def _host(address: str | None, path: str) -> Iterator[Violation]:
         yield Violation(path, "must not be 0.0.0.0 or ::")
     elif not syntax.is_host(address):
         yield Violation(path, "address has to be valid IP address or domain name")
+    elif is_metadata(address):
+        yield Violation(path, METADATA_REFUSED)
 
 
 def _admin(networking: Networking) -> Iterator[Violation]:
@@ -147,10 +152,14 @@ def _inbound(inbound: Inbound, address: str | None, path: str) -> Iterator[Viola
         yield Violation(f"{path}.servicePort", reason)
     if inbound.address and not syntax.is_ip(inbound.address):
         yield Violation(f"{path}.address", "address has to be valid IP address")
+    elif inbound.address and is_metadata(inbound.address):
+        yield Violation(f"{path}.address", METADATA_REFUSED)
     if inbound.service_address:
         at = f"{path}.serviceAddress"
         if not syntax.is_ip(inbound.service_address):
             yield Violation(at, "serviceAddress has to be valid IP address")
+        elif is_metadata(inbound.service_address):
+            yield Violation(at, METADATA_REFUSED)
         elif (inbound.service_port or inbound.port) == inbound.port and collides(
             inbound.service_address, inbound.address or address
         ):

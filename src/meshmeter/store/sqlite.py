@@ -31,6 +31,7 @@ from meshmeter.resources.resource import AnyResource, Key
 from meshmeter.store.base import Change, Contents, Event, Put
 from meshmeter.store.event_log import EventLog
 from meshmeter.store.lock import FileLock
+from meshmeter.store.opened_file import OpenedFile
 from meshmeter.store.rows import (
     COLUMNS,
     TOKEN_COLUMNS,
@@ -73,6 +74,9 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._log = EventLog(0)
         self._closed = False
+        self._opened: OpenedFile | None = None
+        self.fault: str | None = None
+        """Why nothing can be written since the last look: the file is not the one that was opened."""
 
     @classmethod
     async def open(
@@ -113,7 +117,9 @@ class SqliteStore:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         upgrade(connection, str(self._path))
-        return _revision(connection)
+        revision = _revision(connection)
+        self._opened = OpenedFile(self._path)
+        return revision
 
     @property
     def revision(self) -> int:
@@ -149,15 +155,22 @@ class SqliteStore:
         return await asyncio.shield(self._commit(tuple(changes), dry_run))
 
     async def _commit(self, changes: tuple[Change, ...], dry_run: bool) -> Sequence[AnyResource | None]:
-        results, events = await self._run(lambda: self._apply(changes, dry_run))
+        results, events, fault = await self._run(lambda: self._apply(changes, dry_run))
         if not dry_run:
             self._log.append(events)
+        if fault is not None:
+            self._on_error()
+            raise StoreUnavailable(fault)
         return results
 
     def _apply(
         self, changes: tuple[Change, ...], dry_run: bool
-    ) -> tuple[Sequence[AnyResource | None], Sequence[Event]]:
-        """One transaction. Every change gets a revision of its own, so that events have a total order."""
+    ) -> tuple[Sequence[AnyResource | None], Sequence[Event], str | None]:
+        """One transaction. Every change gets a revision of its own, so that events have a total order.
+
+        The last part of the result says why what was committed is lost nevertheless: the file went at that moment.
+        """
+        self._refuse_if_gone()
         results: list[AnyResource | None] = []
         events: list[Event] = []
         with _transaction(self._db, write=True, keep=not dry_run) as db:
@@ -176,7 +189,8 @@ class SqliteStore:
                         events.append(Event(revision, key, None))
             if events:
                 db.execute("UPDATE revision SET value = ?", [revision])
-        return results, events
+                self._refuse_if_gone()
+        return results, events, self._look()
 
     def _put(self, db: sqlite3.Connection, change: Put) -> tuple[AnyResource, bool]:
         """The resource as it is stored now, and whether that is news."""
@@ -224,11 +238,11 @@ class SqliteStore:
             "INSERT INTO secrets (name, value) VALUES (?, ?) "
             "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         )
-        await self._run(lambda: self._db.execute(statement, [name, value]))
+        await self._write(lambda: self._db.execute(statement, [name, value]))
 
     async def delete_secret(self, name: str) -> bool:
         statement = "DELETE FROM secrets WHERE name = ?"
-        return await self._run(lambda: self._db.execute(statement, [name]).rowcount > 0)
+        return await self._write(lambda: self._db.execute(statement, [name]).rowcount > 0)
 
     async def secret_names(self, prefix: str = "") -> Sequence[str]:
         query = "SELECT name FROM secrets WHERE substr(name, 1, ?) = ? ORDER BY name"
@@ -242,11 +256,34 @@ class SqliteStore:
     async def put_token(self, record: TokenRecord) -> None:
         statement = f"INSERT OR REPLACE INTO tokens ({TOKEN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
         # Shielded: a revocation that has begun is finished even if who asked for it goes away.
-        await asyncio.shield(self._run(lambda: self._db.execute(statement, to_token_row(record))))
+        await asyncio.shield(self._write(lambda: self._db.execute(statement, to_token_row(record))))
 
     async def forget_tokens(self, expired_before: datetime) -> int:
         statement = "DELETE FROM tokens WHERE expires_at < ?"
-        return await self._run(lambda: self._db.execute(statement, [time_text(expired_before)]).rowcount)
+        return await self._write(lambda: self._db.execute(statement, [time_text(expired_before)]).rowcount)
+
+    async def look(self) -> str | None:
+        """Find out now whether the file is still the one that was opened; what `fault` says from then on."""
+        return await self._run(self._look)
+
+    def _look(self) -> str | None:
+        self.fault = self._opened.fault() if self._opened is not None else None
+        return self.fault
+
+    def _refuse_if_gone(self) -> None:
+        if (fault := self._look()) is not None:
+            raise StoreUnavailable(fault)
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        """The same as `_run`, for what is acknowledged as written."""
+
+        def guarded() -> T:
+            self._refuse_if_gone()
+            result = work()
+            self._refuse_if_gone()
+            return result
+
+        return await self._run(guarded)
 
     async def close(self) -> None:
         """Finish what was begun, end every watch and let the next control plane in. A second call does nothing."""

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import itertools
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,10 @@ COMMANDS = (
     "completion",
     *LONG_RUNNING,
 )
+
+GROUPS = ("control-plane", "dataplane", "explain", "token", "identity", "prometheus", "secret")
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def meshmeter(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -141,3 +148,54 @@ def test_other_words_for_the_data_plane(offline: Cli, word: str) -> None:
     assert offline(word, "run").code == 2
     assert "--dataplane-file" in offline.ok(word, "run", "--help")
     assert "The Dataplane." in offline.ok("explain", word, "--help")
+
+
+DOCUMENTS = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+]
+
+
+def lines_of_code(text: str) -> Iterator[str]:
+    """Command lines that a page shows: in fences, in blocks and between backticks; continued ones joined."""
+    joined = text.replace("\\\n", " ")
+    fenced = False
+    for line in joined.splitlines():
+        if line.startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            yield line
+        else:
+            yield from re.findall(r"`([^`]+)`", line)
+
+
+def shown_commands() -> list[tuple[str, str, tuple[str, ...]]]:
+    """Page, command and its options, of everything that begins with our name."""
+    found = set()
+    for page in DOCUMENTS:
+        for line in lines_of_code(page.read_text()):
+            for match in re.finditer(r"(?:^|[ /(|])meshmeter ([a-z][^|#`)]*)", line):
+                words = match[1].split()
+                command = tuple(itertools.takewhile(re.compile(r"[a-z][a-z-]*").fullmatch, words[:2]))
+                options = {word.partition("=")[0] for word in words if word.startswith("--")}
+                if command:  # else the word is our user or a folder
+                    found.add((page.name, " ".join(command), tuple(sorted(options))))
+    return sorted(found)
+
+
+def test_the_pages_show_commands() -> None:
+    assert len(shown_commands()) > 40
+
+
+@pytest.mark.parametrize(("page", "command", "options"), shown_commands())
+def test_what_the_pages_show_is_there(
+    offline: Cli, page: str, command: str, options: tuple[str, ...]
+) -> None:
+    words = command.split()
+    if words[0] not in GROUPS:
+        words = words[:1]
+    help_ = offline(*words, "--help")
+    assert help_.code == 0, command
+    for option in options:
+        assert re.search(rf"{option}\b", help_.out) or option == "--version", f"{page}: {command} {option}"

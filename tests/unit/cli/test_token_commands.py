@@ -102,3 +102,26 @@ def test_what_a_token_covers_in_words() -> None:
     assert covered({}) == "everything"
     assert covered({"meshes": ["a", "b"]}) == "meshes a, b"
     assert covered({"mesh": "m", "service": "s"}) == "mesh m; service s"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ("dataplane", "-m", "default"),
+        ("discovery",),
+        ("identity", "-m", "default", "--service", "p"),
+        ("admin",),
+    ],
+)
+def test_a_token_can_be_written_to_a_file_of_its_owner(
+    cli: Cli, api: ServedApi, tmp_path: Path, kind: tuple[str, ...]
+) -> None:
+    file = tmp_path / "new.token"
+    file.write_text("old")
+    file.chmod(0o644)
+    assert cli.ok("token", *kind, "--out", str(file)) == ""
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert read(file.read_text().strip(), api.tokens.keys).id
+    for wrong in (tmp_path, tmp_path / "none" / "x"):
+        done = cli("token", *kind, "--out", str(wrong))
+        assert done.code == 2 and f"--out: {wrong}" in done.err

@@ -13,6 +13,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from meshmeter.controlplane.dataplane_api import MAX_REPORT, DataplaneApi
+from meshmeter.controlplane.token_limits import RateLimit
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.store.base import Put
 from support.control_plane_parts import Parts, running_parts
@@ -174,3 +175,21 @@ async def test_a_stop_answers_the_waiting_polls(parts: Parts) -> None:
             await asyncio.sleep(0.01)
         await asyncio.wait_for(client.server.close(), 5)
         assert (await asyncio.wait_for(waiting, 5))[0] == 304
+
+
+@pytest.mark.attack("B4: one token registers again and again")
+async def test_a_token_that_registers_too_often_is_told_when_to_come_back(parts: Parts) -> None:
+    rate = RateLimit(2, "registrations", "--registrations-per-token", lambda: 0.0)
+    api = DataplaneApi(parts.registrar, parts.reconciler, parts.registry, parts.verifier.dataplane, rate)
+    async with TestClient(TestServer(api.app())) as client:
+        headers = {"Authorization": f"Bearer {parts.token()}"}
+        # What is refused for another reason counts too: it costs as much.
+        for body, expected in (({"dataplane": DOCUMENT, "proxy": PROXY}, 200), ({}, 400), ({}, 429)):
+            async with client.post("/v1/proxies", json=body, headers=headers) as response:
+                assert response.status == expected
+                answer = await response.json()
+        assert response.headers["Retry-After"] == "30"
+        assert "2 registrations a minute" in answer["detail"]
+        assert "--registrations-per-token" in answer["detail"]
+        async with client.get(AGENT_CONFIG, headers=headers) as response:
+            assert response.status == 200, "what is registered goes on"

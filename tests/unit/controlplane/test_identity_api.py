@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.signing_requests import make_request
 from meshmeter.certs.tokens import DATAPLANE, DISCOVERY, IDENTITY
+from meshmeter.store.base import Put
 from support.api_server import ServedApi, serve
+from support.resources import metered
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 CSR = make_request(KEY).decode()
@@ -123,3 +125,28 @@ async def test_trust_is_for_admins_and_for_identities_of_the_mesh(api: ServedApi
         assert await trust(api, token) == (200, {"mesh": "default", "trustBundle": expected})
     assert (await trust(api, await identity_token(api, mesh="other")))[0] == 403
     assert (await trust(api, "garbage"))[0] == 401
+
+
+@pytest.mark.attack("B8: one token asks for certificates again and again")
+async def test_a_token_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
+    async with serve(tmp_path, identities_per_token=2) as api:
+        token = await identity_token(api)
+        for expected in (201, 201, 429):
+            status, body = await ask(api, token, service=SERVICE, csr=CSR)
+            assert status == expected
+        assert "2 certificates a minute" in body["detail"] and "--identities-per-token" in body["detail"]
+        assert len(api.authority.issued) == 2
+        assert (await trust(api, token))[0] == 200
+        assert (await ask(api, await identity_token(api), service=SERVICE, csr=CSR))[0] == 201
+
+
+async def test_mtls_that_was_switched_on_a_moment_ago_is_no_missing_mtls(tmp_path: Path) -> None:
+    async with serve(tmp_path) as api:
+        status, body = await ask(api, api.admin_token, mesh="fresh", service=SERVICE, csr=CSR)
+        assert status == 409 and "has no mTLS" in body["detail"]
+        await api.store.commit([Put(metered("fresh", mtls=True))])
+        for status, body in (
+            await ask(api, api.admin_token, mesh="fresh", service=SERVICE, csr=CSR),
+            await trust(api, api.admin_token, mesh="fresh"),
+        ):
+            assert status == 409 and "switched on a moment ago; try again" in body["detail"]

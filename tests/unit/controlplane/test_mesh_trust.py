@@ -326,3 +326,34 @@ async def test_a_change_of_authority_is_measured_by_the_time_that_passes(
     await stage.pass_time(OVERLAP)
     after = await stage.identity(provided(*files))
     assert signed_by(after, new) and old.bundle_pem in after.bundle_pem
+
+
+class Slow(AuthoritySource):
+    """An authority that takes its time, until the test lets it go on."""
+
+    def __init__(self, vault: SecretVault):
+        super().__init__(vault, now=lambda: NOW)
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def authority(self, mesh: str, mtls: Mtls) -> MeshAuthority:
+        self.asked.set()
+        await self.go_on.wait()
+        return await super().authority(mesh, mtls)
+
+
+async def test_who_asks_while_the_authority_is_being_made_waits_for_it(stage: Stage) -> None:
+    source = Slow(stage.vault)
+    trust = stage.make(source)
+    preparing = asyncio.create_task(trust.prepare(builtin()))
+    await source.asked.wait()
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    issuing, reading = (
+        asyncio.create_task(trust.issue("default", "prometheus-server", key)),
+        asyncio.create_task(trust.bundle("default")),
+    )
+    await asyncio.wait({issuing, reading}, timeout=0)
+    assert not issuing.done() and not reading.done()
+    source.go_on.set()
+    await preparing
+    issued = await issuing
+    assert issued is not None and issued.bundle_pem == await reading

@@ -346,3 +346,22 @@ def test_what_the_agent_says_of_itself_is_checked() -> None:
     with pytest.raises(InvalidResource) as refused:
         proxy_info(decode(DOCUMENT), {"agentSocket": "", "adminSocket": 5})
     assert [v.field for v in refused.value.violations] == ["proxy.agentSocket", "proxy.adminSocket"]
+
+
+@pytest.mark.attack("B4: one token registers Dataplanes without end")
+async def test_one_token_registers_so_many_dataplanes(tmp_path: Path) -> None:
+    async with running_parts(tmp_path, dataplanes_per_token=2) as parts:
+        await parts.store.commit([Put(metered())])
+        for name in ("one", "two", "one"):
+            await register(parts, DOCUMENT | {"name": name}, name=None)
+        with pytest.raises(PermissionDenied, match=r"registered 2 Dataplanes.*--dataplanes-per-token"):
+            await register(parts, DOCUMENT | {"name": "three"}, name=None)
+        assert [each.name for each in await parts.store.list("Dataplane")] == ["one", "two"]
+        assert await parts.registrar.deregister("default", "one", "i")
+        async with asyncio.timeout(10):
+            while True:  # until the store's news has come round
+                try:
+                    await register(parts, DOCUMENT | {"name": "three"}, name=None)
+                    break
+                except PermissionDenied:
+                    await asyncio.sleep(0.01)

@@ -13,7 +13,7 @@ from meshmeter.controlplane.request_body import LARGEST_DOCUMENT, read_document,
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     async def document(request: web.Request) -> web.Response:
-        return web.json_response(await read_document(request, "Mesh"))
+        return web.json_response((await read_document(request, "Mesh")).document.data)
 
     async def small(request: web.Request) -> web.Response:
         return web.json_response(await read_json(request, 100))

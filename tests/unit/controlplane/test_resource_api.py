@@ -402,3 +402,29 @@ async def test_explain_and_overview_of_a_proxy(api: ServedApi, client: ClientSes
     assert summary["proxies"]["serving"] == 1
     assert (await ask(client, "GET", "/meshes/default/dataplanes/none/_metrics"))[0] == 404
     assert (await ask(client, "GET", "/meshes/none/_metrics"))[0] == 404
+
+
+async def test_faults_of_a_body_have_the_lines_of_their_fields(client: ClientSession) -> None:
+    text = (
+        "type: Mesh\nname: m\nmetrics:\n  backends:\n  - type: prometheus\n    conf:\n      tls: {mode: x}\n"
+        "      port: 80`\nrouting:\n  zoneEgress: true\n"
+    )
+    for body in (text.encode(), text.encode("utf-16")):
+        async with client.put(
+            "/meshes/m", data=body, headers={"Content-Type": "application/yaml"}
+        ) as response:
+            assert response.status == 400
+            answer = await response.json()
+        at = "metrics.backends[0].conf"
+        assert [(fault["field"], fault["line"]) for fault in answer["invalid_parameters"]] == [
+            (f"{at}.tls.mode", 7),
+            (at, 8),
+            ("mtls", 1),
+        ]
+
+
+async def test_a_list_of_one_and_odd_numbers_over_http(client: ClientSession) -> None:
+    text = b"items:\n- type: Mesh\n  name: m\n  metrics:\n    backends: [{type: prometheus, conf: {port: 05670}}]\n"
+    async with client.put("/meshes/m", data=text, headers={"Content-Type": "application/yaml"}) as response:
+        assert response.status == 201
+        assert (await response.json())["warnings"][0].startswith("body:5:48: 05670 has a leading zero")

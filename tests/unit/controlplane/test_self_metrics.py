@@ -47,6 +47,7 @@ def test_gauges_are_read_when_they_are_scraped() -> None:
         snapshot_age=lambda: 2.5,
         targets=lambda: 4,
         unreadable=lambda: 3,
+        store_faulty=lambda: 1,
     )
     assert value(metrics, "connected_proxies") == 1
     state["connected"] = 2
@@ -55,6 +56,7 @@ def test_gauges_are_read_when_they_are_scraped() -> None:
     assert value(metrics, "snapshot_age_seconds") == 2.5
     assert value(metrics, "discovery_targets") == 4
     assert value(metrics, "unreadable_resources") == 3
+    assert value(metrics, "store_faulty") == 1
 
 
 def test_certificates_come_and_go() -> None:
@@ -93,6 +95,7 @@ def test_every_own_metric_has_the_prefix_and_is_documented() -> None:
         snapshot_age=lambda: 0,
         targets=lambda: 0,
         unreadable=lambda: 0,
+        store_faulty=lambda: 0,
     )
     metrics.watch_certificates(dict, dict)
     own = [f for f in metrics.registry.collect() if not f.name.startswith(("python_", "process_"))]

@@ -28,8 +28,12 @@ EXAMPLES: Mapping[str, tuple[str, object]] = {
     "deregistration_delay": ("1m30s", 90.0),
     "allowed_networks": ("10.0.0.0/8,fd00::/8", (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))),
     "fetch_timeout": ("250ms", 0.25),
+    "store_check_interval": ("0", 0.0),
     "max_connections": ("100", 100),
     "max_connections_per_client": ("10", 10),
+    "registrations_per_token": ("20", 20),
+    "dataplanes_per_token": ("30", 30),
+    "identities_per_token": ("40", 40),
     "log_format": ("json", "json"),
     "log_level": ("DEBUG", "debug"),
 }

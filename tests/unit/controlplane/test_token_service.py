@@ -19,10 +19,17 @@ DAY = timedelta(days=1)
 
 class Clock:
     def __init__(self) -> None:
-        self.now = NOW
+        self.now, self.passed = NOW, 0.0
 
     def __call__(self) -> datetime:
         return self.now
+
+    async def pass_time(self, service: TokenService, span: timedelta) -> None:
+        """In steps of half a day, each of which ends with some housekeeping."""
+        for _ in range(int(span / (DAY / 2))):
+            self.now += DAY / 2
+            self.passed += 43200.0
+            await service.tidy()
 
 
 @pytest.fixture
@@ -38,7 +45,9 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 
 async def start(store: SqliteStore, folder: Path, clock: Clock) -> TokenService:
-    return await TokenService.open(store, SigningKeys.open(folder), folder / "admin.token", clock)
+    return await TokenService.open(
+        store, SigningKeys.open(folder), folder / "admin.token", clock, lambda: clock.passed
+    )
 
 
 def local_admin(folder: Path) -> str:
@@ -110,10 +119,10 @@ async def test_after_a_rotation_old_tokens_are_good_until_they_expire(
     for token, key_id in ((old, old_key), (new, new_key.id)):
         assert verify(token, service.keys, audience=DATAPLANE, now=NOW).key_id == key_id
     assert verify(local_admin(tmp_path), service.keys, audience=ADMIN, now=NOW).key_id == new_key.id
-    clock.now += 399 * DAY
-    assert set((await start(store, tmp_path, clock)).keys) == {old_key, new_key.id}
-    clock.now += 2 * DAY
-    assert list((await start(store, tmp_path, clock)).keys) == [new_key.id]
+    await clock.pass_time(service, 399 * DAY)
+    assert set(service.keys) == set(SigningKeys.open(tmp_path)) == {old_key, new_key.id}
+    await clock.pass_time(service, 3 * DAY)
+    assert list(service.keys) == list(SigningKeys.open(tmp_path)) == [new_key.id]
 
 
 async def test_a_rotation_without_overlap_voids_everything_but_the_local_admin_token(
@@ -132,13 +141,33 @@ async def test_records_are_forgotten_some_time_after_their_end(
 ) -> None:
     service = await start(store, tmp_path, clock)
     await service.issue(DATAPLANE, DAY, mesh="default")
-    clock.now += DAY
+    await clock.pass_time(service, DAY)
     assert [r.audience for r in service.records()] == [ADMIN]
     await start(store, tmp_path, clock)
     assert {r.audience for r in await store.tokens()} == {ADMIN, DATAPLANE}
-    clock.now += 2 * DAY
-    await start(store, tmp_path, clock)
+    await clock.pass_time(service, 2 * DAY)
     assert {r.audience for r in await store.tokens()} == {ADMIN}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_clock_that_was_ahead_costs_no_record_and_no_key(
+    store: SqliteStore, tmp_path: Path, clock: Clock, restarted: bool
+) -> None:
+    service = await start(store, tmp_path, clock)
+    token = await service.issue(DATAPLANE, 30 * DAY, mesh="default")
+    await service.rotate(overlap=True)
+    revoked = await service.issue(DATAPLANE, 30 * DAY, mesh="default")
+    record = await service.revoke_token(revoked)
+    await clock.pass_time(service, DAY)
+    clock.now += 40 * DAY
+    if restarted:
+        service = await start(store, tmp_path, clock)
+    await clock.pass_time(service, DAY / 2)
+    clock.now -= 40 * DAY
+    await clock.pass_time(service, DAY)
+    service = await start(store, tmp_path, clock)
+    assert service.is_revoked(record.id)
+    assert verify(token, service.keys, audience=DATAPLANE, now=clock.now)
 
 
 # The admin token in the data directory

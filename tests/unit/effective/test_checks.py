@@ -9,6 +9,7 @@ import pytest
 
 from meshmeter.effective.credentials import CertificateState, Credentials, ProvidedCertificate
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
+from meshmeter.effective.own_ports import OwnPorts
 from support.resources import dataplane, metered, permission
 
 
@@ -16,7 +17,9 @@ def effective(
     conf: dict[str, Any], *, mtls: bool = False, on_dataplane: dict[str, Any] | None = None, **rest: Any
 ) -> EffectiveMetrics:
     options = {
-        name: rest.pop(name) for name in ("allowed_networks", "permissions", "credentials") if name in rest
+        name: rest.pop(name)
+        for name in ("allowed_networks", "permissions", "credentials", "own_ports")
+        if name in rest
     }
     found = effective_metrics(metered(mtls=mtls, **conf), dataplane(conf=on_dataplane, **rest), **options)
     assert found is not None
@@ -51,6 +54,46 @@ def test_the_admin_port_is_refused() -> None:
     found = effective({}, on_dataplane={"port": 9901}, admin={"port": 9901})
     assert codes(found) == ["metrics-port-is-admin-port"]
     assert found.findings[0].field == "metrics.conf.port"
+
+
+@pytest.mark.parametrize(
+    ("networking", "field"),
+    [
+        ({"address": "169.254.169.254"}, "networking.address"),
+        ({"advertisedAddress": "2852039166"}, "networking.advertisedAddress"),
+        ({"advertisedAddress": "::ffff:169.254.1.1"}, "networking.advertisedAddress"),
+        ({"advertisedAddress": "168.63.129.16"}, "networking.advertisedAddress"),
+    ],
+)
+def test_nobody_is_led_to_a_metadata_service(networking: dict[str, Any], field: str) -> None:
+    """Validation refuses it; what is stored already is a finding and no target."""
+    found = effective({}, **networking)
+    assert [(f.code, f.field) for f in found.findings] == [("metrics-address-refused", field)]
+    assert not found.serves and not found.listed
+
+
+OURS = OwnPorts((("127.0.0.1", 5681, "the resource API"),), frozenset({"192.168.0.1"}))
+
+
+def test_nobody_is_led_to_the_control_plane() -> None:
+    found = effective({"port": 5681}, address="127.0.0.1", own_ports=OURS)
+    assert codes(found) == ["metrics-port-of-control-plane"]
+    assert not found.serves and not found.listed
+    assert effective({"port": 5681}, own_ports=OURS).listed
+    assert effective({"port": 5670}, address="127.0.0.1", own_ports=OURS).listed
+
+
+@pytest.mark.parametrize(
+    ("address", "own", "expected"),
+    [
+        ("127.0.0.1", "192.168.0.1", ["aggregate-is-control-plane"]),
+        ("2130706433", "192.168.0.1", ["aggregate-is-control-plane"]),
+        ("127.0.0.1", "192.168.0.2", []),
+    ],
+)
+def test_no_entry_leads_to_the_control_plane_of_its_host(address: str, own: str, expected: list[str]) -> None:
+    entry = {"name": "x", "port": 5681, "address": address}
+    assert codes(effective({"aggregate": [entry]}, address=own, own_ports=OURS)) == expected
 
 
 PROVIDED = {"tls": {"mode": "providedTLS"}}
@@ -113,7 +156,7 @@ def test_an_authority_of_before_in_force_is_told_but_closes_nothing() -> None:
         ({"port": 80, "address": "10.0.0.1"}, "aggregate-address-not-allowed"),
         ({"port": 80, "address": "0.0.0.0"}, "aggregate-address-not-allowed"),
         ({"port": 80, "address": "metadata.internal"}, "aggregate-address-not-allowed"),
-        ({"port": 80, "address": "2852039166"}, "aggregate-address-not-allowed"),
+        ({"port": 80, "address": "2852039166"}, "aggregate-address-link-local"),
         ({"port": 5670}, "aggregate-is-metrics-endpoint"),
         ({"port": 5670, "address": "192.168.9.9"}, "aggregate-is-metrics-endpoint"),
         ({"port": 9901}, "aggregate-is-admin-port"),

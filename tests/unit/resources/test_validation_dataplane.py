@@ -31,6 +31,15 @@ def outbound(**fields: Any) -> list[str]:
         ("", "address can't be empty"),
         ("::", "must not be 0.0.0.0 or ::"),
         ("a b", "address has to be valid IP address or domain name"),
+        ("2852039166", "address has to be valid IP address or domain name"),
+        ("0xa9fea9fe", "address has to be valid IP address or domain name"),
+        ("169.254.169.254", "must be neither link-local nor where a cloud's metadata service answers"),
+        ("::ffff:169.254.169.254", "must be neither link-local nor where a cloud's metadata service answers"),
+        ("fe80::1", "must be neither link-local nor where a cloud's metadata service answers"),
+        (
+            "metadata.google.internal",
+            "must be neither link-local nor where a cloud's metadata service answers",
+        ),
     ],
 )
 def test_addresses(address: str, reason: str) -> None:

@@ -46,3 +46,12 @@ def test_the_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "database.lock").exists()
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     lock.release()
+
+
+def test_who_deletes_the_file_lets_nobody_in(tmp_path: Path) -> None:
+    lock = FileLock.of(tmp_path / "database")
+    (tmp_path / "database.lock").unlink()
+    with pytest.raises(StartupError, match=f"another control plane is using {tmp_path}"):
+        FileLock.of(tmp_path / "database")
+    lock.release()
+    FileLock.of(tmp_path / "database").release()

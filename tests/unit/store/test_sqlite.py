@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -352,3 +352,37 @@ async def test_a_database_without_its_revision_is_named(path: Path) -> None:
     damage(path, "DELETE FROM revision")
     with pytest.raises(StoreUnavailable, match="has no revision"):
         await SqliteStore.open(path)
+
+
+# A file that is taken away
+
+
+def take_away(path: Path, how: str) -> Callable[[], object]:
+    """Do it; what undoes it."""
+    file = path.with_name(path.name + "-wal") if how == "deleted beside it" else path
+    away = file.rename(path.with_name("away"))
+    if how == "replaced":
+        shutil.copy(away, file)
+    return lambda: away.replace(file)
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "deleted beside it"])
+async def test_nothing_is_acknowledged_that_would_be_lost(store: SqliteStore, path: Path, how: str) -> None:
+    await store.commit([Put(mesh())])
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    put_back = take_away(path, how)
+    for write in (
+        lambda: store.commit([Put(mesh("new"))]),
+        lambda: store.put_secret("a", b"b"),
+        lambda: store.delete_secret("a"),
+        lambda: store.put_token(TokenRecord("t", "k", "admin", now, now)),
+        lambda: store.forget_tokens(now),
+    ):
+        with pytest.raises(StoreUnavailable, match="while it was in use"):
+            await write()
+    assert store.fault is not None
+    # What was known before is served.
+    assert (await store.get(Key("Mesh", "", "default"))).name == "default"
+    put_back()
+    await store.commit([Put(mesh("new"))])
+    assert store.fault is None and await keys(store) == ["Mesh default", "Mesh new"]
