@@ -262,12 +262,19 @@ async def test_used_only_and_a_bad_filter(tmp_path: Path, envoy: Path) -> None:
         _, everything, _ = await scraped.scrape()
         _, used, _ = await scraped.scrape("?usedonly")
         _, unused, _ = await scraped.scrape("?usedonly=false")
-        status, _, _ = await scraped.scrape("?filter=(")
-        assert scraped.source("envoy")["error"] == "status"
+        scrapes = len(scraped.reports)
+        for query in ("?filter=[", "?filter=[&usedonly", "?histogram_buckets=x"):
+            status, told, headers = await scraped.scrape(query)
+            assert status == 400 and headers["Content-Type"].startswith("text/plain"), query
+            words = b"histogram" if "buckets" in query else b"Invalid re2 regex: missing ]: [\n"
+            assert told.startswith(b"Envoy refuses the query: ") and words in told
+        assert len(scraped.reports) == scrapes, "a scraper's mistake says nothing of the proxy"
+    async with agent(tmp_path, envoy, filter_regex="[") as scraped:
+        status, told, _ = await scraped.scrape()
+        assert status == 503 and b"envoy: status: HTTP status 400: Invalid re2 regex: missing ]: [" in told
     assert (
         0 < len(samples(used.decode())) < len(samples(everything.decode())) == len(samples(unused.decode()))
     )
-    assert status == 503
 
 
 async def test_openmetrics_if_an_application_speaks_it(tmp_path: Path, envoy: Path) -> None:
@@ -343,7 +350,7 @@ async def test_an_entry_that_leads_back_to_the_agent(tmp_path: Path, envoy: Path
     async with server, agent(tmp_path, envoy, at(server.sockets[0].getsockname()[1])) as scraped:
         status, _, _ = await scraped.scrape(**SHORT)
         assert status == 200
-        assert scraped.source("app")["detail"] == "HTTP status 508"
+        assert scraped.source("app")["detail"].startswith("HTTP status 508: it leads back")
     for task in relays:
         task.cancel()
 

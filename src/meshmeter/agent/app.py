@@ -21,6 +21,7 @@ from meshmeter.agent.ads_watch import AdsWatch
 from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.certificate_watch import CertificateWatch
+from meshmeter.agent.coalescing import Room
 from meshmeter.agent.config_watch import ConfigWatch
 from meshmeter.agent.control_plane import ControlPlane, Registration
 from meshmeter.agent.envoy_process import EnvoyOptions, EnvoyProcess
@@ -35,6 +36,7 @@ from meshmeter.agent.state import SavedState
 from meshmeter.agent.work_dir import WorkDir, default_path, locked, shared_folders
 from meshmeter.descriptors import raise_limit, tell_seldom
 from meshmeter.documents.encoding import decode
+from meshmeter.documents.reader import Document
 from meshmeter.errors import ApiError, MeshmeterError, SettingsError, StartupError, TokenError
 from meshmeter.exposition.kernel import Kernel
 from meshmeter.files import read_file
@@ -56,6 +58,11 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     for warning in settings.warnings():
         log.warning("%s", warning)
     dataplane = read_dataplane(settings)
+    with document.naming_lines(dataplane):
+        await _run(settings, environ, dataplane.data)
+
+
+async def _run(settings: Settings, environ: Mapping[str, str], dataplane: dict[str, Any]) -> None:
     mesh, name = document.identity(dataplane)
     program = envoy_binary.find(settings.envoy, environ)
     envoy_version = await envoy_binary.version(program)
@@ -88,7 +95,8 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
                 settings.kernel,
                 SelfMetrics(kernel=settings.kernel.name, envoy_version=envoy_version),
                 certificates,
-                AllowedFiles(settings.allow_files, _own_files(settings, work_dir, environ)),
+                files=AllowedFiles(settings.allow_files, _own_files(settings, work_dir, environ)),
+                room=Room(settings.max_scrapes, settings.max_scrape_bytes),
             )
             saved = agent.state.load(mesh, name)
             await agent.run(signals, saved, settings.connect_timeout)
@@ -114,7 +122,7 @@ def _certificate_watch(settings: Settings, work_dir: WorkDir) -> CertificateWatc
     return watch
 
 
-def read_dataplane(settings: Settings) -> dict[str, Any]:
+def read_dataplane(settings: Settings) -> Document:
     """The Dataplane document with its variables filled in. Raises SettingsError, InvalidResource."""
     file = settings.dataplane_file
     try:
@@ -127,7 +135,7 @@ def read_dataplane(settings: Settings) -> dict[str, Any]:
     read, warnings = document.parse(variables.substitute(text, settings.variables), origin=str(file))
     for warning in warnings:
         log.warning("%s", warning)
-    return read.data
+    return read
 
 
 class Agent:
@@ -143,7 +151,9 @@ class Agent:
         kernel: Kernel,
         self_metrics: SelfMetrics,
         certificates: CertificateWatch | None = None,
+        *,
         files: AllowedFiles = NO_FILES,
+        room: Room | None = None,
     ):
         self._control_plane = control_plane
         self._registrar = registrar
@@ -154,6 +164,7 @@ class Agent:
         self._self_metrics = self_metrics
         self._certificates = certificates
         self._files = files
+        self._room = room
         self._watch: ConfigWatch | None = None
         self._ads: AdsWatch | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -213,6 +224,7 @@ class Agent:
                 self._kernel,
                 self._self_metrics,
                 files=self._files,
+                room=self._room,
             ),
             SelfServer(self._work_dir.self_socket, self._self_metrics),
             asyncio.TaskGroup() as tasks,

@@ -1,10 +1,15 @@
-"""Coalescing: scrapers that want the same thing at the same time share one answer, which may still be under way."""
+"""Coalescing: scrapers that want the same thing at the same time share one answer, which may still be under way.
+
+An answer is held until its last reader has it, so many different ones and slow readers cost memory: how much there may
+be at once is limited, and who would be beyond is told so.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -22,6 +27,8 @@ class Answer:
         """0: nothing has been decided."""
         self.content_type = ""
         self.is_complete = False
+        self.size = 0
+        """Bytes of the body so far."""
         self._pieces: list[bytes] = []
         self._error: BaseException | None = None
         self._changed = asyncio.Event()
@@ -37,6 +44,7 @@ class Answer:
         """Some more of the body, after `start`."""
         if any(pieces):
             self._pieces += filter(None, pieces)
+            self.size += sum(map(len, pieces))
             self._tell()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -57,6 +65,13 @@ class Answer:
                 raise self._error or RuntimeError("the work ended without an answer")
             await self._changed.wait()
 
+    async def end_of_body(self) -> None:
+        """Until the body is complete. Raises what kept it from being whole."""
+        while not self.is_complete:
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error
+
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body from its beginning. Raises what kept it from being whole."""
         at = 0
@@ -75,13 +90,33 @@ class Answer:
         return b"".join([piece async for piece in self.pieces()])
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much may be in work, or be read, at once."""
+
+    answers: int = 10
+    """Different ones."""
+    bytes: int = 128 << 20
+    """Of all of them. One alone may be larger."""
+    readers: int = 256
+
+
+class Busy(Exception):
+    """There is no room for this request now; the message says of what there is too much."""
+
+
 class Coalescer(Generic[K]):
     """Runs at most one piece of work per key at a time."""
 
-    def __init__(self, on_shared: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, on_shared: Callable[[], None] = lambda: None, room: Room | None = None) -> None:
         """`on_shared` is called for each reader that joins work which already runs."""
         self._on_shared = on_shared
+        self._room = room or Room()
         self._running: dict[K, tuple[asyncio.Task[None], Answer, set[object]]] = {}
+        self._read: dict[Answer, int] = {}
+        """How many read each answer, complete or not."""
+        self._usual = self._room.bytes // 4
+        """Bytes that an answer in work is expected to need: as the largest of late; much before the first one."""
 
     @asynccontextmanager
     async def join(
@@ -89,9 +124,13 @@ class Coalescer(Generic[K]):
     ) -> AsyncIterator[Answer]:
         """The answer that `work` writes, or the one that is under way for this key.
 
-        A reader that leaves early leaves the others alone; when the last one has left, the work is cancelled.
+        A reader that leaves early leaves the others alone; when the last one has left, the work is cancelled. Raises
+        Busy.
         """
+        if sum(self._read.values()) >= self._room.readers:
+            raise Busy(f"{self._room.readers} scrapers are being answered")
         if key not in self._running:
+            self._make_sure_of_room()
             answer = Answer()
             task = asyncio.get_running_loop().create_task(
                 work(answer), name=f"shared work for {type(key).__name__}"
@@ -103,13 +142,25 @@ class Coalescer(Generic[K]):
         task, answer, readers = self._running[key]
         me = object()
         readers.add(me)
+        self._read[answer] = self._read.get(answer, 0) + 1
         try:
             yield answer
         finally:
             readers.discard(me)
+            self._read[answer] -= 1
+            if not self._read[answer]:
+                del self._read[answer]
             if not readers and not task.done():
                 self._forget(key, task)
                 task.cancel()
+
+    def _make_sure_of_room(self) -> None:
+        if len(self._read) >= self._room.answers:
+            raise Busy(f"{self._room.answers} different scrapes are in work or being read")
+        # What is in work also holds what it was made of.
+        held = sum(answer.size + (0 if answer.is_complete else self._usual) for answer in self._read)
+        if held and held + self._usual > self._room.bytes:
+            raise Busy(f"the answers in work or being read have {held} bytes")
 
     async def cancel(self) -> None:
         """Cancel everything that runs and wait for its end."""
@@ -121,6 +172,8 @@ class Coalescer(Generic[K]):
     def _ended(self, key: K, task: asyncio.Task[None], answer: Answer) -> None:
         self._forget(key, task)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None:
+            self._usual = max(answer.size, self._usual // 2)
         answer.end(error)
 
     def _forget(self, key: K, task: asyncio.Task[None]) -> None:

@@ -30,7 +30,11 @@ from meshmeter.scrape.results import FetchError, FetchResult
 USER_AGENT = f"meshmeter/{__version__}"
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 LOOP_HEADER = "Meshmeter-Scrape-Of"
-"""Names the agent that fetches, so that it recognises a request that came back to it."""
+"""Names the agent that fetches, after those whose fetches led to it, so that each recognises a request that came back
+to it; see `hops`."""
+
+WORDS = 160
+"""Bytes of Envoy's answer that are repeated where it refuses a request."""
 
 ENVOY_BUFFER = 1 << 20
 """Bytes that are read ahead of Envoy's answer, which is long."""
@@ -112,7 +116,9 @@ class Fetcher:
 
         async def get() -> FetchResult:
             limit, size = plan.limits.envoy_bytes, 0
-            async with _asked(session, f"http://envoy{target}", {"Accept": ENVOY_ACCEPT}) as response:
+            async with _asked(
+                session, f"http://envoy{target}", {"Accept": ENVOY_ACCEPT}, is_envoy=True
+            ) as response:
                 on_head()
                 async for piece in response.content.iter_any():
                     size += len(piece)
@@ -131,7 +137,8 @@ class Fetcher:
             answers = []
             for target in plan.envoy:
                 url = f"http://envoy{target}"
-                answers.append(await _get(session, url, {"Accept": ENVOY_ACCEPT}, plan.limits.envoy_bytes))
+                accept = {"Accept": ENVOY_ACCEPT}
+                answers.append(await _get(session, url, accept, plan.limits.envoy_bytes, is_envoy=True))
             body, content_type = answers[0]
             restrict_to = answers[1][0] if len(answers) > 1 else None
             return FetchResult(ENVOY, 0.0, body, content_type, restrict_to)
@@ -147,7 +154,7 @@ class Fetcher:
             headers = {
                 "Accept": plan.application_accept,
                 TIMEOUT_HEADER: f"{deadline:g}",
-                LOOP_HEADER: self._identity,
+                LOOP_HEADER: ",".join((*plan.hops, self._identity)),
             }
             tls = None
             if options.bearer_token_file or options.basic_auth_file or options.scheme == "https":
@@ -206,7 +213,7 @@ class Fetcher:
         self, name: str, deadline: float, get: Callable[[], Awaitable[FetchResult]]
     ) -> FetchResult:
         """The result, with its duration, or with what went wrong."""
-        started = self._clock()
+        started, status = self._clock(), 0
         try:
             async with asyncio.timeout(deadline):
                 result = await get()
@@ -216,7 +223,7 @@ class Fetcher:
         except TimeoutError:
             error, detail = FetchError.TIMEOUT, f"no complete answer within {deadline:g} s"
         except _Refused as exc:
-            error, detail = exc.error, str(exc)
+            error, status, detail = FetchError.STATUS, exc.status, str(exc)
         except AddressRefused as exc:
             error, detail = FetchError.ADDRESS, str(exc)
         except TooLarge as exc:
@@ -236,14 +243,15 @@ class Fetcher:
             error, detail = FetchError.PROTOCOL, exc.message.partition("\n")[0].rstrip(": ")
         except (aiohttp.ClientError, ValueError, OSError) as exc:
             error, detail = FetchError.PROTOCOL, str(exc) or type(exc).__name__
-        return FetchResult(name, self._clock() - started, error=error, detail=" ".join(detail.split())[:200])
+        detail = " ".join(detail.split())[:200]
+        return FetchResult(name, self._clock() - started, error=error, status=status, detail=detail)
 
 
 class _Refused(Exception):
     """An answer that is no success."""
 
-    def __init__(self, error: FetchError, detail: str):
-        self.error = error
+    def __init__(self, status: int, detail: str):
+        self.status = status
         super().__init__(detail)
 
 
@@ -270,9 +278,11 @@ async def _get(
     limit: int,
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
+    *,
+    is_envoy: bool = False,
 ) -> tuple[bytes, str | None]:
     """Body and Content-Type of a successful answer."""
-    async with _asked(session, url, headers, tls, server_name) as response:
+    async with _asked(session, url, headers, tls, server_name, is_envoy=is_envoy) as response:
         declared = response.content_length
         encoding = response.headers.get("Content-Encoding", "")
         if declared is not None and declared > limit:
@@ -290,8 +300,11 @@ async def _asked(
     headers: dict[str, str],
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
+    *,
+    is_envoy: bool = False,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """A successful answer, whose body is still to be read."""
+    """A successful answer, whose body is still to be read. Of one that is none only Envoy's words are repeated: what an
+    application says to the agent is not for everybody who may scrape."""
     async with session.get(
         URL(url, encoded=True),
         headers=headers,
@@ -300,5 +313,10 @@ async def _asked(
         server_hostname=server_name,
     ) as response:
         if response.status != 200:
-            raise _Refused(FetchError.STATUS, f"HTTP status {response.status}")
+            words = (await response.content.read(WORDS)).decode(errors="replace") if is_envoy else ""
+            if response.status == 508:
+                words = "it leads back to an endpoint that is being scraped"
+            raise _Refused(
+                response.status, f"HTTP status {response.status}" + (f": {words}" if words else "")
+            )
         yield response

@@ -1,10 +1,13 @@
 """The metrics server: answers scrapes that Envoy's metrics listener forwards, on a unix socket.
 
-Concurrent scrapes with the same plan share one set of fetches and one answer.
+Concurrent scrapes with the same plan share one set of fetches and one answer. Others are limited in number and in
+bytes, and each reader in its time; beyond that the answer is 503, to be tried again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import socket
 import stat
@@ -16,8 +19,9 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from meshmeter.agent import hops
 from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles
-from meshmeter.agent.coalescing import Answer, Coalescer
+from meshmeter.agent.coalescing import Answer, Busy, Coalescer, Room
 from meshmeter.agent.fetcher import LOOP_HEADER, TIMEOUT_HEADER, Fetcher
 from meshmeter.agent.scraping import Scraping
 from meshmeter.agent.self_metrics import SelfMetrics
@@ -27,10 +31,19 @@ from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
 from meshmeter.scrape.report import ScrapeReport
 
+log = logging.getLogger(__name__)
+
 PATH = "/metrics"
 
 AT_ONCE = 256 << 10
 """Bytes of an answer that are handed to the connection at a time."""
+
+READ_SECONDS = 60.0
+"""How long a scraper may take for the body of an answer, which is held for it. Prometheus hangs up after its own scrape
+timeout."""
+
+RETRY_AFTER = "1"
+"""Seconds after which one that found no room may try again."""
 
 LONGEST_SOCKET_PATH = 107
 """Bytes that a unix socket's path may have on Linux."""
@@ -56,9 +69,12 @@ class MetricsServer:
         own: SelfMetrics | None = None,
         *,
         files: AllowedFiles = NO_FILES,
+        room: Room | None = None,
+        read_seconds: float = READ_SECONDS,
     ):
-        """`own` counts what happens here, and is part of answers where the configuration says so. `files`: what entries
-        may name."""
+        """`own` counts what happens here, and is part of answers where the configuration says so. `files`: what
+        entries may name. `room` limits what is in work at once, `read_seconds` how long a scraper may take for an
+        answer."""
         self._path = agent_socket
         self._own = own or SelfMetrics()
         self._identity = uuid.uuid4().hex
@@ -66,7 +82,8 @@ class MetricsServer:
         self._config = config
         self._on_report = on_report
         self._scraping = Scraping(self._fetcher, kernel, self._own.text)
-        self._shared: Coalescer[ScrapePlan] = Coalescer(self._own.coalesced)
+        self._shared: Coalescer[ScrapePlan] = Coalescer(self._own.coalesced, room)
+        self._read_seconds = read_seconds
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> MetricsServer:
@@ -95,34 +112,73 @@ class MetricsServer:
         self._path.unlink(missing_ok=True)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        if request.headers.get(LOOP_HEADER) == self._identity:
-            return web.Response(status=508, text="An aggregate entry leads back to this metrics endpoint.\n")
-        wanted = plan(_request(request), self._config())
-        async with self._shared.join(wanted, lambda answer: self._scrape(wanted, answer)) as answer:
-            await answer.head()
-            headers = {"Content-Type": answer.content_type}
-            if answer.is_complete or request.method == hdrs.METH_HEAD:
-                return web.Response(status=answer.status, body=await answer.body(), headers=headers)
-            response = web.StreamResponse(status=answer.status, headers=headers)
-            await response.prepare(request)
-            async for piece in answer.pieces():
-                # Not all of a long one at once: what the connection does not take at once is copied.
-                for at in range(0, len(piece), AT_ONCE):
-                    await response.write(memoryview(piece)[at : at + AT_ONCE])
-            await response.write_eof()
-            return response
+        try:
+            wanted = plan(_request(request, self._identity), self._config())
+            async with self._shared.join(wanted, lambda answer: self._scrape(wanted, answer)) as answer:
+                return await self._respond(request, answer)
+        except hops.Circle as exc:
+            return web.Response(status=508, text=f"{exc}\n")
+        except Busy as exc:
+            return web.Response(
+                status=503, text=f"Too much to do: {exc}.\n", headers={hdrs.RETRY_AFTER: RETRY_AFTER}
+            )
+
+    async def _respond(self, request: web.Request, answer: Answer) -> web.StreamResponse:
+        await answer.head()
+        headers = {hdrs.CONTENT_TYPE: answer.content_type}
+        if answer.is_complete and answer.size <= AT_ONCE:
+            return web.Response(status=answer.status, body=await answer.body(), headers=headers)
+        if request.method == hdrs.METH_HEAD:
+            await answer.end_of_body()
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        if answer.is_complete:
+            response.content_length = answer.size
+        try:
+            async with asyncio.timeout(self._read_seconds):
+                await response.prepare(request)
+                if request.method != hdrs.METH_HEAD:
+                    await _write(response, answer)
+        except ConnectionError:
+            pass  # the scraper has left, which is its right
+        except TimeoutError:
+            log.debug("a scraper took more than %.0f s for its answer, and is left", self._read_seconds)
+            _hang_up(request)
+        except Exception as exc:
+            # The status has left already: only an end before the end shows that something is missing.
+            log.error("an answer broke off: %s", exc, exc_info=log.isEnabledFor(logging.DEBUG))
+            _hang_up(request)
+        return response
 
     async def _scrape(self, wanted: ScrapePlan, answer: Answer) -> None:
         version = self._config().version
         status, sources = await self._scraping.scrape(wanted, answer)
-        report = ScrapeReport(time.time(), status, version, sources)
         self._own.fetched(sources)
+        if status == 400:
+            return  # a scraper's mistake says nothing of the proxy
+        report = ScrapeReport(time.time(), status, version, sources)
         self._on_report(report.to_json(), report.states())
 
 
-def _request(request: web.Request) -> Request:
+async def _write(response: web.StreamResponse, answer: Answer) -> None:
+    async for piece in answer.pieces():
+        # Not all of a long one at once: what the connection does not take at once is copied.
+        for at in range(0, len(piece), AT_ONCE):
+            await response.write(memoryview(piece)[at : at + AT_ONCE])
+    await response.write_eof()
+
+
+def _hang_up(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _request(request: web.Request, identity: str) -> Request:
+    """Raises hops.Circle."""
     return Request(
-        request.rel_url.raw_query_string, request.headers.get("Accept"), request.headers.get(TIMEOUT_HEADER)
+        request.rel_url.raw_query_string,
+        request.headers.get(hdrs.ACCEPT),
+        request.headers.get(TIMEOUT_HEADER),
+        hops.read(request.headers.getall(LOOP_HEADER, ()), identity),
     )
 
 

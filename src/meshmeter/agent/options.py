@@ -110,6 +110,18 @@ OPTIONS: tuple[Option, ...] = (
         "0s",
     ),
     Option(
+        "--max-scrapes",
+        "N",
+        "different scrapes in work, or being read, at once; one more is answered 503",
+        "10",
+    ),
+    Option(
+        "--max-scrape-bytes",
+        "SIZE",
+        "bytes of all answers in work, or being read, as in 64MiB; one more scrape is answered 503",
+        "128MiB",
+    ),
+    Option(
         "--kernel",
         "|".join(kernel.NAMES),
         "what merges metrics: native is compiled and fast, auto takes it where it is installed",

@@ -47,6 +47,10 @@ class Settings:
     """Seconds."""
     connect_timeout: float = 0.0
     """Seconds; 0: try forever."""
+    max_scrapes: int = 10
+    """Different ones in work or being read at once."""
+    max_scrape_bytes: int = 128 << 20
+    """Of all answers in work or being read."""
     kernel: Kernel = PYTHON
     """What merges metrics."""
     log_format: str = "console"
@@ -88,6 +92,8 @@ def load(flags: Mapping[str, Any], variables: Sequence[str], environ: Mapping[st
         "concurrency": reader.count("--concurrency"),
         "drain_time": reader.seconds("--drain-time"),
         "connect_timeout": reader.seconds("--connect-timeout"),
+        "max_scrapes": reader.count("--max-scrapes"),
+        "max_scrape_bytes": reader.size("--max-scrape-bytes"),
         "kernel": reader.kernel("--kernel"),
         "log_format": reader.one_of("--log-format", logs.FORMATS),
         "log_level": reader.one_of("--log-level", logs.LEVELS),
@@ -103,6 +109,8 @@ def load(flags: Mapping[str, Any], variables: Sequence[str], environ: Mapping[st
 
 
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_SIZE = re.compile(r"([0-9]{1,15})(|KiB|MiB|GiB|TiB)")
+_UNIT_BITS = {"": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -210,6 +218,15 @@ class _Reader:
             self.faults.append(f"{source}: {text!r} is not a number from 1 to 1024")
             return None
         return int(text)
+
+    def size(self, flag: str) -> int:
+        """Bytes."""
+        source, text = self._find(flag) or (flag, "")
+        found = _SIZE.fullmatch(text)
+        size = int(found[1]) << _UNIT_BITS[found[2]] if found else 0
+        if not 1 << 20 <= size <= 1 << 40:
+            self.faults.append(f"{source}: {text!r} is not a size from 1MiB to 1TiB, such as 64MiB")
+        return size
 
     def kernel(self, flag: str) -> Kernel:
         source, text = self._find(flag) or (flag, "")

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from meshmeter.controlplane.proxy_status import ProxyStatus
 from meshmeter.controlplane.runtime_findings import runtime_findings
+from meshmeter.controlplane.token_tags import certificate_findings
 from meshmeter.controlplane.written_origins import Writers
 from meshmeter.effective.access import admitted_sources, select_permission
 from meshmeter.effective.addresses import IPNetwork
@@ -174,6 +175,7 @@ class Explainer:
             finding("proxy-config-incomplete", problem)
             for problem in self._problems(dataplane.mesh, dataplane.name)
         ]
+        left_out += certificate_findings(view, dataplane)
         if effective is None:
             off = finding("metrics-off", f"Mesh {view.mesh.name} enables no metrics for this proxy")
             return None, [off, *left_out, *runtime_findings(status, self._now(), has_endpoint=False)]

@@ -22,7 +22,7 @@ from meshmeter.controlplane.dataplane_access import check_document, check_stored
 from meshmeter.controlplane.proxies import ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.token_limits import Holdings
-from meshmeter.controlplane.token_tags import check_labels
+from meshmeter.controlplane.token_tags import check_labels, token_marks
 from meshmeter.controlplane.world import ProxyKey
 from meshmeter.controlplane.writing import joint_violations
 from meshmeter.controlplane.written_by import (
@@ -162,7 +162,7 @@ class Registrar:
             return result
 
     def _joined(self, sent: AnyResource, stored: AnyResource | None, claims: Claims) -> AnyResource:
-        marks = {REGISTERED: document_hash(sent)}
+        marks = {REGISTERED: document_hash(sent), **token_marks(claims, self._surroundings.zone)}
         if stored is None:
             return marked(sent, marks | {BROUGHT: AGENT})
         check_stored(claims, stored)

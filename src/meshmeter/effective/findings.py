@@ -224,6 +224,14 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "is an underscore, and a tag x also gives a label xs. One has it, the other is left out.",
             "Rename one of the two tags.",
         ),
+        "tag-not-certified": FindingKind(
+            "warning",
+            "proxy",
+            "The token of this proxy lists tags, but not one that it has and that a TrafficPermission asks for. The "
+            "certificate does not say the tag, so the permission does not let the proxy in by it.",
+            "If the proxy is to have the tag, restart it with a token that lists it (--tag), or apply the Dataplane "
+            "with it yourself.",
+        ),
         "proxy-not-connected": FindingKind(
             "warning",
             "proxy",

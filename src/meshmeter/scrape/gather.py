@@ -1,6 +1,7 @@
 """gather: the results of all fetches into one answer (design 6).
 
-A source that failed costs only itself; only when every source failed is the answer 503 (deviations D19). Series of
+A source that failed costs only itself; only when every source failed is the answer 503 (deviations D19), and 400, with
+Envoy's words, when the scraper's own query is one that Envoy refuses. Series of
 our own say what became of each source, and are always consistent with what was returned.
 """
 
@@ -22,6 +23,7 @@ from meshmeter.scrape.plan import ENVOY, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchError, FetchResult
 
+_PLAIN = "text/plain; charset=utf-8"
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
@@ -52,6 +54,9 @@ def gather(
     merged = kernel.merge(sources, Options(format))
     stats = {source.name: source for source in merged.sources}
     reports = tuple(_report(result, stats.get(result.name)) for result in readable)
+    if plan.queried and results[0].status == 400:
+        text = f"Envoy refuses the query: {results[0].detail}\n"
+        return ScrapeResponse(400, _PLAIN, (text.encode(errors="replace"),)), reports
     if not any(report.up for report in reports):
         return _unavailable(reports), reports
     pieces = (*merged.without_end(), *_described(reports, format, kernel, agent))
@@ -213,7 +218,7 @@ def _problem(problem: Problem) -> str:
 def _unavailable(reports: Sequence[SourceReport]) -> ScrapeResponse:
     lines = [f"{r.name}: {r.error}" + (f": {r.detail}" if r.detail else "") for r in reports]
     text = "\n".join(["No source of metrics could be read.", *lines, ""])
-    return ScrapeResponse(503, "text/plain; charset=utf-8", (text.encode(errors="replace"),))
+    return ScrapeResponse(503, _PLAIN, (text.encode(errors="replace"),))
 
 
 def _self_description(reports: Sequence[SourceReport]) -> Iterator[bytes]:

@@ -44,6 +44,8 @@ class Request:
     accept: str | None = None
     timeout: str | None = None
     """`X-Prometheus-Scrape-Timeout-Seconds`."""
+    hops: tuple[str, ...] = ()
+    """The agents whose fetches of one another led to this request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,11 @@ class ScrapePlan:
     limits: FetchLimits = FetchLimits()
     allowed_networks: tuple[str, ...] = ()
     """Where host names may lead to, beyond this host."""
+    queried: bool = False
+    """Whether the scraper's query changes what Envoy is asked."""
+    hops: tuple[str, ...] = ()
+    """As in the request. Part of the plan so that only requests with the same way behind them share an answer: two
+    agents that wait for each other's would wait for ever."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,8 +117,9 @@ class ScrapePlan:
 def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = None) -> ScrapePlan:
     """The plan of one scrape. Never raises: what a scraper sends badly is as if it had not sent it."""
     wants_openmetrics = "openmetrics" in (request.accept or "").lower()
+    targets = envoy_targets(request.query, config)
     return ScrapePlan(
-        envoy=envoy_targets(request.query, config),
+        envoy=targets,
         applications=_applications(config.sources),
         deadline=deadline(request.timeout),
         accept=request.accept,
@@ -120,6 +128,8 @@ def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = No
         agent_metrics=config.agent_metrics,
         limits=limits or FetchLimits(),
         allowed_networks=config.allowed_networks,
+        queried=targets != envoy_targets("", config),
+        hops=request.hops,
     )
 
 

@@ -42,5 +42,7 @@ class FetchResult:
     restrict_to: bytes | None = None
     """The answer of a second request: only series that are also in it count (Envoy with two filters)."""
     error: FetchError | None = None
+    status: int = 0
+    """Of an HTTP answer that was no success; 0 if there was none, or the error is another."""
     detail: str = ""
     """A sentence for people; names no secret."""

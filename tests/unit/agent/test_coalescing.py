@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 
-from meshmeter.agent.coalescing import Answer, Coalescer
+from meshmeter.agent.coalescing import Answer, Busy, Coalescer, Room
 
 
 class Work:
@@ -143,3 +144,68 @@ async def test_closing_cancels_everything() -> None:
     assert work.cancelled == 1
     with pytest.raises(asyncio.CancelledError):
         await reader
+
+
+async def test_there_is_room_for_some_different_answers_and_always_for_equal_ones() -> None:
+    shared: Coalescer[str] = Coalescer(room=Room(answers=2))
+    one, other, third = Work(), Work(), Work()
+    readers = [asyncio.create_task(read(shared, *wanted)) for wanted in (("one", one), ("other", other))]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match="2 different scrapes"):
+        await read(shared, "third", third)
+    readers.append(asyncio.create_task(read(shared, "one", one)))
+    await asyncio.sleep(0)
+    one.put(b"a", None)
+    other.put(None)
+    assert [body for _, _, body in await asyncio.gather(*readers)] == [b"a", b"", b"a"]
+    third.put(None)
+    assert (await read(shared, "third", third))[0] == 200
+    assert (one.started, third.started) == (1, 1)
+
+
+async def test_an_answer_takes_room_until_its_last_reader_has_left() -> None:
+    shared: Coalescer[str] = Coalescer(room=Room(bytes=100))
+    work, more = Work(), Work()
+    work.put(b"x" * 60, None)
+    more.put(b"y", None)
+    async with shared.join("slow", work) as slow:
+        assert len(await slow.body()) == 60
+        with pytest.raises(Busy, match="60 bytes"):
+            await read(shared, "more", more)
+    assert (await read(shared, "more", more))[2] == b"y"
+
+
+async def test_what_is_in_work_is_expected_to_need_what_answers_did_of_late() -> None:
+    shared: Coalescer[str] = Coalescer(room=Room(bytes=100))
+    works = [Work() for _ in range(4)]
+    async with AsyncExitStack() as stack:
+        for number in range(4):  # of the first ones nothing is known
+            await stack.enter_async_context(shared.join(f"{number}", works[number]))
+        with pytest.raises(Busy, match="100 bytes"):
+            await stack.enter_async_context(shared.join("fifth", Work()))
+    work, one, other = Work(), Work(), Work()
+    work.put(b"x" * 40, None)
+    await read(shared, "work", work)
+    one.put(b"x")
+    async with shared.join("one", one) as first:
+        await anext(first.pieces())
+        async with shared.join("other", other) as second:
+            await second.head()
+            with pytest.raises(Busy, match="81 bytes"):
+                await read(shared, "work", work)
+
+
+async def test_one_answer_alone_may_be_larger_than_the_room() -> None:
+    shared: Coalescer[str] = Coalescer(room=Room(bytes=10))
+    for _ in range(2):
+        work = Work()
+        work.put(b"x" * 100, None)
+        assert len((await read(shared, "x", work))[2]) == 100
+
+
+async def test_there_is_room_for_so_many_readers() -> None:
+    shared: Coalescer[str] = Coalescer(room=Room(readers=1))
+    work = Work()
+    async with shared.join("x", work):
+        with pytest.raises(Busy, match="1 scrapers"):
+            await read(shared, "x", work)

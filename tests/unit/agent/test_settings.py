@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from meshmeter.agent.coalescing import Room
 from meshmeter.agent.settings import load, parse_duration
 from meshmeter.errors import SettingsError
 from meshmeter.exposition.kernel import PYTHON, choose
@@ -105,6 +106,10 @@ def test_a_fault_names_the_flag_or_variable_it_came_from(flags: dict[str, str | 
     check("--log-format: 'xml' is not one of console, json", log_format="xml")
     check("--concurrency: '0' is not a number from 1 to 1024", concurrency="0")
     check("--concurrency: '²' is not a number from 1 to 1024", concurrency="²")
+    check("--max-scrapes: '0' is not a number from 1 to 1024", max_scrapes="0")
+    size = "is not a size from 1MiB to 1TiB, such as 64MiB"
+    for bad in ("x", "1MB", "-1", "1023KiB", "2TiB", "²MiB"):
+        check(f"--max-scrape-bytes: {bad!r} {size}", max_scrape_bytes=bad)
     check("--work-dir: cannot be empty", work_dir="")
     check(
         "--metrics-cert-path and --metrics-key-path belong together: give both or neither",
@@ -171,3 +176,12 @@ def test_durations() -> None:
     for bad in ("", "5", "s", "-5s", "5 s", "5d", "1m 30s", "inf", "1e3s"):
         with pytest.raises(ValueError, match=f"^{re.escape(bad)}$"):
             parse_duration(bad)
+
+
+def test_what_scrapes_may_cost(flags: dict[str, str | None]) -> None:
+    settings = load(flags, (), {})
+    assert Room(settings.max_scrapes, settings.max_scrape_bytes) == Room()
+    settings = load({**flags, "max_scrapes": "3", "max_scrape_bytes": "2GiB"}, (), {})
+    assert (settings.max_scrapes, settings.max_scrape_bytes) == (3, 2 << 30)
+    environ = {"MESHMETER_DATAPLANE_MAX_SCRAPE_BYTES": "1048576"}
+    assert load(flags, (), environ).max_scrape_bytes == 1 << 20
