@@ -209,6 +209,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 ca_pem=directory.authority.certificate_pem.decode(),
                 zone=settings.zone,
                 deregistration_delay=settings.deregistration_delay,
+                proxy_max_connections=settings.proxy_max_connections,
                 dataplanes_per_token=settings.dataplanes_per_token,
             ),
         )

@@ -39,7 +39,7 @@ from meshmeter.controlplane.written_by import (
     together,
 )
 from meshmeter.controlplane.zone import with_zone
-from meshmeter.envoy.bootstrap import build_bootstrap
+from meshmeter.envoy.bootstrap import MAX_CONNECTIONS, build_bootstrap
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import (
     InvalidResource,
@@ -77,6 +77,7 @@ class Surroundings:
     deregistration_delay: float
     """Seconds."""
     dataplanes_per_token: int = 5000
+    proxy_max_connections: int = MAX_CONNECTIONS
 
 
 class Registrar:
@@ -129,6 +130,7 @@ class Registrar:
                 ads_port=self._surroundings.ads_port,
                 ca_pem=self._surroundings.ca_pem,
                 token=token,
+                max_connections=self._surroundings.proxy_max_connections,
             ),
             "agentConfig": config,
         }
