@@ -13,8 +13,8 @@ import pytest
 from aiohttp import ClientSession
 
 from meshmeter import __version__
-from meshmeter.resources.resource import Key
 from meshmeter.controlplane.written_by import AGENT, AWAY, BROUGHT, REGISTERED, is_away, marked
+from meshmeter.resources.resource import Key
 from meshmeter.store.base import Put
 from support.api_server import ServedApi, serve
 
