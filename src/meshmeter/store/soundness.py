@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 MOST_FAULTS = 5
@@ -59,7 +59,8 @@ async def look_for_damage(
         return await asyncio.get_running_loop().run_in_executor(thread, work)
     except asyncio.CancelledError:
         for connection in running:
-            connection.interrupt()
+            with suppress(sqlite3.ProgrammingError):  # it is closed: the check has ended at this moment
+                connection.interrupt()
         raise
     finally:
         thread.shutdown(wait=False)

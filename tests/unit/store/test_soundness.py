@@ -75,3 +75,23 @@ async def test_writers_do_not_wait_for_a_check_and_it_ends_with_its_task(tmp_pat
         await asyncio.gather(task, return_exceptions=True)
     go.set()
     await store.close()
+
+
+async def test_a_check_that_ends_at_the_moment_of_its_cancellation_is_cancelled(tmp_path: Path) -> None:
+    store = await filled(tmp_path / "m.db")
+
+    def ended(connection: sqlite3.Connection) -> str | None:
+        connection.close()
+        closed.set()
+        go.wait(30)
+        return None
+
+    closed, go = threading.Event(), threading.Event()
+    task = asyncio.create_task(look_for_damage(tmp_path / "m.db", check=ended))
+    async with asyncio.timeout(30):
+        await asyncio.to_thread(closed.wait, 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    go.set()
+    await store.close()
