@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,8 +84,15 @@ class Registrar:
     """Stores and removes what agents bring."""
 
     def __init__(
-        self, store: Store, reconciler: Reconciler, registry: ProxyRegistry, surroundings: Surroundings
+        self,
+        store: Store,
+        reconciler: Reconciler,
+        registry: ProxyRegistry,
+        surroundings: Surroundings,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ):
+        """`sleep` passes the time between two looks for proxies that have gone."""
+        self._sleep = sleep
         self._store = store
         self._reconciler = reconciler
         self._registry = registry
@@ -200,7 +207,7 @@ class Registrar:
     async def run(self) -> None:
         """Remove Dataplanes whose proxies have gone, until cancelled."""
         while True:
-            await asyncio.sleep(SWEEP)
+            await self._sleep(SWEEP)
             dataplanes = self._reconciler.dataplanes()
             self._holdings.keep({(dataplane.mesh, dataplane.name) for dataplane in dataplanes})
             for dataplane in dataplanes:
