@@ -210,6 +210,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 zone=settings.zone,
                 deregistration_delay=settings.deregistration_delay,
                 dataplanes_per_token=settings.dataplanes_per_token,
+                limits=settings.limits,
             ),
         )
         tasks.start(registrar.run(), "registrar")
@@ -225,6 +226,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 of_mesh=reconciler.mesh_findings,
                 allowed_networks=settings.allowed_networks,
                 own_ports=own_ports,
+                limits=settings.limits,
             ),
             tokens=tokens,
             secrets=vault,
@@ -236,9 +238,12 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             ),
             zone=settings.zone,
             allowed_networks=settings.allowed_networks,
+            limits=settings.limits,
         )
         rate = RateLimit(settings.registrations_per_token, "registrations", "--registrations-per-token")
-        proxies = DataplaneApi(registrar, reconciler, registry, verifier.dataplane, rate).app()
+        proxies = DataplaneApi(
+            registrar, reconciler, registry, verifier.dataplane, rate, settings.max_document_bytes
+        ).app()
         targets = discovery_app(
             reconciler.assignments,
             default_fetch_timeout=settings.fetch_timeout,
