@@ -38,6 +38,9 @@ MAX_DOCUMENT = 1 << 20
 MAX_REPORT = 64 << 10
 """Bytes of a scrape report."""
 
+IN_THREAD = 64 << 10
+"""Bodies above this many bytes are read beside the event loop."""
+
 MAX_WAIT = 60.0
 """Seconds a poll may wait, whatever it asks for."""
 
@@ -185,7 +188,7 @@ async def _json(request: web.Request, limit: int) -> dict[str, Any]:
     if len(body) > limit:
         raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=len(body))
     try:
-        value = json.loads(body)
+        value = await asyncio.to_thread(json.loads, body) if len(body) > IN_THREAD else json.loads(body)
     except (ValueError, RecursionError) as exc:
         raise InvalidResource([Violation("", f"the body is not JSON: {exc}")], "Bad request") from exc
     if not isinstance(value, dict):

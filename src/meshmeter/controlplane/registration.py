@@ -109,7 +109,8 @@ class Registrar:
         `host` is the name by which the agent reached us; Envoy reaches ADS by the same one. Raises InvalidResource,
         PermissionDenied, MeshNotFound.
         """
-        sent = with_zone(with_defaults(codec.decode(document)), self._surroundings.zone)
+        decoded = await asyncio.to_thread(codec.decode, document)  # a large one takes long
+        sent = with_zone(with_defaults(decoded), self._surroundings.zone)
         if sent.kind != KIND:
             raise InvalidResource(
                 [Violation("type", f"{sent.kind} cannot be registered, only a Dataplane can")]
