@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from meshmeter.controlplane.hidden_keys import redacted
 from meshmeter.controlplane.proxy_status import ProxyStatus
 from meshmeter.controlplane.runtime_findings import runtime_findings
 from meshmeter.controlplane.token_tags import certificate_findings
@@ -110,11 +111,14 @@ class Explainer:
                     for told in map(aggregate_json, effective.aggregate)
                 ],
             }
-        return answer | {
-            "findings": [finding_json(found) for found in findings],
-            "proxy": status_json(status),
-            "lastScrape": dict(status.last_report) if status.last_report is not None else None,
-        }
+        return redacted(
+            answer
+            | {
+                "findings": [finding_json(found) for found in findings],
+                "proxy": status_json(status),
+                "lastScrape": dict(status.last_report) if status.last_report is not None else None,
+            }
+        )
 
     def mesh(self, name: str) -> dict[str, Any] | None:
         """How the proxies of a mesh are, in numbers and by finding; None if there is no such Mesh."""

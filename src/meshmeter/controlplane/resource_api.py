@@ -57,6 +57,8 @@ from meshmeter.errors import (
     Violation,
 )
 from meshmeter.resources import codec, dataplane, mesh
+from meshmeter.resources.envelope import open_envelope
+from meshmeter.resources.faults import Faults
 from meshmeter.resources.kinds import KINDS, Kind, find_kind
 from meshmeter.resources.limits import DEFAULT_LIMITS, Limits
 from meshmeter.resources.resource import AnyResource, Key, Resource
@@ -339,13 +341,14 @@ class _ResourceApi:
         return web.json_response(await asyncio.to_thread(batch.to_json, with_diff=dry_run))
 
     async def _with_keys(self, document: object, index: int) -> object:
-        """A Mesh that refers to the keys that are stored with those keys. Raises InvalidResource."""
+        """A document that refers to what is stored and not shown, with that. Raises InvalidResource."""
         if not isinstance(document, dict) or not is_hidden(document):
             return document
-        metadata = document.get("metadata")
-        name = (metadata if isinstance(metadata, dict) else document).get("name")
-        stored = await self._stored(Key(mesh.KIND, "", name)) if isinstance(name, str) else None
-        return restore(document, stored, where=f"documents[{index}].")
+        envelope = open_envelope(document, Faults())
+        if envelope is None:
+            return document  # decoding it says why
+        key = Key(envelope.kind.name, envelope.meta.mesh, envelope.meta.name)
+        return restore(document, await self._stored(key), where=f"documents[{index}].")
 
     # What holds
 
@@ -370,7 +373,7 @@ class _ResourceApi:
 
     def _with_overviews(self, dataplanes: Sequence[AnyResource]) -> list[dict[str, Any]]:
         return [
-            {"mesh": item.mesh, "name": item.name, "dataplane": codec.to_universal(item), **overview}
+            {"mesh": item.mesh, "name": item.name, "dataplane": hide(codec.to_universal(item)), **overview}
             for item, overview in zip(dataplanes, self._explainer.overviews(dataplanes), strict=True)
         ]
 
