@@ -14,9 +14,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
+from meshmeter.controlplane.compile_work import CompileWork
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.world import ProxyKey, World
 from meshmeter.effective.credentials import (
@@ -107,6 +109,7 @@ class Reconciler:
         self._allowed_networks = tuple(allowed_networks)
         self._own_ports = own_ports
         self._on_compiled = on_compiled
+        self._work = CompileWork()
         self._world = World()
         self._proxies: dict[ProxyKey, ProxyInfo] = {}
         self._compiled: dict[ProxyKey, CompiledProxy] = {}
@@ -344,13 +347,13 @@ class Reconciler:
         views = {mesh: self._world.view(mesh) for mesh in {mesh for mesh, _ in dirty}}
         readers = self._find_readers(views, dirty)
         for key in sorted(dirty - readers):
-            readers |= self._compile_one(views[key[0]], key)
+            readers |= await self._compile_one(views[key[0]], key)
             await asyncio.sleep(0)  # let streams and polls be answered between two proxies
         while readers:
             # After the others, whose targets they read.
             key = min(readers)
             readers.remove(key)
-            readers |= self._compile_one(views[key[0]], key)
+            readers |= await self._compile_one(views[key[0]], key)
             await asyncio.sleep(0)
         self._publish_assignments()
         self._on_compiled(time.monotonic() - started, len(dirty))
@@ -391,7 +394,7 @@ class Reconciler:
                 self._readers.add((mesh, name))
         return self._readers & dirty
 
-    def _compile_one(self, view: MeshView | None, key: ProxyKey) -> set[ProxyKey]:
+    async def _compile_one(self, view: MeshView | None, key: ProxyKey) -> set[ProxyKey]:
         """Compile and publish one proxy; the metrics proxies of its mesh if its target is another than before."""
         dataplane = view.dataplanes.get(key[1]) if view else None
         if view is None or dataplane is None:
@@ -403,7 +406,8 @@ class Reconciler:
         proxy = self._proxies.get(key)
         try:
             credentials = self._find_credentials(view.mesh, dataplane, proxy)
-            result = compile_proxy(
+            work = partial(
+                compile_proxy,
                 view,
                 dataplane,
                 proxy,
@@ -412,6 +416,7 @@ class Reconciler:
                 targets=others.values(),
                 own_ports=self._own_ports,
             )
+            result = await self._work.run(key, dataplane.spec, work)
         except Exception:
             # A fault in the computation for one proxy must not cost the others; this one keeps what it has.
             log.exception("cannot compile the configuration of %s/%s, keeping the last one", *key)
@@ -445,6 +450,7 @@ class Reconciler:
         return {reader for reader in self._readers if reader[0] == mesh and reader != key}
 
     def _forget(self, key: ProxyKey) -> None:
+        self._work.forget(key)
         self._compiled.pop(key, None)
         self._credentials.pop(key, None)
         if self._trust is not None:
