@@ -12,7 +12,7 @@ from meshmeter.resources.dataplane import DataplaneSpec
 
 T = TypeVar("T")
 
-LARGE = 100
+LARGE = 16
 """Inbounds, outbounds and aggregate entries of a Dataplane that is compiled in a thread from the first time on."""
 
 LONG = 0.02

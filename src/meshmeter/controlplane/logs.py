@@ -12,6 +12,8 @@ from typing import Literal, TextIO
 
 from aiohttp.http_exceptions import HttpProcessingError
 
+from meshmeter.secrecy import redact
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object per line: time (RFC 3339, UTC), level, logger, message, and the exception if there is one."""
@@ -24,7 +26,7 @@ class JsonFormatter(logging.Formatter):
             "message": _message(record),
         }
         if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
+            entry["exception"] = redact(self.formatException(record.exc_info))
         return json.dumps(entry, ensure_ascii=False)
 
 
@@ -38,7 +40,7 @@ class ConsoleFormatter(logging.Formatter):
         message = _message(record).translate(_ESCAPES)
         lines = [f"{_time(record)} {record.levelname:<7} {record.name}: {message}"]
         if record.exc_info:
-            trace = self.formatException(record.exc_info)
+            trace = redact(self.formatException(record.exc_info))
             lines += [f"    {line.translate(_ESCAPES)}" for line in trace.splitlines()]
         return "\n".join(lines)
 
@@ -72,7 +74,7 @@ LONGEST_MESSAGE = 16 << 10
 
 
 def _message(record: logging.LogRecord) -> str:
-    message = record.getMessage()
+    message = redact(record.getMessage())  # whole: half a key would not be known for one
     if len(message) <= LONGEST_MESSAGE:
         return message
     return f"{message[:LONGEST_MESSAGE]}… ({len(message)} characters)"

@@ -109,3 +109,17 @@ def test_no_message_is_endless(format: Literal["console", "json"]) -> None:
     logging.getLogger("meshmeter.test").warning("it said %s", "x" * 3_000_000)
     assert "xxx… (3000008 characters)" in stream.getvalue()
     assert len(stream.getvalue()) < 20_000
+
+
+@pytest.mark.attack("B7: who reads the log finds keys and credentials that somebody sent")
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_keys_and_credentials_are_not_logged(format: Literal["console", "json"]) -> None:
+    stream = io.StringIO()
+    logs.configure(format, "info", stream)
+    key = "-----BEGIN PRIVATE KEY-----\nNEEDLE\n-----END PRIVATE KEY-----\n"
+    try:
+        raise ValueError("http://me:NEEDLE@host/?api_key=NEEDLE")
+    except ValueError:
+        logging.getLogger("x").exception("odd: %s", key)
+    shown = stream.getvalue()
+    assert "NEEDLE" not in shown and "odd: (hidden)" in shown and "://(hidden)@host" in shown
