@@ -29,13 +29,14 @@ def ask(
     ca: Path | None = None,
     headers: Mapping[str, str] | None = None,
     source: str = "",
+    timeout: float = 10,
 ) -> tuple[int, str]:
     """Status and text of one answer; the server of an https address is verified. OSError if there is none.
 
     `source` is the address to ask from."""
     parts = urlsplit(url)
     assert parts.hostname and parts.port
-    how: dict[str, Any] = {"timeout": 10, "source_address": (source, 0) if source else None}
+    how: dict[str, Any] = {"timeout": timeout, "source_address": (source, 0) if source else None}
     connection = http.client.HTTPConnection(parts.hostname, parts.port, **how)
     if parts.scheme == "https":
         context = ssl.create_default_context(cafile=ca)
@@ -81,13 +82,22 @@ def agent_config(control_plane: ControlPlane, mesh: str, name: str, token: str) 
 
 
 def stream(
-    control_plane: ControlPlane, mesh: str, name: str, token: str | None
+    control_plane: ControlPlane,
+    mesh: str,
+    name: str,
+    token: str | None,
+    padding: str = "",
+    seconds: float = 10,
 ) -> tuple[grpc.StatusCode, str]:
-    """Open an ADS stream as the Envoy of a proxy: `OK` once the first answer has come, else why not."""
+    """Open an ADS stream as the Envoy of a proxy: `OK` once the first answer has come, else why not.
+
+    `padding` is further node metadata, `seconds` how long is waited for an answer.
+    """
     proxy = ProxyInfo(mesh, name, "/a.sock", "/b.sock")
     request: Any = message("envoy.service.discovery.v3.DeltaDiscoveryRequest")(type_url=CLUSTER)
     request.node.id = proxy.node_id
     request.node.metadata.update(proxy.to_metadata())
+    request.node.metadata.update({"padding": padding})
     over = threading.Event()
 
     def requests() -> Iterator[bytes]:
@@ -97,7 +107,7 @@ def stream(
     credentials = grpc.ssl_channel_credentials((control_plane.data_dir / "ca.crt").read_bytes())
     metadata = (("authorization", f"Bearer {token}"),) if token is not None else ()
     with grpc.secure_channel(control_plane.url("ads"), credentials) as channel:
-        call = channel.stream_stream(f"/{SERVICE}/{METHOD}")(requests(), metadata=metadata, timeout=10)
+        call = channel.stream_stream(f"/{SERVICE}/{METHOD}")(requests(), metadata=metadata, timeout=seconds)
         try:
             next(call)
             return grpc.StatusCode.OK, ""

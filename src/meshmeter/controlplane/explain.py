@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 from meshmeter.controlplane.proxy_status import ProxyStatus, State
 from meshmeter.controlplane.runtime_findings import runtime_findings
+from meshmeter.controlplane.token_tags import certificate_findings
+from meshmeter.controlplane.written_by import is_away
 from meshmeter.controlplane.written_origins import Writers
 from meshmeter.effective.access import admitted_sources, select_permission
 from meshmeter.effective.addresses import IPNetwork
@@ -155,7 +157,8 @@ class Explainer:
             if dataplane.mesh not in views:
                 views[dataplane.mesh] = self._views.view(dataplane.mesh)
             view = views[dataplane.mesh]
-            effective = self._effective(view, dataplane) if view else None
+            # Of one that is away nothing is served, whatever its settings would be.
+            effective = self._effective(view, dataplane) if view and not is_away(dataplane) else None
             status = self._statuses.status(dataplane.mesh, dataplane.name)
             yield {
                 "metrics": metrics_word(effective, status),
@@ -181,6 +184,7 @@ class Explainer:
             finding("proxy-config-incomplete", problem)
             for problem in self._problems(dataplane.mesh, dataplane.name)
         ]
+        left_out += certificate_findings(view, dataplane)
         if effective is None:
             off = finding("metrics-off", f"Mesh {view.mesh.name} enables no metrics for this proxy")
             return None, [off, *left_out, *runtime_findings(status, self._now(), has_endpoint=False)]

@@ -14,9 +14,10 @@ from meshmeter.certs.authority import KeyPair
 from meshmeter.certs.identity import issue_identity
 from meshmeter.certs.mesh_ca import MeshAuthority
 from meshmeter.certs.trust import TrustRecord
+from meshmeter.controlplane.token_tags import certified_tags
 from meshmeter.controlplane.world import ProxyKey
 from meshmeter.effective.credentials import Identity
-from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec, tag_values
+from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec
 from meshmeter.resources.resource import Resource
 
 
@@ -124,7 +125,7 @@ class Identities:
 
 def identity_tags(dataplane: Resource[DataplaneSpec]) -> dict[str, frozenset[str]]:
     """What the identity says. A proxy without a service has one that no tag can have: `dataplane/NAME`."""
-    tags = {tag: frozenset(values) for tag, values in tag_values(dataplane.spec).items()}
+    tags = certified_tags(dataplane)
     tags.setdefault(SERVICE_TAG, frozenset({f"dataplane/{dataplane.name}"}))
     return tags
 

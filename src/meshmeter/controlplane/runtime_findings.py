@@ -13,6 +13,7 @@ from typing import Any
 from meshmeter.controlplane.proxy_status import ProxyStatus
 from meshmeter.effective.findings import Finding, finding
 from meshmeter.scrape.plan import ENVOY
+from meshmeter.scrape.results import FetchError
 
 SILENCE = timedelta(minutes=3)
 """How long an agent may tell of no scrape; longer than the usual scrape intervals."""
@@ -24,15 +25,11 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
     {
         "connect": "See that the application runs and listens there. If it listens on another address of the proxy's "
         "host, set the entry's `address`; if on another port, its `port`.",
-        "address": "Set the entry's `address` to loopback or an address of the proxy's host, or have the operator "
-        "allow the network: `--allowed-networks` of `meshmeter control-plane run`.",
         "too_large": "Let the application serve less, or raise `limits.bodyBytes` of the entry.",
         "timeout": "See why the application takes so long. It has the scraper's timeout less a tenth, or the entry's "
         "`timeout` where that is shorter.",
         "tls": "Set the entry's `tls.caFile` and `tls.serverName` to what the application's certificate is by and for, "
         "or its `scheme` to http if the application speaks no TLS.",
-        "credentials": "See that the proxy's user can read the files that the entry names, and that they hold what "
-        "they have to.",
         "status": "See that the entry's `path` is that of the metrics, and that the application lets the agent in: "
         "`bearerTokenFile` and `basicAuthFile` of the entry.",
     }
@@ -41,6 +38,12 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
 
 LONGEST_TEXT = 300
 """Characters of a name or an error that are repeated in a finding."""
+
+_SOURCE_CODES = {
+    FetchError.ADDRESS.value: "source-address-refused",
+    FetchError.CREDENTIALS.value: "source-file-refused",
+}
+"""What a source's error is called, where it is not the application's."""
 
 
 def runtime_findings(status: ProxyStatus, now: datetime, *, has_endpoint: bool) -> Iterator[Finding]:
@@ -77,7 +80,7 @@ def _sources(report: Mapping[str, Any]) -> Iterator[Finding]:
             name = _text(source.get("name", ""))
             why = ": ".join(_text(source[key]) for key in ("error", "detail") if source.get(key))
             yield finding(
-                "source-down",
+                _SOURCE_CODES.get(_text(source.get("error", "")), "source-down"),
                 f"source {name!r} gave no metrics in the last scrape" + (f": {why}" if why else ""),
                 remedy=REMEDIES.get(_text(source.get("error", "")), "") if name != ENVOY else "",
             )

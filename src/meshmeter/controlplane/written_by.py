@@ -5,6 +5,7 @@ it (`Meta.layers`), so that either can change without the other being lost. Mark
 
     REGISTERED   an agent sent a document; the value is its hash
     BROUGHT      there was no such Dataplane before an agent sent it; without the mark it is the operator's own
+    TOKEN_TAGS   the token that registered it lists tags; the value is what it lists (JSON)
     AWAY         its proxy has gone, and only what an operator wrote keeps the resource; it takes no part in anything
 """
 
@@ -24,8 +25,9 @@ from meshmeter.resources.resource import EPOCH, AnyResource, Resource
 REGISTERED = "meshmeter.io/registered-document"
 BROUGHT = "meshmeter.io/brought-by"
 AWAY = "meshmeter.io/away"
+TOKEN_TAGS = "meshmeter.io/token-tags"
 
-MARKS = frozenset({REGISTERED, BROUGHT, AWAY})
+MARKS = frozenset({REGISTERED, BROUGHT, AWAY, TOKEN_TAGS})
 
 AGENT, OPERATOR = "agent", "operator"
 """The layers."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from meshmeter.envoy import names
 from meshmeter.resources.dataplane import SERVICE_TAG
 from meshmeter.resources.resource import Resource
 from meshmeter.resources.traffic_permission import TrafficPermissionSpec
+
+NOBODY = "kuma://"
+"""No certificate says this."""
 
 
 def rbac_filter(
@@ -35,11 +39,14 @@ def rbac_filter(
 
 
 def _principal(mesh: str, source: Mapping[str, str]) -> dict[str, Any]:
-    """All tags of the source have to be in the certificate; `*` asks for nothing."""
+    """All tags of the source have to be in the certificate, for `*` with any value.
+
+    Any service asks for nothing: every certificate of the mesh is of one, or of a Dataplane without any.
+    """
     ids = [
-        {"authenticated": {"principalName": {"exact": _identity(mesh, tag, value)}}}
+        {"authenticated": {"principalName": _identity(mesh, tag, value)}}
         for tag, value in sorted(source.items())
-        if value != ANY
+        if (tag, value) != (SERVICE_TAG, ANY)
     ]
     match ids:
         case []:
@@ -50,5 +57,15 @@ def _principal(mesh: str, source: Mapping[str, str]) -> dict[str, Any]:
             return {"andIds": {"ids": ids}}
 
 
-def _identity(mesh: str, tag: str, value: str) -> str:
-    return f"spiffe://{mesh}/{value}" if tag == SERVICE_TAG else f"kuma://{tag}/{value}"
+def _identity(mesh: str, tag: str, value: str) -> dict[str, Any]:
+    """What a URI of the certificate has to be.
+
+    A tag may have slashes in its name and none in its value, so `kuma://a/b/c` is the tag `a/b` alone: `*` stands for
+    no slash, and no other value has one, but for the service of a proxy without any (`dataplane/NAME`).
+    """
+    start = f"spiffe://{mesh}/" if tag == SERVICE_TAG else f"kuma://{tag}/"
+    if value == ANY:
+        return {"safeRegex": {"regex": f"{re.escape(start)}[^/]+"}}
+    if "/" in value and tag != SERVICE_TAG:
+        return {"exact": NOBODY}
+    return {"exact": start + value}

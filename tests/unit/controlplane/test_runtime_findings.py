@@ -75,7 +75,8 @@ def test_a_report_that_is_odd_is_survived(odd: dict[str, Any]) -> None:
     ("error", "option"),
     [
         ("connect", "`address`"),
-        ("address", "`--allowed-networks`"),
+        ("address", "--allowed-networks"),
+        ("credentials", "--allow-files"),
         ("too_large", "`limits.bodyBytes`"),
         ("timeout", "`timeout`"),
         ("tls", "`tls.caFile`"),

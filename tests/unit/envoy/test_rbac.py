@@ -39,9 +39,26 @@ def test_all_tags_of_a_source_have_to_be_in_the_certificate() -> None:
     assert both == {"andIds": {"ids": [exact("spiffe://default/web"), exact("kuma://version/1")]}}
 
 
-def test_a_wildcard_asks_for_nothing() -> None:
+def anything(start: str) -> dict[str, Any]:
+    return {"authenticated": {"principalName": {"safeRegex": {"regex": f"{start}[^/]+"}}}}
+
+
+def test_a_wildcard_asks_for_the_tag() -> None:
+    """An identity of a service alone has no tag `env`."""
+    assert principals({"env": "*"}) == [anything("kuma://env/")]
+    (both,) = principals({"env": "*", "version": "1"})
+    assert both == {"andIds": {"ids": [anything("kuma://env/"), exact("kuma://version/1")]}}
+
+
+def test_any_service_asks_for_nothing() -> None:
     assert principals({"kuma.io/service": "*"}) == [{"any": True}]
     assert principals({"kuma.io/service": "*", "version": "1"}) == [exact("kuma://version/1")]
+
+
+def test_no_value_reaches_into_the_name_of_another_tag() -> None:
+    """`kuma://team/env/prod` is the value `prod` of the tag `team/env`."""
+    assert principals({"team": "env/prod"}) == [exact("kuma://")]
+    assert principals({"team.x": "*"}) == [anything(r"kuma://team\.x/")]
 
 
 def test_any_source_will_do() -> None:
