@@ -215,6 +215,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 deregistration_delay=settings.deregistration_delay,
                 proxy_max_connections=settings.proxy_max_connections,
                 dataplanes_per_token=settings.dataplanes_per_token,
+                limits=settings.limits,
             ),
         )
         tasks.start(registrar.run(), "registrar")
@@ -230,6 +231,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 of_mesh=reconciler.mesh_findings,
                 allowed_networks=settings.allowed_networks,
                 own_ports=own_ports,
+                limits=settings.limits,
             ),
             tokens=tokens,
             secrets=vault,
@@ -241,10 +243,17 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             ),
             zone=settings.zone,
             allowed_networks=settings.allowed_networks,
+            limits=settings.limits,
         )
         rate = RateLimit(settings.registrations_per_token, "registrations", "--registrations-per-token")
         for_agents = DataplaneApi(
-            registrar, reconciler, registry, verifier.dataplane, rate, verifier.check_again
+            registrar,
+            reconciler,
+            registry,
+            verifier.dataplane,
+            rate,
+            verifier.check_again,
+            settings.max_document_bytes,
         )
         verifier.watch(for_agents.reconsider)
         proxies = for_agents.app()

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
@@ -61,6 +62,18 @@ NOT_CONFIGURED = ProvidedCertificate(
     CertificateState.NOT_CONFIGURED,
     "tls.mode is providedTLS, and the proxy was started without the paths of a certificate and its key",
 )
+
+
+LARGE = 16
+"""Inbounds, outbounds and aggregate entries beyond which a proxy is compiled beside the event loop."""
+
+
+def _is_large(dataplane: Resource[DataplaneSpec]) -> bool:
+    networking, metrics = dataplane.spec.networking, dataplane.spec.metrics
+    size = len(networking.inbound or ()) + len(networking.outbound or ()) if networking else 0
+    if metrics is not None and metrics.conf is not None:
+        size += len(metrics.conf.aggregate or ())
+    return size > LARGE
 
 
 class Trust(Protocol):
@@ -344,13 +357,13 @@ class Reconciler:
         views = {mesh: self._world.view(mesh) for mesh in {mesh for mesh, _ in dirty}}
         readers = self._find_readers(views, dirty)
         for key in sorted(dirty - readers):
-            readers |= self._compile_one(views[key[0]], key)
+            readers |= await self._compile_one(views[key[0]], key)
             await asyncio.sleep(0)  # let streams and polls be answered between two proxies
         while readers:
             # After the others, whose targets they read.
             key = min(readers)
             readers.remove(key)
-            readers |= self._compile_one(views[key[0]], key)
+            readers |= await self._compile_one(views[key[0]], key)
             await asyncio.sleep(0)
         self._publish_assignments()
         self._on_compiled(time.monotonic() - started, len(dirty))
@@ -391,7 +404,7 @@ class Reconciler:
                 self._readers.add((mesh, name))
         return self._readers & dirty
 
-    def _compile_one(self, view: MeshView | None, key: ProxyKey) -> set[ProxyKey]:
+    async def _compile_one(self, view: MeshView | None, key: ProxyKey) -> set[ProxyKey]:
         """Compile and publish one proxy; the metrics proxies of its mesh if its target is another than before."""
         dataplane = view.dataplanes.get(key[1]) if view else None
         if view is None or dataplane is None:
@@ -403,15 +416,18 @@ class Reconciler:
         proxy = self._proxies.get(key)
         try:
             credentials = self._find_credentials(view.mesh, dataplane, proxy)
-            result = compile_proxy(
+            compiling = partial(
+                compile_proxy,
                 view,
                 dataplane,
                 proxy,
                 allowed_networks=self._allowed_networks,
                 credentials=credentials,
-                targets=others.values(),
+                targets=tuple(others.values()),
                 own_ports=self._own_ports,
             )
+            # Whatever changes meanwhile marks the proxy, which is then compiled once more.
+            result = await asyncio.to_thread(compiling) if _is_large(dataplane) else compiling()
         except Exception:
             # A fault in the computation for one proxy must not cost the others; this one keeps what it has.
             log.exception("cannot compile the configuration of %s/%s, keeping the last one", *key)
