@@ -104,7 +104,7 @@ class World:
         if state is None or state.mesh is None:
             return None
         return MeshView(
-            state.mesh, dict(state.dataplanes), tuple(state.permissions.values()), state.by_address
+            state.mesh, dict(state.dataplanes), tuple(state.permissions.values()), by_address=state.by_address
         )
 
     def dataplane(self, key: ProxyKey) -> Resource[DataplaneSpec] | None:
