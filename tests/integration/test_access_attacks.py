@@ -45,6 +45,12 @@ def token_id(control_plane: ControlPlane, **covers: Any) -> str:
 
 
 @pytest.fixture
+def control_plane(processes: Processes, tmp_path: Path) -> ControlPlane:
+    """Nobody polls for most of the proxies here, and they have to stay however long a test takes."""
+    return start_control_plane(processes, tmp_path, "--deregistration-delay=1h")
+
+
+@pytest.fixture
 def two_meshes(control_plane: ControlPlane) -> ControlPlane:
     control_plane.ok("apply", "-f", "-", stdin=document(type="Mesh", name="shop"))
     return control_plane
@@ -133,9 +139,7 @@ def take(control_plane: ControlPlane, name: str, given: str) -> list[tuple[objec
 
 
 @pytest.mark.attack("B1: a token for one service takes over the proxy of another service")
-def test_a_token_for_a_service_takes_over_no_proxy_of_another(processes: Processes, tmp_path: Path) -> None:
-    # Nobody polls for the victim here, and it has to stay.
-    control_plane = start_control_plane(processes, tmp_path, "--deregistration-delay=1h")
+def test_a_token_for_a_service_takes_over_no_proxy_of_another(control_plane: ControlPlane) -> None:
     own = token(control_plane, "dataplane", "--mesh", "default", "--name", "db-1")
     assert register(control_plane, a_dataplane("db-1", **DB), own)[0] == 200
     before = control_plane.ok("get", "dataplane", "db-1", "-o", "json")
