@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import random
@@ -12,11 +13,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import pytest
+
+from meshmeter.cli.main import run
 
 MESHMETER = (sys.executable, "-m", "meshmeter")
 
@@ -45,10 +50,12 @@ def eventually(check: Callable[[], T], what: str, seconds: float = 20.0) -> T:
 def free_port(address: str = "127.0.0.1") -> int:
     """A port that nothing listens on, below the range that the kernel hands out to outgoing connections.
 
-    It is used only some time later, and one of the kernel's choice might be taken by then.
+    It is used only some time later, and one of the kernel's choice might be taken by then. Each worker of a parallel
+    run has a range of its own.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
     while True:
-        port = random.randrange(12000, 30000)
+        port = 12000 + worker * 1500 + random.randrange(1500)
         with socket.socket() as probe:
             try:
                 probe.bind((address, port))
@@ -133,8 +140,8 @@ class ControlPlane:
         return self.endpoints[endpoint]
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """One CLI command against this control plane."""
-        return meshmeter(*arguments, "--data-dir", str(self.data_dir), stdin=stdin)
+        """One CLI command against this control plane, in the test's own process: a process costs as much as a test."""
+        return command_line(*arguments, "--data-dir", str(self.data_dir), stdin=stdin)
 
     def ok(self, *arguments: str, stdin: str | None = None) -> str:
         """The same, for a command that must succeed; its output."""
@@ -145,6 +152,21 @@ class ControlPlane:
     def restart(self) -> None:
         """Start it again after it was stopped or killed."""
         self.process = _start_control_plane(self.processes, self.data_dir, self.ports, self.options)
+
+
+def command_line(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """`meshmeter` in this process, with its standard streams; `meshmeter()` is the same in a process of its own."""
+    out, err = io.StringIO(), io.StringIO()
+    given = io.TextIOWrapper(io.BytesIO((stdin or "").encode()))
+    with (
+        # Not in this thread, whose event loop may be running: the CLI runs one of its own.
+        ThreadPoolExecutor(1, "command line") as thread,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch("sys.stdin", given),
+    ):
+        code = thread.submit(run, arguments).result(60)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def meshmeter(
