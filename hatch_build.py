@@ -30,6 +30,8 @@ ROOTS = (
     "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
     "envoy.extensions.filters.network.rbac.v3.rbac_pb2",
     "envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2",
+    "envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
+    "envoy.extensions.resource_monitors.downstream_connections.v3.downstream_connections_pb2",
     "envoy.extensions.transport_sockets.tls.v3.secret_pb2",
     "envoy.extensions.transport_sockets.tls.v3.tls_pb2",
     "envoy.extensions.upstreams.http.v3.http_protocol_options_pb2",
@@ -51,6 +53,24 @@ class DescriptorSetHook(BuildHookInterface[Any]):
         build_data["artifacts"].append(str(TARGET))
 
 
+def _add_content_type_matcher(files: Any) -> None:
+    """The compressor's field of that name, which Envoy 1.40 wants in the place of `content_type` and which xds-protos
+    1.85.0 does not have yet."""
+    (file,) = (file for file in files.file if file.package == "envoy.extensions.filters.http.compressor.v3")
+    (message,) = (message for message in file.message_type if message.name == "Compressor")
+    (directions,) = (nested for nested in message.nested_type if nested.name == "CommonDirectionConfig")
+    if any(field.name == "content_type_matcher" for field in directions.field):
+        return
+    file.dependency.append("envoy/type/matcher/v3/string.proto")
+    matcher = directions.field.add(name="content_type_matcher", number=4, json_name="contentTypeMatcher")
+    matcher.label, matcher.type = matcher.LABEL_REPEATED, matcher.TYPE_MESSAGE
+    matcher.type_name = ".envoy.type.matcher.v3.StringMatcher"
+    # Files are in the order of their imports.
+    position = list(files.file).index(file)
+    moved = type(files)(file=[*files.file[:position], *files.file[position + 1 :], file])
+    files.CopyFrom(moved)
+
+
 def descriptor_set() -> bytes:
     """The serialized FileDescriptorSet of `ROOTS` and all they import, dependencies first."""
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -68,4 +88,5 @@ def descriptor_set() -> bytes:
 
     for root in ROOTS:
         add(importlib.import_module(root).DESCRIPTOR)
+    _add_content_type_matcher(files)
     return bytes(files.SerializeToString(deterministic=True))

@@ -124,6 +124,25 @@ def d14_d15_routes(manager: dict[str, Any]) -> dict[str, Any]:
     return manager | {"routeConfig": routes}
 
 
+def d29_nobody_instructs(manager: dict[str, Any]) -> dict[str, Any]:
+    """D29: `x-envoy-*` headers are removed first of all, no client is internal, and the address of a client is that of
+    its connection. `manager` is the reference's connection manager."""
+    kind = "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    removal = {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typedConfig": {
+            "@type": f"type.googleapis.com/envoy.{kind}",
+            "mutations": [{"removeOnMatch": {"keyMatcher": {"prefix": "x-envoy-"}}}],
+        },
+    }
+    return manager | {
+        "internalAddressConfig": {"cidrRanges": [{"addressPrefix": "0.0.0.0", "prefixLen": 32}]},
+        "useRemoteAddress": True,
+        "skipXffAppend": True,
+        "earlyHeaderMutationExtensions": [removal],
+    }
+
+
 # Exposition
 
 

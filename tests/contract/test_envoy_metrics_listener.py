@@ -14,6 +14,7 @@ from contract.deviations import (
     d12_no_files_no_listener,
     d13_reloaded_files,
     d14_d15_routes,
+    d29_nobody_instructs,
 )
 from contract.universal import resource
 from meshmeter.effective.credentials import Credentials, Identity
@@ -56,7 +57,6 @@ def built(data: dict[str, Any]) -> tuple[EffectiveMetrics | None, dict[str, Any]
         metrics_cert_path=files[0],
         metrics_key_path=files[1],
         metrics_sds_path=SDS_FILE if all(files) else None,
-        ipv6=metadata.get("ipv6Enabled", False),
     )
     effective = effective_metrics(mesh, dataplane)
     written = data.get("trafficPermission")
@@ -81,16 +81,32 @@ def managers(listener: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+BOUNDS = {
+    "codecType": "HTTP1",
+    "maxRequestHeadersKb": 16,
+    "requestHeadersTimeout": "10s",
+    "requestTimeout": "15s",
+    "streamIdleTimeout": "120s",
+}
+
+
 def without_our_additions(resources: dict[str, Any]) -> dict[str, Any]:
-    """Minus what the reference has nothing for: response compression, the idle timeout towards the agent, and TLS 1.2
-    as the least."""
+    """Minus what the reference has nothing for: response compression, the idle timeout towards the agent, TLS 1.2 as
+    the least, and what bounds clients: header sizes, times to send a request in, and how long connections may be idle
+    or last."""
     plain = copy.deepcopy(resources)
     for manager in managers(plain[LISTENER]):
         compressor, router = manager["typedConfig"]["httpFilters"]
         assert compressor["name"] == "envoy.filters.http.compressor"
         manager["typedConfig"]["httpFilters"] = [router]
+        for field, value in BOUNDS.items():
+            assert manager["typedConfig"].pop(field) == value
+        behind_mtls = manager["typedConfig"].pop("http1SafeMaxConnectionDuration", False)
+        lasts = {"maxConnectionDuration": "3600s"} if behind_mtls else {}
+        assert manager["typedConfig"].pop("commonHttpProtocolOptions") == {"idleTimeout": "75s", **lasts}
     for chain in plain[LISTENER]["filterChains"]:
         if "transportSocket" in chain:
+            assert chain.pop("transportSocketConnectTimeout") == "10s"
             context = chain["transportSocket"]["typedConfig"]["commonTlsContext"]
             assert context.pop("tlsParams") == {"tlsMinimumProtocolVersion": "TLSv1_2"}
     assert plain[CLUSTER].pop("typedExtensionProtocolOptions")
@@ -125,7 +141,7 @@ def test_listener(case: Case) -> None:
             chains = d13_reloaded_files(chains, SDS_FILE)
     expected[LISTENER]["filterChains"] = chains
     for manager in managers(expected[LISTENER]):
-        manager["typedConfig"] = d14_d15_routes(manager["typedConfig"])
+        manager["typedConfig"] = d29_nobody_instructs(d14_d15_routes(manager["typedConfig"]))
     assert without_our_additions(found) == {name: normal(r) for name, r in expected.items()}
 
 

@@ -65,7 +65,9 @@ class Scenario:
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[aiohttp.ClientSession]:
         timeout = parse_duration(self._server["defaultFetchTimeout"])
-        runner = discovery_runner(discovery_app(self._published, default_fetch_timeout=timeout))
+        runner = discovery_runner(
+            discovery_app(self._published, default_fetch_timeout=timeout, authorize=lambda _request: None)
+        )
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]

@@ -11,7 +11,16 @@ import grpc
 import pytest
 
 from support.access import agent_config, ask, refusal, register, stream
-from support.processes import MESHMETER, ControlPlane, Processes, document, eventually, get, meshmeter
+from support.processes import (
+    MESHMETER,
+    ControlPlane,
+    Processes,
+    document,
+    eventually,
+    get,
+    meshmeter,
+    start_control_plane,
+)
 from support.proxies import Proxy, application, dataplane_document, start_proxy
 
 ADDRESS = "127.0.0.3"
@@ -124,7 +133,9 @@ def take(control_plane: ControlPlane, name: str, given: str) -> list[tuple[objec
 
 
 @pytest.mark.attack("B1: a token for one service takes over the proxy of another service")
-def test_a_token_for_a_service_takes_over_no_proxy_of_another(control_plane: ControlPlane) -> None:
+def test_a_token_for_a_service_takes_over_no_proxy_of_another(processes: Processes, tmp_path: Path) -> None:
+    # Nobody polls for the victim here, and it has to stay.
+    control_plane = start_control_plane(processes, tmp_path, "--deregistration-delay=1h")
     own = token(control_plane, "dataplane", "--mesh", "default", "--name", "db-1")
     assert register(control_plane, a_dataplane("db-1", **DB), own)[0] == 200
     before = control_plane.ok("get", "dataplane", "db-1", "-o", "json")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import signal
 import socket
+import ssl
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +268,33 @@ def test_a_mesh_whose_authority_cannot_be_used_keeps_everything_closed_and_says_
     missing.write_text(authority.key_pem)
     prometheus = authority.client("prometheus-server")
     eventually(lambda: scrape(https(proxy), prometheus)[0] == 200, "the endpoint to open by itself", 30)
+
+
+@pytest.mark.attack("B8: a kept-alive connection is used on after its client certificate expired")
+def test_a_kept_alive_connection_does_not_outlive_the_certificate_that_opened_it(
+    secured: Proxy, control_plane: ControlPlane, authority: Authority
+) -> None:
+    rotation = {"rotation": {"expiration": "4s"}}
+    control_plane.ok("apply", "-f", "-", stdin=mesh(authority, backends=[authority.backend(dpCert=rotation)]))
+    eventually(lambda: scrape(https(secured), authority.client("prometheus-server"))[0] == 200, "a scrape")
+    context = ssl.create_default_context(cafile=authority.bundle)
+    client = authority.client("prometheus-server", valid_for=timedelta(seconds=30))
+    context.load_cert_chain(client.certificate, client.key)
+
+    def told_to_close() -> bool:
+        """Whether one connection ends within fewer scrapes than a certificate's life has room for."""
+        connection = http.client.HTTPSConnection(BACKEND, secured.metrics_port, timeout=10, context=context)
+        with contextlib.closing(connection):
+            for _ in range(45):
+                connection.request("GET", "/metrics?filter=^server.live")
+                response = connection.getresponse()
+                response.read()
+                if response.will_close:
+                    return True
+                time.sleep(0.1)
+        return False
+
+    eventually(told_to_close, "a connection to be closed by its age", 60)
 
 
 @pytest.mark.attack("B8: a permission on a tag that only the bearer of a token for one service claims")

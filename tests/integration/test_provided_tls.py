@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.authority import KeyPair, issue_server, make_authority
 from support.mesh_tls import certificate_of, scrape
-from support.processes import ControlPlane, eventually, get, samples
+from support.processes import ControlPlane, Processes, eventually, get, samples
+from support.prometheus import start_prometheus
 from support.proxies import Proxy, application, dataplane_document, start_proxy
 
 BACKEND = "127.0.0.3"
@@ -211,3 +212,18 @@ def test_a_restarted_control_plane_learns_the_state_again(control_plane: Control
     control_plane.restart()
     eventually(lambda: findings(control_plane) == {"provided-tls-missing"}, "the state to be told again", 45)
     eventually(lambda: is_closed(proxy), "the endpoint to close")
+
+
+def test_a_real_prometheus_verifies_it_without_any_mesh_tls(
+    control_plane: ControlPlane, files: Files, processes: Processes, tmp_path: Path
+) -> None:
+    files.write(files.issue())
+    opens(start(control_plane, files), files)
+    start_proxy(control_plane, dataplane_document("plain", "127.0.0.4", service_port=1))
+    made = control_plane.ok(
+        *("prometheus", "config", "--mode", "plain", "--interval", "1s", "--provided-ca-file", str(files.ca))
+    )
+    prometheus = start_prometheus(processes, tmp_path / "prometheus", made)
+    both = {"backend": 1.0, "plain": 1.0}
+    eventually(lambda: prometheus.query("up") == both, "both targets to be up", 60.0)
+    assert prometheus.query('up{job="meshmeter-dataplanes"}') == both

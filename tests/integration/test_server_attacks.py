@@ -142,3 +142,55 @@ def test_who_leaves_in_the_middle_is_no_traceback(
     with contextlib.suppress(OSError):
         get(control_plane.url("discovery") + "/v1/targets")
     assert "Traceback" not in control_plane.process.output()
+
+
+@pytest.mark.attack(
+    "B8: a web page by way of a name for 127.0.0.1 reads neither targets nor metrics nor health"
+)
+def test_a_foreign_host_reads_nothing(control_plane: ControlPlane) -> None:
+    foreign = {"Host": "attacker.example"}
+    for server, path, status in (
+        ("discovery", "/v1/targets", 401),
+        ("diagnostics", "/metrics", 401),
+        ("diagnostics", "/ready", 403),
+        ("diagnostics", "/healthy", 403),
+    ):
+        url = control_plane.url(server) + path
+        answered, text = get(url, headers=foreign)
+        assert answered == status and "attacker.example" in text and "--names" in text
+        assert get(url)[0] == 200
+    token = control_plane.ok("token", "discovery").strip()
+    targets = control_plane.url("discovery") + "/v1/targets"
+    assert ask(targets, token, headers=foreign)[0] == 200
+    for header in ("Via", "X-Forwarded-Host", "Forwarded"):
+        status, text = get(targets, headers={header: "somebody"})
+        assert status == 401 and header in text
+
+
+@pytest.mark.attack("B7: a revoked token ends open long polls of the running control plane at once")
+def test_a_revoked_token_ends_an_open_poll(control_plane: ControlPlane) -> None:
+    import json
+    import threading
+
+    token = control_plane.ok("token", "discovery").strip()
+    url = control_plane.url("discovery") + "/v3/discovery:monitoringassignments"
+    asked = {
+        "node": {"id": "prometheus"},
+        "typeUrl": "type.googleapis.com/kuma.observability.v1.MonitoringAssignment",
+    }
+    status, text = ask(url, token, method="POST", body=asked)
+    assert status == 200
+    asked["versionInfo"] = json.loads(text)["version_info"]
+    answers: list[int] = []
+
+    def poll() -> None:
+        answers.append(ask(f"{url}?fetch-timeout=10m", token, method="POST", body=asked, timeout=60)[0])
+
+    waiting = threading.Thread(target=poll)
+    waiting.start()
+    connections = "meshmeter_control_plane_http_connections"
+    eventually(lambda: metric(control_plane, connections, "discovery") >= 1, "the poll")
+    (known,) = json.loads(control_plane.ok("token", "list", "--json"))["items"][-1:]
+    control_plane.ok("token", "revoke", known["id"])
+    waiting.join(30)
+    assert answers == [401]

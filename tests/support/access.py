@@ -29,13 +29,14 @@ def ask(
     ca: Path | None = None,
     headers: Mapping[str, str] | None = None,
     source: str = "",
+    timeout: float = 10,
 ) -> tuple[int, str]:
     """Status and text of one answer; the server of an https address is verified. OSError if there is none.
 
     `source` is the address to ask from."""
     parts = urlsplit(url)
     assert parts.hostname and parts.port
-    how: dict[str, Any] = {"timeout": 10, "source_address": (source, 0) if source else None}
+    how: dict[str, Any] = {"timeout": timeout, "source_address": (source, 0) if source else None}
     connection = http.client.HTTPConnection(parts.hostname, parts.port, **how)
     if parts.scheme == "https":
         context = ssl.create_default_context(cafile=ca)

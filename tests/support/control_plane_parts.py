@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,12 +33,14 @@ class Parts:
     verifier: Verifier
     key: SigningKey
 
-    def token(self, mesh: str = "default", name: str | None = "backend-1", **tags: str) -> str:
+    def token(
+        self, mesh: str = "default", name: str | None = "backend-1", token_id: str = "t", **tags: str
+    ) -> str:
         """A dataplane token."""
         return issue(
             self.key,
             DATAPLANE,
-            token_id="t",
+            token_id=token_id,
             now=datetime.now(UTC),
             valid_for=timedelta(hours=1),
             mesh=mesh,
@@ -48,14 +51,22 @@ class Parts:
 
 @asynccontextmanager
 async def running_parts(
-    folder: Path, deregistration_delay: float = 60.0, dataplanes_per_token: int = 1000
+    folder: Path,
+    deregistration_delay: float = 60.0,
+    dataplanes_per_token: int = 1000,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[Parts]:
-    """A store, a reconciler that follows it, and a registrar; nothing listens."""
+    """A store, a reconciler that follows it, and a registrar; nothing listens.
+
+    `clock` is that of the proxies' presence, `sleep` what passes between two looks for those that have gone.
+    """
     store = await SqliteStore.open(folder / "m.db")
-    cache, registry = SnapshotCache(), ProxyRegistry()
+    cache, registry = SnapshotCache(), ProxyRegistry(clock=clock)
     reconciler = Reconciler(store, cache)
     surroundings = Surroundings(15678, CA_PEM, "default", deregistration_delay, dataplanes_per_token)
-    registrar = Registrar(store, reconciler, registry, surroundings)
+    registrar = Registrar(store, reconciler, registry, surroundings, sleep)
     key = SigningKey("k", ec.generate_private_key(ec.SECP256R1()))
     tasks = [asyncio.create_task(reconciler.run()), asyncio.create_task(registrar.run())]
     try:

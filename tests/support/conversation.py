@@ -29,6 +29,11 @@ def endpoints(name: str, overprovisioning: int = 100) -> Resource:
     return pack({"@type": types.ENDPOINTS, "clusterName": name, "policy": policy})
 
 
+def routes(name: str, host: str = "*") -> Resource:
+    hosts = [{"name": "h", "domains": [host]}]
+    return pack({"@type": types.ROUTES, "name": name, "virtualHosts": hosts})
+
+
 def secret(name: str, words: str = "x") -> Resource:
     return pack({"@type": types.SECRET, "name": name, "genericSecret": {"secret": {"inlineString": words}}})
 

@@ -13,10 +13,12 @@ import os
 import uuid
 from collections.abc import Coroutine, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from meshmeter.agent import document, envoy_binary, variables
 from meshmeter.agent.ads_watch import AdsWatch
+from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.certificate_watch import CertificateWatch
 from meshmeter.agent.coalescing import Room
@@ -31,11 +33,13 @@ from meshmeter.agent.self_server import SelfServer
 from meshmeter.agent.settings import Settings
 from meshmeter.agent.signals import StopSignals
 from meshmeter.agent.state import SavedState
-from meshmeter.agent.work_dir import WorkDir, default_path, locked
+from meshmeter.agent.work_dir import WorkDir, default_path, locked, shared_folders
 from meshmeter.descriptors import raise_limit, tell_seldom
 from meshmeter.documents.encoding import decode
+from meshmeter.documents.reader import Document
 from meshmeter.errors import ApiError, MeshmeterError, SettingsError, StartupError, TokenError
 from meshmeter.exposition.kernel import Kernel
+from meshmeter.files import read_file
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,11 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     for warning in settings.warnings():
         log.warning("%s", warning)
     dataplane = read_dataplane(settings)
+    with document.naming_lines(dataplane):
+        await _run(settings, environ, dataplane.data)
+
+
+async def _run(settings: Settings, environ: Mapping[str, str], dataplane: dict[str, Any]) -> None:
     mesh, name = document.identity(dataplane)
     program = envoy_binary.find(settings.envoy, environ)
     envoy_version = await envoy_binary.version(program)
@@ -86,10 +95,18 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
                 settings.kernel,
                 SelfMetrics(kernel=settings.kernel.name, envoy_version=envoy_version),
                 certificates,
+                files=AllowedFiles(settings.allow_files, _own_files(settings, work_dir, environ)),
                 room=Room(settings.max_scrapes, settings.max_scrape_bytes),
             )
             saved = agent.state.load(mesh, name)
             await agent.run(signals, saved, settings.connect_timeout)
+
+
+def _own_files(settings: Settings, work_dir: WorkDir, environ: Mapping[str, str]) -> list[Path]:
+    """What no aggregate entry may name, whatever the operator allowed: our secrets, our sockets, and those of other
+    agents of our user."""
+    own = [settings.token_file, work_dir.path, *shared_folders(environ)]
+    return [*own, settings.metrics_key_path] if settings.metrics_key_path else own
 
 
 def _certificate_watch(settings: Settings, work_dir: WorkDir) -> CertificateWatch | None:
@@ -105,11 +122,11 @@ def _certificate_watch(settings: Settings, work_dir: WorkDir) -> CertificateWatc
     return watch
 
 
-def read_dataplane(settings: Settings) -> dict[str, Any]:
+def read_dataplane(settings: Settings) -> Document:
     """The Dataplane document with its variables filled in. Raises SettingsError, InvalidResource."""
     file = settings.dataplane_file
     try:
-        content = file.read_bytes()
+        content = read_file(file)
     except OSError as exc:
         raise SettingsError(f"--dataplane-file: {file}: {exc.strerror}") from exc
     text = decode(content, origin=str(file))
@@ -118,7 +135,7 @@ def read_dataplane(settings: Settings) -> dict[str, Any]:
     read, warnings = document.parse(variables.substitute(text, settings.variables), origin=str(file))
     for warning in warnings:
         log.warning("%s", warning)
-    return read.data
+    return read
 
 
 class Agent:
@@ -135,6 +152,7 @@ class Agent:
         self_metrics: SelfMetrics,
         certificates: CertificateWatch | None = None,
         *,
+        files: AllowedFiles = NO_FILES,
         room: Room | None = None,
     ):
         self._control_plane = control_plane
@@ -145,6 +163,7 @@ class Agent:
         self._kernel = kernel
         self._self_metrics = self_metrics
         self._certificates = certificates
+        self._files = files
         self._room = room
         self._watch: ConfigWatch | None = None
         self._ads: AdsWatch | None = None
@@ -204,6 +223,7 @@ class Agent:
                 reports.offer,
                 self._kernel,
                 self._self_metrics,
+                files=self._files,
                 room=self._room,
             ),
             SelfServer(self._work_dir.self_socket, self._self_metrics),

@@ -1,91 +1,157 @@
-"""Which addresses the agent connects to, checked when it connects (design 8).
+"""Which addresses the agent connects to, judged when it connects (design 8, deviations D26).
 
-The control plane checks what is configured. A host name can lead somewhere else tomorrow, so what it resolves to is
-checked again for every connection: this host, or a network that the configuration allows. Link-local addresses, where
-cloud metadata services answer, are never used.
+Loopback, addresses that this host really has, and networks that the configuration allows. What a Dataplane says of
+itself widens nothing. Link-local addresses and those of cloud metadata services are never used, whatever is allowed.
+
+The judge is asked with the socket address, as it is about to be connected to: whatever was written, a host name or an
+address in any notation, has become one by then.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from meshmeter.agent.own_addresses import own_addresses
+
+Address = IPv4Address | IPv6Address
+
+METADATA = frozenset(
+    map(
+        ip_address,
+        (
+            "100.100.100.200",  # Alibaba Cloud
+            "168.63.129.16",  # Azure, beside the link-local one
+            "192.0.0.192",  # Oracle Cloud
+            "fd00:ec2::254",  # AWS
+            "fd20:ce::254",  # Google Cloud
+            "fd00:c1::a9fe:a9fe",  # Oracle Cloud
+            "fd00:42::42",  # Scaleway
+        ),
+    )
+)
+"""Where cloud metadata services, which hand out credentials, answer beside 169.254.0.0/16 and fe80::/10."""
+
+_NAT64 = ip_network("64:ff9b::/96")
+_COMPATIBLE = ip_network("::/96")
+
 
 class AddressRefused(OSError):
-    """The address may not be connected to. An OSError, since resolvers report with one."""
+    """The address may not be connected to. An OSError, since resolvers and connectors report with one."""
 
 
-def check_literal(host: str) -> None:
-    """Raises AddressRefused if `host` is an IP address that is never used. The control plane has checked whether the
-    configuration allows it; names are checked as they are resolved."""
+def literal(host: str) -> str | None:
+    """The usual notation of an IP address, however it is written: IPv4 also in one number, in fewer than four, in hex
+    or octal (inet_aton(3)), mapped IPv4 as IPv4. None for a host name."""
     try:
-        address = ip_address(host)
-    except ValueError:
-        return
-    if reason := _never(address):
-        raise AddressRefused(f"{host} is {reason}")
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError, ValueError):
+        return None
+    return str(_unmapped(ip_address(found[0][4][0])))
 
 
-def allowed(text: str, networks: Iterable[str]) -> bool:
-    """True if a host name may lead to this address."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    if _never(address):
-        return False
-    if address.is_loopback or _is_local(address):
-        return True
-    return any(
-        address.version == network.version and address in network for network in map(ip_network, networks)
-    )
+class Judge:
+    """Of the addresses that one configuration allows."""
 
+    def __init__(self, networks: Sequence[str] = (), own: Callable[[], frozenset[Address]] = own_addresses):
+        """`networks` in CIDR form. `own` gives the addresses of this host, or raises OSError."""
+        self._networks = tuple(map(ip_network, networks))
+        self._own = own
 
-def _never(address: IPv4Address | IPv6Address) -> str | None:
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    for candidate in (address, mapped):
-        if candidate is None:
-            continue
-        if candidate.is_link_local:
-            return "a link-local address"
-        if candidate.is_multicast:
-            return "a multicast address"
-        if candidate.is_unspecified:
-            return "no address of a host"
-    return None
+    def check(self, text: str) -> None:
+        """Raises AddressRefused if this address may not be connected to."""
+        try:
+            written = ip_address(text)
+        except ValueError:
+            raise AddressRefused(f"{text} is no IP address") from None
+        for candidate in _meant(written):
+            if reason := _never(candidate):
+                raise AddressRefused(f"{text} is {reason}, which is never scraped")
+        address = _unmapped(written)
+        if address.is_loopback or any(
+            address.version == network.version and address in network for network in self._networks
+        ):
+            return
+        try:
+            is_ours = address in self._own()
+        except OSError as exc:
+            raise AddressRefused(
+                f"{text} is not loopback, and it cannot be seen whether this host has it: {exc.strerror or exc} "
+                "(is AF_NETLINK forbidden?)"
+            ) from exc
+        if not is_ours:
+            raise AddressRefused(
+                f"{text} is neither loopback nor an address of the agent's host nor in a network that the control "
+                "plane allows (--allowed-networks)"
+            )
 
-
-def _is_local(address: IPv4Address | IPv6Address) -> bool:
-    """True if an interface of this host has the address: only then can a socket be bound to it."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError:
-        return False
-    return True
+    def socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """A socket for an entry of `socket.getaddrinfo`. Raises AddressRefused if it may not be connected to."""
+        family, type_, protocol, _, address = info
+        self.check(address[0])
+        return socket.socket(family, type_, protocol)
 
 
 class CheckedResolver(AbstractResolver):
-    """Resolves names, and leaves out every address that they may not lead to."""
+    """Resolves names, and leaves out every address that may not be connected to, so that one of a name's addresses
+    does not hide the others."""
 
-    def __init__(self, networks: tuple[str, ...], resolver: AbstractResolver | None = None):
-        self._networks = networks
+    def __init__(self, judge: Judge, resolver: AbstractResolver | None = None):
+        self._judge = judge
         self._resolver = resolver or ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Raises AddressRefused if the name leads only where it may not, OSError if it does not resolve."""
-        found = await self._resolver.resolve(host, port, family)
-        usable = [result for result in found if allowed(result["host"], self._networks)]
-        if found and not usable:
-            raise AddressRefused(f"{host} leads to {found[0]['host']}, which is not allowed")
+        usable, refused = [], None
+        for result in await self._resolver.resolve(host, port, family):
+            try:
+                self._judge.check(result["host"])
+                usable.append(result)
+            except AddressRefused as exc:
+                refused = refused or exc
+        if refused is not None and not usable:
+            raise AddressRefused(f"{host} leads to an address that is refused: {refused}")
         return usable
 
     async def close(self) -> None:
         await self._resolver.close()
+
+
+def _unmapped(address: Address) -> Address:
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _meant(address: Address) -> list[Address]:
+    """The address, and the IPv4 one that a translator on the way would make of it."""
+    if isinstance(address, IPv4Address):
+        return [address]
+    embedded = IPv4Address(int(address) & 0xFFFFFFFF)
+    is_translated = address in _NAT64 or (address in _COMPATIBLE and int(address) > 1)
+    return [
+        address,
+        *([embedded] if is_translated else []),
+        *(found for found in (address.ipv4_mapped, address.sixtofour) if found is not None),
+        *(address.teredo or ()),
+    ]
+
+
+def _never(address: Address) -> str | None:
+    if address.is_link_local:
+        return "a link-local address"
+    if address in METADATA:
+        return "the address of a cloud metadata service"
+    if address.is_multicast:
+        return "a multicast address"
+    if address.is_unspecified or (address.version == 4 and int(address) >> 24 == 0):
+        return "no address of a host"
+    if address == IPv4Address("255.255.255.255"):
+        return "the broadcast address"
+    return None

@@ -21,11 +21,15 @@ from urllib.parse import quote
 import aiohttp
 
 from meshmeter.errors import ApiError, PermissionDenied, SettingsError, Unauthenticated, Violation
+from meshmeter.files import read_file
 from meshmeter.scrape.config import ScrapeConfig
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 """For everything but the long poll, which may take its waiting time longer."""
+
+LARGEST_TOKEN = 64 << 10
+"""Bytes of a token file."""
 
 MAX_REPORT_BYTES = 64 << 10
 
@@ -92,8 +96,11 @@ class ControlPlane:
 
     def _trust(self) -> ssl.SSLContext:
         try:
-            return ssl.create_default_context(cafile=str(self._ca_cert_file))
-        except (OSError, ssl.SSLError) as exc:
+            authorities = read_file(self._ca_cert_file).decode("ascii", errors="ignore")
+            if "-----BEGIN" not in authorities:
+                raise ValueError("it has no certificate")  # none at all would mean those of the system
+            return ssl.create_default_context(cadata=authorities)
+        except (OSError, ValueError) as exc:
             raise SettingsError(
                 f"--ca-cert-file: {self._ca_cert_file} has no usable PEM certificate"
             ) from exc
@@ -101,7 +108,7 @@ class ControlPlane:
     def token(self) -> str:
         """The token as it is now. Raises Unauthenticated if there is none."""
         try:
-            token = self._token_file.read_text().strip()
+            token = read_file(self._token_file, LARGEST_TOKEN).decode().strip()
         except (OSError, UnicodeDecodeError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) else "not text"
             raise Unauthenticated(f"the token file {self._token_file} cannot be read: {reason}") from exc

@@ -1,19 +1,22 @@
 """What an aggregate entry's files say: TLS trust and credentials, read on the proxy's host.
 
-Files are read when they are needed, so that a rotated token or CA is in use with the next scrape. Nothing of their
-content ever appears in an error.
+Files are read when they are needed, so that a rotated token or CA is in use with the next scrape, and only where the
+agent's operator allowed it (`allowed_files`). Nothing of their content ever appears in an error.
 """
 
 from __future__ import annotations
 
 import base64
 import ssl
-from pathlib import Path
 
+from meshmeter.agent.allowed_files import AllowedFiles, FileRefused
 from meshmeter.scrape.config import SourceOptions
 
 LARGEST_FILE = 64 << 10
 """Bytes of a token or password file."""
+
+LARGEST_BUNDLE = 4 << 20
+"""Bytes of a file of authorities; a system's own has some 250 kB."""
 
 
 class CredentialsError(Exception):
@@ -23,60 +26,60 @@ class CredentialsError(Exception):
 class TlsContexts:
     """TLS settings by entry, made anew when a CA file changes."""
 
-    def __init__(self) -> None:
-        self._contexts: dict[tuple[str, bool], tuple[tuple[int, int, int], ssl.SSLContext]] = {}
+    def __init__(self, files: AllowedFiles) -> None:
+        self._files = files
+        self._contexts: dict[tuple[str, bool], tuple[bytes, ssl.SSLContext]] = {}
 
     def get(self, options: SourceOptions) -> ssl.SSLContext:
         """The context for an https entry. Raises CredentialsError."""
         key = (options.ca_file, options.insecure_skip_verify)
-        stamp = _stamp(options.ca_file)
+        bundle = _content(self._files, options.ca_file, LARGEST_BUNDLE) if options.ca_file else b""
         found = self._contexts.get(key)
-        if found is None or found[0] != stamp:
-            found = self._contexts[key] = (stamp, _context(options))
+        if found is None or found[0] != bundle:
+            found = self._contexts[key] = (bundle, _context(options, bundle))
         return found[1]
 
 
-def authorization(options: SourceOptions) -> dict[str, str]:
+def authorization(options: SourceOptions, files: AllowedFiles) -> dict[str, str]:
     """The Authorization header that the entry asks for, or nothing. Raises CredentialsError."""
     if options.bearer_token_file:
-        return {"Authorization": f"Bearer {_read(options.bearer_token_file)}"}
+        return {"Authorization": f"Bearer {_read(files, options.bearer_token_file)}"}
     if options.basic_auth_file:
-        pair = _read(options.basic_auth_file)
+        pair = _read(files, options.basic_auth_file)
         if ":" not in pair:
             raise CredentialsError(f"{options.basic_auth_file}: must hold user:password")
         return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
     return {}
 
 
-def _read(file: str) -> str:
-    """One line of printable text."""
+def _content(files: AllowedFiles, file: str, limit: int) -> bytes:
     try:
-        with Path(file).open("rb") as opened:
-            content = opened.read(LARGEST_FILE + 1)
-        text = content.decode().strip()
+        return files.read(file, limit)
+    except FileRefused as exc:
+        raise CredentialsError(str(exc)) from exc
     except OSError as exc:
         raise CredentialsError(f"{file}: {exc.strerror}") from exc
+
+
+def _read(files: AllowedFiles, file: str) -> str:
+    """One line of printable text."""
+    try:
+        text = _content(files, file, LARGEST_FILE).decode().strip()
     except UnicodeDecodeError as exc:
         raise CredentialsError(f"{file}: is not UTF-8 text") from exc
-    if not text or len(content) > LARGEST_FILE or not text.isprintable():
+    if not text or not text.isprintable():
         raise CredentialsError(f"{file}: must hold one line of text")
     return text
 
 
-def _stamp(file: str) -> tuple[int, int, int]:
-    if not file:
-        return (0, 0, 0)
+def _context(options: SourceOptions, bundle: bytes) -> ssl.SSLContext:
+    # What stands between the certificates may be in any encoding.
+    authorities = bundle.decode("ascii", errors="ignore")
     try:
-        status = Path(file).stat()
-    except OSError as exc:
-        raise CredentialsError(f"{file}: {exc.strerror}") from exc
-    return (status.st_ino, status.st_mtime_ns, status.st_size)
-
-
-def _context(options: SourceOptions) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=options.ca_file or None)
-    except OSError as exc:  # ssl.SSLError is one
+        if options.ca_file and "-----BEGIN" not in authorities:
+            raise ValueError  # an empty one would mean those of the system
+        context = ssl.create_default_context(cadata=authorities or None)
+    except (ssl.SSLError, ValueError) as exc:
         raise CredentialsError(f"{options.ca_file}: is no PEM file of certificates") from exc
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if options.insecure_skip_verify:

@@ -7,9 +7,11 @@ fault.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from meshmeter.documents.faults import located
 from meshmeter.documents.forms import is_kubernetes
 from meshmeter.documents.reader import Document, read_documents
 from meshmeter.errors import InvalidResource, Violation
@@ -34,6 +36,15 @@ def parse(text: str, *, origin: str) -> tuple[Document, tuple[Violation, ...]]:
         place = f"{origin}:{document.line_of(key)}: {key}"
         raise _fault(place, f'must be "Dataplane", not {_shown(document.data.get(key))}')
     return document, parsed.warnings
+
+
+@contextmanager
+def naming_lines(document: Document) -> Iterator[None]:
+    """Give faults of the document's fields, whoever finds them, the lines of the file."""
+    try:
+        yield
+    except InvalidResource as exc:
+        raise InvalidResource(located(document, exc.violations), exc.title) from exc
 
 
 def identity(document: Mapping[str, Any]) -> tuple[str, str]:

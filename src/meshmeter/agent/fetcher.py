@@ -9,16 +9,21 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
 from yarl import URL
 
 from meshmeter import __version__
-from meshmeter.agent.connect import AddressRefused, CheckedResolver, check_literal
+from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles, FileRefused
+from meshmeter.agent.connect import AddressRefused, CheckedResolver, Judge, literal
 from meshmeter.agent.credentials import CredentialsError, TlsContexts, authorization
 from meshmeter.agent.decoding import ACCEPT_ENCODING, Decoder, DecodingError, TooLarge
+from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ENVOY_ACCEPT, Application, ScrapePlan
 from meshmeter.scrape.results import FetchError, FetchResult
 
@@ -34,6 +39,11 @@ WORDS = 160
 ENVOY_BUFFER = 1 << 20
 """Bytes that are read ahead of Envoy's answer, which is long."""
 
+READERS = 4
+"""Threads that read the files of entries."""
+
+T = TypeVar("T")
+
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 """Deadlines are ours: one for a whole fetch, whatever part of it is slow."""
 
@@ -42,14 +52,23 @@ class Fetcher:
     """Owns the connections to Envoy's admin interface and to the applications. Use as a context manager."""
 
     def __init__(
-        self, admin_socket: Path, *, identity: str = "", clock: Callable[[], float] = time.monotonic
+        self,
+        admin_socket: Path,
+        *,
+        identity: str = "",
+        files: AllowedFiles = NO_FILES,
+        clock: Callable[[], float] = time.monotonic,
     ):
+        """`files`: what entries may name."""
         self._admin_socket = admin_socket
         self._identity = identity
         self._clock = clock
+        self._files = files
+        # Apart from the loop: a file may be on a drive that does not answer.
+        self._reading = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="files")
         self._sessions: dict[tuple[str, ...], aiohttp.ClientSession] = {}
         self._envoy: aiohttp.ClientSession | None = None
-        self._tls = TlsContexts()
+        self._tls = TlsContexts(files)
 
     async def __aenter__(self) -> Fetcher:
         connector = aiohttp.UnixConnector(str(self._admin_socket), limit=0)
@@ -62,6 +81,7 @@ class Fetcher:
                 await session.close()
         self._envoy = None
         self._sessions.clear()
+        self._reading.shutdown(wait=False, cancel_futures=True)
 
     async def fetch_all(self, plan: ScrapePlan) -> list[FetchResult]:
         """One result per source, in the order of `plan.names`. Returns when the last one is there, which is not
@@ -131,41 +151,60 @@ class Fetcher:
         limit = options.body_bytes or plan.limits.body_bytes
 
         async def get() -> FetchResult:
-            if options.unix_socket:
-                session = self._socket_session(options.unix_socket)
-            else:
-                check_literal(application.host)
-                session = self._session(plan.allowed_networks)
             headers = {
                 "Accept": plan.application_accept,
                 TIMEOUT_HEADER: f"{deadline:g}",
                 LOOP_HEADER: ",".join((*plan.hops, self._identity)),
-                **authorization(options),
             }
-            tls = self._tls.get(options) if options.scheme == "https" else None
-            body, content_type = await _get(
-                session, application.url, headers, limit, tls, options.server_name or None
-            )
+            tls = None
+            if options.bearer_token_file or options.basic_auth_file or options.scheme == "https":
+                more, tls = await self._apart(lambda: self._protection(options))
+                headers |= more
+            async with AsyncExitStack() as stack:
+                if options.unix_socket:
+                    session = await self._socket_session(options.unix_socket, stack)
+                    url = application.url
+                else:
+                    session = self._session(plan.allowed_networks)
+                    url = replace(application, host=literal(application.host) or application.host).url
+                body, content_type = await _get(
+                    session, url, headers, limit, tls, options.server_name or None
+                )
             return FetchResult(application.name, 0.0, body, content_type)
 
         return await self._guarded(application.name, deadline, get)
 
-    def _socket_session(self, path: str) -> aiohttp.ClientSession:
-        """The session of an application's unix socket. Raises AddressRefused for a socket of the proxy itself."""
-        if Path(path).resolve().parent == self._admin_socket.resolve().parent:
-            raise AddressRefused(f"{path} is in the proxy's own work directory")
-        session = self._sessions.get((path,))
-        if session is None:
-            connector = aiohttp.UnixConnector(path, limit=0, keepalive_timeout=75)
-            session = self._sessions[path,] = _session(connector, encoding=ACCEPT_ENCODING)
-        return session
+    async def _apart(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+
+    def _protection(self, options: SourceOptions) -> tuple[dict[str, str], ssl.SSLContext | None]:
+        """The headers and the trust of an entry. Raises CredentialsError."""
+        tls = self._tls.get(options) if options.scheme == "https" else None
+        return authorization(options, self._files), tls
+
+    async def _socket_session(self, path: str, stack: AsyncExitStack) -> aiohttp.ClientSession:
+        """A session, until the stack ends, of an application's unix socket, which is held open meanwhile. Raises
+        FileRefused."""
+        finding = self._files.socket(path)
+        try:
+            found = await self._apart(finding.__enter__)
+        except OSError as exc:
+            raise FileRefused(f"{path}: {exc.strerror}") from exc
+        stack.push(finding)
+        session = _session(aiohttp.UnixConnector(found, limit=0), encoding=ACCEPT_ENCODING)
+        return await stack.enter_async_context(session)
 
     def _session(self, networks: tuple[str, ...]) -> aiohttp.ClientSession:
-        """The session whose resolver allows these networks; the configuration changes rarely."""
+        """The session that connects to this host and these networks; the configuration changes rarely."""
         session = self._sessions.get(networks)
         if session is None:
+            judge = Judge(networks)
             connector = aiohttp.TCPConnector(
-                resolver=CheckedResolver(networks), use_dns_cache=False, limit=0, keepalive_timeout=75
+                resolver=CheckedResolver(judge),
+                socket_factory=judge.socket,
+                use_dns_cache=False,
+                limit=0,
+                keepalive_timeout=75,
             )
             session = self._sessions[networks] = _session(connector, encoding=ACCEPT_ENCODING)
         return session
@@ -191,7 +230,7 @@ class Fetcher:
             error, detail = FetchError.TOO_LARGE, str(exc)
         except DecodingError as exc:
             error, detail = FetchError.DECODE, str(exc)
-        except CredentialsError as exc:
+        except (CredentialsError, FileRefused) as exc:
             error, detail = FetchError.CREDENTIALS, str(exc)
         except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError) as exc:
             error, detail = FetchError.TLS, str(exc)

@@ -20,6 +20,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from meshmeter.agent import hops
+from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles
 from meshmeter.agent.coalescing import Answer, Busy, Coalescer, Room
 from meshmeter.agent.fetcher import LOOP_HEADER, TIMEOUT_HEADER, Fetcher
 from meshmeter.agent.scraping import Scraping
@@ -67,15 +68,17 @@ class MetricsServer:
         kernel: Kernel = PYTHON,
         own: SelfMetrics | None = None,
         *,
+        files: AllowedFiles = NO_FILES,
         room: Room | None = None,
         read_seconds: float = READ_SECONDS,
     ):
-        """`own` counts what happens here, and is part of answers where the configuration says so. `room` limits what is
-        in work at once, `read_seconds` how long a scraper may take for an answer."""
+        """`own` counts what happens here, and is part of answers where the configuration says so. `files`: what
+        entries may name. `room` limits what is in work at once, `read_seconds` how long a scraper may take for an
+        answer."""
         self._path = agent_socket
         self._own = own or SelfMetrics()
         self._identity = uuid.uuid4().hex
-        self._fetcher = Fetcher(admin_socket, identity=self._identity)
+        self._fetcher = Fetcher(admin_socket, identity=self._identity, files=files)
         self._config = config
         self._on_report = on_report
         self._scraping = Scraping(self._fetcher, kernel, self._own.text)

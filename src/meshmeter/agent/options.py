@@ -21,6 +21,8 @@ class Option:
     default: str | None = None
     aliases: tuple[str, ...] = ()
     """Further variables that are read if our own is absent."""
+    repeats: bool = False
+    """It may be given several times; in a variable the values stand between colons."""
 
     @property
     def variable(self) -> str:
@@ -68,6 +70,13 @@ OPTIONS: tuple[Option, ...] = (
         "directory for sockets, bootstrap and saved state, for this user only "
         "(default: one per Dataplane in $XDG_RUNTIME_DIR or /tmp)",
         aliases=("KUMA_DATAPLANE_RUNTIME_WORK_DIR",),
+    ),
+    Option(
+        "--allow-files",
+        "DIR",
+        "directory below which aggregate entries may name files and unix sockets; may be repeated "
+        "(default: none)",
+        repeats=True,
     ),
     Option(
         "--metrics-cert-path",

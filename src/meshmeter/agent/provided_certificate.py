@@ -7,14 +7,16 @@ meet as well. Expiry is judged apart from that, so that it can be told before it
 from __future__ import annotations
 
 import base64
+import errno
 import ssl
-import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from meshmeter.files import read_file
 
 LARGEST_FILE = 1 << 20
 """Bytes of a certificate or key file."""
@@ -67,17 +69,12 @@ def read_files(certificate: Path, key: Path) -> Files | Finding:
     contents = []
     for path in (certificate, key):
         try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                return Finding(UNREADABLE, f"{path} is not a file")
-            with path.open("rb") as file:
-                content = file.read(LARGEST_FILE + 1)
+            contents.append(read_file(path, LARGEST_FILE))
         except FileNotFoundError:
             return Finding(MISSING, f"{path} does not exist")
         except OSError as exc:
-            return Finding(UNREADABLE, f"{path} cannot be read: {exc.strerror}")
-        if len(content) > LARGEST_FILE:
-            return Finding(INVALID, f"{path} is larger than {LARGEST_FILE >> 20} MiB")
-        contents.append(content)
+            state = INVALID if exc.errno == errno.EFBIG else UNREADABLE
+            return Finding(state, f"{path} cannot be read: {exc.strerror}")
     return Files(*contents)
 
 

@@ -7,11 +7,13 @@ name=value` may be repeated; as a variable it is `MESHMETER_DATAPLANE_VAR_name=v
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from meshmeter.agent import logs
@@ -19,6 +21,7 @@ from meshmeter.agent.options import OPTIONS, VAR_PREFIX
 from meshmeter.agent.variables import NAME
 from meshmeter.errors import SettingsError
 from meshmeter.exposition.kernel import PYTHON, Kernel, choose
+from meshmeter.files import read_file
 
 MAX_SECONDS = 3600.0
 
@@ -35,6 +38,8 @@ class Settings:
     variables: Mapping[str, str] = field(default_factory=dict)
     envoy: Path | None = None
     work_dir: Path | None = None
+    allow_files: tuple[Path, ...] = ()
+    """Directories below which aggregate entries may name files and unix sockets."""
     metrics_cert_path: Path | None = None
     metrics_key_path: Path | None = None
     concurrency: int | None = None
@@ -57,11 +62,17 @@ class Settings:
         found = []
         if self.token_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             found.append(f"{self.token_file} can be read by other users: chmod 600 {self.token_file}")
+        for folder in self.allow_files:
+            if not folder.is_dir():
+                found.append(f"--allow-files: {folder} is not a directory now")
+            elif folder.parent == folder:
+                found.append("--allow-files: with / every file that this user can read can be sent away")
         return found
 
 
-def load(flags: Mapping[str, str | None], variables: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """Settings from flags (by `Option.key`), the `--var` arguments and the environment.
+def load(flags: Mapping[str, Any], variables: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """Settings from flags (by `Option.key`; texts for an option that repeats), the `--var` arguments and the
+    environment.
 
     Raises SettingsError; its message names the flag or variable as the user wrote it, and has a line per
     fault.
@@ -75,6 +86,7 @@ def load(flags: Mapping[str, str | None], variables: Sequence[str], environ: Map
         "variables": reader.vars(variables),
         "envoy": reader.path("--envoy"),
         "work_dir": reader.path("--work-dir"),
+        "allow_files": reader.folders("--allow-files"),
         "metrics_cert_path": reader.path("--metrics-cert-path"),
         "metrics_key_path": reader.path("--metrics-key-path"),
         "concurrency": reader.count("--concurrency"),
@@ -113,7 +125,7 @@ def parse_duration(text: str) -> float:
 class _Reader:
     """Looks values up and collects what is wrong with them, so that all faults are told at once."""
 
-    def __init__(self, flags: Mapping[str, str | None], environ: Mapping[str, str]):
+    def __init__(self, flags: Mapping[str, Any], environ: Mapping[str, str]):
         self._flags, self._environ = flags, environ
         self._options = {option.flag: option for option in OPTIONS}
         self.faults: list[str] = []
@@ -164,6 +176,14 @@ class _Reader:
             return None
         return Path(found[1]).absolute()
 
+    def folders(self, flag: str) -> tuple[Path, ...]:
+        option = self._options[flag]
+        found: list[str] = self._flags.get(option.key) or []
+        if not found:
+            found = [text for text in self._environ.get(option.variable, "").split(os.pathsep) if text]
+        # Without `..` and `.`, and with links as they are: entries name files by the same path.
+        return tuple(Path(os.path.abspath(text)) for text in found)
+
     def existing_file(self, flag: str) -> Path:
         found = self._required(flag)
         if found is None:
@@ -171,8 +191,7 @@ class _Reader:
         source, text = found
         path = Path(text)
         try:
-            with path.open("rb"):
-                pass
+            read_file(path)
         except OSError as exc:
             self.faults.append(f"{source}: {text}: {(exc.strerror or str(exc)).lower()}")
         except ValueError as exc:

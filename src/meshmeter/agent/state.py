@@ -11,11 +11,16 @@ from pathlib import Path
 
 from meshmeter.agent.control_plane import Registration
 from meshmeter.agent.work_dir import write_private
+from meshmeter.files import read_file
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Raised when a newer agent could not use an older file."""
+
+
+LARGEST = 64 << 20
+"""Bytes of the file, which grows with the sources."""
 
 
 class SavedState:
@@ -41,7 +46,7 @@ class SavedState:
     def load(self, mesh: str, name: str) -> Registration | None:
         """What was kept for this Dataplane, control plane and directory; None if there is nothing of use."""
         try:
-            data = json.loads(self._path.read_bytes())
+            data = json.loads(read_file(self._path, LARGEST))
             if (data["format"], data["controlPlane"], data["workDir"]) != (
                 FORMAT,
                 self._control_plane,

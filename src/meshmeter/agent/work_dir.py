@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from meshmeter.errors import StartupError
+from meshmeter.folders import UnsafeFolder, opened
 
 SOCKET_PATH_LIMIT = 107
 """Bytes; Linux keeps a unix socket's path in 108, the last one being NUL."""
@@ -66,9 +66,14 @@ class WorkDir:
 
 def default_path(mesh: str, name: str, environ: Mapping[str, str]) -> Path:
     """The same for every run of this Dataplane by this user, so that a restart finds its state again."""
-    if runtime := environ.get("XDG_RUNTIME_DIR"):
-        return Path(runtime, "meshmeter", mesh, name)
-    return Path(tempfile.gettempdir(), f"meshmeter-{os.geteuid()}", mesh, name)
+    return shared_folders(environ)[0] / mesh / name
+
+
+def shared_folders(environ: Mapping[str, str]) -> list[Path]:
+    """Where the work directories of this user's agents are, if they were not told another; new ones in the first."""
+    usual = Path(tempfile.gettempdir(), f"meshmeter-{os.geteuid()}")
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    return [Path(runtime, "meshmeter"), usual] if runtime else [usual]
 
 
 @contextmanager
@@ -82,13 +87,30 @@ def locked(path: Path) -> Iterator[WorkDir]:
             f"sockets in it ({SOCKET_PATH_LIMIT} bytes): use a shorter --work-dir than {path}"
         )
     try:
-        _make(work_dir.path)
-        _check_private(work_dir.path)
-        lock = os.open(
-            work_dir.path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        lock = _lock(work_dir.path)
+    except UnsafeFolder as exc:
+        raise StartupError(
+            f"the work directory {path} cannot be used: {exc}; or use another --work-dir"
+        ) from exc
     except OSError as exc:
         raise StartupError(f"the work directory {path} cannot be used: {exc.strerror}") from exc
+    try:
+        try:
+            work_dir.remove_sockets()
+        except OSError as exc:
+            raise StartupError(f"the work directory {path} cannot be used: {exc.strerror}") from exc
+        yield work_dir
+    finally:
+        os.close(lock)
+
+
+def _lock(path: Path) -> int:
+    """A handle of the lock that is held in the directory. Raises StartupError, UnsafeFolder, OSError."""
+    with opened(path, follow_last=False) as folder:
+        _check_private(os.fstat(folder), path)
+        lock = os.open(
+            "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=folder
+        )
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,10 +122,10 @@ def locked(path: Path) -> Iterator[WorkDir]:
             ) from exc
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        work_dir.remove_sockets()
-        yield work_dir
-    finally:
+    except BaseException:
         os.close(lock)
+        raise
+    return lock
 
 
 def write_private(path: Path, content: Mapping[str, Any]) -> None:
@@ -120,35 +142,7 @@ def write_private(path: Path, content: Mapping[str, Any]) -> None:
         raise
 
 
-def _make(path: Path) -> None:
-    """Like `mkdir -p`, but everything that is made is for us only."""
-    missing = []
-    while not os.path.lexists(path):
-        missing.append(path)
-        path = path.parent
-    if missing:
-        _check_parent(path)
-    for folder in reversed(missing):
-        folder.mkdir(mode=0o700, exist_ok=True)
-
-
-def _check_parent(path: Path) -> None:
-    """A directory where others may rename what we make is no place for it."""
-    found = path.stat()
-    others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    if (others_write and not found.st_mode & stat.S_ISVTX) or found.st_uid not in (0, os.geteuid()):
-        raise StartupError(
-            f"the work directory cannot be made in {path}: other users may change what is in it; "
-            "use another --work-dir"
-        )
-
-
-def _check_private(path: Path) -> None:
-    found = path.lstat()
-    if stat.S_ISLNK(found.st_mode):
-        raise StartupError(f"the work directory {path} is a symbolic link: give its target as --work-dir")
-    if not stat.S_ISDIR(found.st_mode):
-        raise StartupError(f"the work directory {path} is not a directory: use another --work-dir")
+def _check_private(found: os.stat_result, path: Path) -> None:
     if found.st_uid != os.geteuid():
         raise StartupError(
             f"the work directory {path} belongs to user {found.st_uid}, not to us ({os.geteuid()}): "

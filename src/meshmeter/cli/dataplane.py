@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             option.flag,
             dest=option.key,
+            action="append" if option.repeats else "store",
             metavar=option.metavar,
             help=f"{option.help}{default} [{names}]".replace("%", "%%"),
         )

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from meshmeter.agent.variables import NAME, substitute
 from meshmeter.documents.encoding import decode as decode_text
+from meshmeter.documents.faults import located
 from meshmeter.documents.reader import Document, read_documents
 from meshmeter.errors import InvalidResource, SettingsError, Violation
 from meshmeter.resources import secret
-from meshmeter.resources.codec import decode, located
+from meshmeter.resources.codec import decode
 from meshmeter.resources.resource import AnyResource, Key
 
 SUFFIXES = (".yaml", ".yml", ".json")

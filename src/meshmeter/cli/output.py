@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from meshmeter.errors import Violation
 
 GAP = "   "
 """Between two columns."""
+
+_LEADING_ZERO = re.compile(r"[+-]?0[0-9_]+")
 
 _OF_A_DIFF = {"+": colours.GREEN, "-": colours.RED, "@": colours.CYAN}
 
@@ -71,7 +74,17 @@ def as_yaml(documents: Iterable[Any]) -> str:
     """One YAML document per value, which `apply` can read again."""
     import yaml
 
-    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=1000).rstrip("\n")
+    class Dumper(yaml.SafeDumper):
+        """Quotes text such as 08, which reading would warn of."""
+
+    def text(dumper: Dumper, value: str) -> yaml.ScalarNode:
+        style = "'" if _LEADING_ZERO.fullmatch(value) else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+    Dumper.add_representer(str, text)
+    return yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000).rstrip(
+        "\n"
+    )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

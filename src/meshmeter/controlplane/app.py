@@ -33,6 +33,7 @@ from meshmeter.controlplane.host_addresses import host_addresses
 from meshmeter.controlplane.identity_api import IdentityApi, has_mtls
 from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
+from meshmeter.controlplane.local_clients import LocalClients
 from meshmeter.controlplane.mesh_trust import MeshTrust
 from meshmeter.controlplane.proxies import RETURN_SECONDS, ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
@@ -132,7 +133,10 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             return tokens.is_revoked(token_id)
 
         verifier = Verifier(directory.signing_keys, is_revoked, CautiousClock())
-        health = diagnostics_app(metrics.registry, readiness, metrics_access(verifier))
+        local = LocalClients(_names(settings))
+        health = diagnostics_app(
+            metrics.registry, readiness, metrics_access(verifier, local), local.check_host
+        )
         await sockets.serve(diagnostics, "diagnostics", health, _runner(health), maybe_tls)
 
         readiness.starting("opening the store")
@@ -140,7 +144,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             settings.data_dir / DATABASE, lock=lock, on_error=metrics.store_errors.inc
         )
         stack.push_async_callback(store.close)
-        tokens = await _tokens(store, directory)
+        tokens = await _tokens(store, directory, verifier.withdrawn)
         vault = await SecretVault.open(store, settings.data_dir)
         if settings.default_mesh and store.revision == 0:
             await store.commit([Put(with_defaults(default_mesh())), Put(allow_all_permission())])
@@ -209,6 +213,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 ca_pem=directory.authority.certificate_pem.decode(),
                 zone=settings.zone,
                 deregistration_delay=settings.deregistration_delay,
+                proxy_max_connections=settings.proxy_max_connections,
                 dataplanes_per_token=settings.dataplanes_per_token,
             ),
         )
@@ -238,11 +243,16 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             allowed_networks=settings.allowed_networks,
         )
         rate = RateLimit(settings.registrations_per_token, "registrations", "--registrations-per-token")
-        proxies = DataplaneApi(registrar, reconciler, registry, verifier.dataplane, rate).app()
+        for_agents = DataplaneApi(
+            registrar, reconciler, registry, verifier.dataplane, rate, verifier.check_again
+        )
+        verifier.watch(for_agents.reconsider)
+        proxies = for_agents.app()
         targets = discovery_app(
             reconciler.assignments,
             default_fetch_timeout=settings.fetch_timeout,
-            authorize=discovery_access(verifier),
+            authorize=discovery_access(verifier, local),
+            watch_tokens=verifier.watch,
         )
         await sockets.serve(api, "api", resources, _runner(resources), maybe_tls)
         await sockets.serve(dataplane_api, "dataplane_api", proxies, _runner(proxies), with_tls)
@@ -325,9 +335,11 @@ class _Sockets:
         )
 
 
-async def _tokens(store: SqliteStore, directory: DataDir) -> TokenService:
+async def _tokens(store: SqliteStore, directory: DataDir, on_withdrawn: Callable[[], None]) -> TokenService:
     try:
-        return await TokenService.open(store, directory.signing_keys, directory.admin_token)
+        return await TokenService.open(
+            store, directory.signing_keys, directory.admin_token, on_withdrawn=on_withdrawn
+        )
     except OSError as exc:
         raise StartupError(f"cannot use {exc.filename or directory.admin_token}: {exc.strerror}") from exc
 

@@ -21,11 +21,8 @@ from meshmeter.certs.tokens import (
     read,
     verify,
 )
-from meshmeter.effective.addresses import is_loopback
+from meshmeter.controlplane.local_clients import LocalClients
 from meshmeter.errors import PermissionDenied, Unauthenticated
-
-FORWARDED_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
-"""What proxies add to requests that they pass on."""
 
 
 class Verifier:
@@ -41,6 +38,16 @@ class Verifier:
         self._keys = keys
         self._is_revoked = is_revoked
         self._now = now
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, reconsider: Callable[[], None]) -> None:
+        """Call `reconsider`, which must neither block nor raise, whenever tokens may have become void."""
+        self._watchers.append(reconsider)
+
+    def withdrawn(self) -> None:
+        """Tokens that were good may be so no longer: a token was revoked, or a key removed."""
+        for reconsider in self._watchers:
+            reconsider()
 
     def admin(self, token: str) -> Claims:
         """Raises Unauthenticated."""
@@ -89,44 +96,41 @@ def bearer_token(request: web.Request) -> str:
     return token.strip()
 
 
-def is_local(request: web.Request) -> bool:
-    """Whether a client on this host asks, itself: what a proxy here passes on may come from anywhere.
-
-    A unix socket has no address and counts as local.
-    """
-    forwarded = any(header in request.headers for header in FORWARDED_HEADERS)
-    return not forwarded and (request.remote is None or is_loopback(request.remote))
-
-
 def require_admin(verifier: Verifier) -> Callable[[web.Request], Claims]:
     """Demand an admin token of every request."""
     return lambda request: verifier.admin(bearer_token(request))
 
 
-def metrics_access(verifier: Verifier) -> Callable[[web.Request], object]:
+def metrics_access(verifier: Verifier, local: LocalClients | None = None) -> Callable[[web.Request], object]:
     """Who may read the control plane's own metrics: local clients, and who has an admin token or a discovery token
     for all meshes."""
+    clients = local or LocalClients()
 
     def check(request: web.Request) -> None:
-        if "Authorization" not in request.headers and is_local(request):
-            return
+        if "Authorization" not in request.headers:
+            if (reason := clients.why_not(request)) is None:
+                return
+            raise Unauthenticated(f"the request needs an admin token or a discovery token: {reason}")
         if verifier.reader(bearer_token(request)).meshes is not None:
             raise PermissionDenied("the token is limited to meshes; these metrics are about all")
 
     return check
 
 
-def discovery_access(verifier: Verifier) -> Callable[[web.Request], frozenset[str] | None]:
+def discovery_access(
+    verifier: Verifier, local: LocalClients | None = None
+) -> Callable[[web.Request], frozenset[str] | None]:
     """The meshes a discovery client may see; None means all (design 7).
 
     Local clients need no credential, but one that they send has to be valid.
     """
+    clients = local or LocalClients()
 
     def allowed(request: web.Request) -> frozenset[str] | None:
         if "Authorization" not in request.headers:
-            if is_local(request):
+            if (reason := clients.why_not(request)) is None:
                 return None
-            raise Unauthenticated("a client that is not on the control plane's host needs a discovery token")
+            raise Unauthenticated(f"the request needs a discovery token: {reason}")
         meshes = verifier.discovery(bearer_token(request)).meshes
         return frozenset(meshes) if meshes is not None else None
 

@@ -28,7 +28,7 @@ from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.registration import Registrar
 from meshmeter.controlplane.token_limits import RateLimit
-from meshmeter.errors import InvalidResource, NotFound, Violation
+from meshmeter.errors import InvalidResource, NotFound, TokenError, Violation
 from meshmeter.resources.dataplane import KIND
 from meshmeter.scrape.config import ScrapeConfig
 
@@ -52,13 +52,18 @@ class DataplaneApi:
         registry: ProxyRegistry,
         verify: Callable[[str], Claims],
         rate: RateLimit | None = None,
+        still_good: Callable[[Claims], None] = lambda _claims: None,
     ):
+        """`verify` raises TokenError for what is no dataplane token, `still_good` for one that is void by now."""
         self._registrar = registrar
         self._reconciler = reconciler
         self._registry = registry
         self._verify = verify
         self._rate = rate
-        self._stopping = asyncio.Event()
+        self._still_good = still_good
+        self._polls: dict[asyncio.Event, Claims] = {}
+        """Those that wait; the event ends the wait."""
+        self._stopping = False
 
     def app(self) -> web.Application:
         """The aiohttp application."""
@@ -73,7 +78,22 @@ class DataplaneApi:
 
     async def _stop(self, _app: web.Application) -> None:
         """Answer the waiting polls, so that a stop need not wait for them."""
-        self._stopping.set()
+        self._stopping = True
+        for poll in self._polls:
+            poll.set()
+
+    @property
+    def waiting(self) -> int:
+        """Polls that wait now."""
+        return len(self._polls)
+
+    def reconsider(self) -> None:
+        """Tokens may have become void: polls with such a token wait no longer."""
+        for poll, claims in self._polls.items():
+            try:
+                self._still_good(claims)
+            except TokenError:
+                poll.set()
 
     async def _register(self, request: web.Request) -> web.Response:
         token = bearer_token(request)
@@ -98,7 +118,7 @@ class DataplaneApi:
         published = self._reconciler.agent_config(mesh, name)
         with self._registry.poll(mesh, name):
             if _is(published.value, version) and wait > 0:
-                await self._another(published, version, wait)
+                await self._another(published, version, wait, self._verify(bearer_token(request)))
                 self._allowed(request)  # a token may have been revoked meanwhile
         config = published.value
         if config is None:
@@ -107,13 +127,22 @@ class DataplaneApi:
             return web.Response(status=304)
         return web.json_response(config.to_json())
 
-    async def _another(self, published: Published[ScrapeConfig | None], version: str, seconds: float) -> None:
-        """Until another version than this one is published, the time is over, or the server stops."""
+    async def _another(
+        self, published: Published[ScrapeConfig | None], version: str, seconds: float, claims: Claims
+    ) -> None:
+        """Until another version than this one is published, the time is over, the token is void, or the server
+        stops."""
+        over = asyncio.Event()
+        self._polls[over] = claims
         async with asyncio.TaskGroup() as tasks:
             another = published.until(lambda config: not _is(config, version))
             change = tasks.create_task(another, name="agent poll: change")
-            stop = tasks.create_task(self._stopping.wait(), name="agent poll: stop")
-            await asyncio.wait({change, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            stop = tasks.create_task(over.wait(), name="agent poll: stop")
+            try:
+                if not self._stopping:
+                    await asyncio.wait({change, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                del self._polls[over]
             change.cancel()
             stop.cancel()
 

@@ -64,19 +64,22 @@ def diagnostics_app(
     registry: CollectorRegistry,
     readiness: Readiness,
     authorize: Callable[[web.Request], object] = lambda _request: None,
+    check_host: Callable[[web.Request], None] = lambda _request: None,
 ) -> web.Application:
     """`authorize` raises TokenError for who may not read `/metrics`. Health is for everybody: whoever can ask knows
-    already that something runs here.
+    already that something runs here; `check_host` raises TokenError for a web page that makes a browser ask.
     """
 
     async def metrics(request: web.Request) -> web.Response:
         authorize(request)
         return web.Response(body=generate_latest(registry), headers={"Content-Type": METRICS_TYPE})
 
-    async def healthy(_request: web.Request) -> web.Response:
+    async def healthy(request: web.Request) -> web.Response:
+        check_host(request)
         return web.json_response({"status": "healthy"})
 
-    async def ready(_request: web.Request) -> web.Response:
+    async def ready(request: web.Request) -> web.Response:
+        check_host(request)
         answer = readiness.to_json()
         return web.json_response(answer, status=200 if answer["status"] == "ready" else 503)
 

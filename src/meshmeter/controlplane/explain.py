@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from meshmeter.controlplane.proxy_status import ProxyStatus
 from meshmeter.controlplane.runtime_findings import runtime_findings
 from meshmeter.controlplane.token_tags import certificate_findings
+from meshmeter.controlplane.written_by import is_away
 from meshmeter.controlplane.written_origins import Writers
 from meshmeter.effective.access import admitted_sources, select_permission
 from meshmeter.effective.addresses import IPNetwork
@@ -153,7 +154,8 @@ class Explainer:
             if dataplane.mesh not in views:
                 views[dataplane.mesh] = self._views.view(dataplane.mesh)
             view = views[dataplane.mesh]
-            effective = self._effective(view, dataplane) if view else None
+            # Of one that is away nothing is served, whatever its settings would be.
+            effective = self._effective(view, dataplane) if view and not is_away(dataplane) else None
             status = self._statuses.status(dataplane.mesh, dataplane.name)
             yield {"metrics": metrics_word(effective), **status_json(status)}
 

@@ -35,20 +35,16 @@ from meshmeter.controlplane.identities import Identities, Signer
 from meshmeter.controlplane.secret_vault import SecretVault
 from meshmeter.controlplane.steady_clock import utc_now
 from meshmeter.controlplane.world import ProxyKey
+from meshmeter.effective.certificate_lifetime import certificate_lifetime
 from meshmeter.effective.credentials import Credentials
 from meshmeter.effective.transport import mtls_enabled
 from meshmeter.errors import MeshAuthorityUnusable, StoreUnavailable
 from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec
-from meshmeter.resources.durations import parse_duration
 from meshmeter.resources.mesh import MeshSpec, Mtls
 from meshmeter.resources.resource import Resource
 from meshmeter.resources.validation_ca import BUILTIN
 
 log = logging.getLogger(__name__)
-
-DEFAULT_LIFETIME = timedelta(hours=24)
-SHORTEST_LIFETIME = timedelta(seconds=4)
-LONGEST_LIFETIME = timedelta(days=3650)
 
 OVERLAP = timedelta(seconds=20)
 """How long a new authority is trusted before anybody shows a certificate of it: enough for every proxy, and for
@@ -100,7 +96,7 @@ class _Mesh:
 
     @property
     def lifetime(self) -> timedelta:
-        return lifetime(self.mtls)
+        return certificate_lifetime(self.mtls)
 
     def signer(self, now: datetime) -> MeshAuthority | None:
         return (self.previous or self.authority) if self.in_overlap(now) else self.authority
@@ -374,11 +370,3 @@ class MeshTrust:
             certificate, wall = state.authority.certificate, self._now()
             times.append(now + (authority_renewal(certificate) - wall))
         return max(now, min(times))
-
-
-def lifetime(mtls: Mtls) -> timedelta:
-    """How long the certificates of proxies live: `dpCert.rotation.expiration` of the enabled backend."""
-    backend = mtls.enabled()
-    rotation = backend.dp_cert.rotation if backend and backend.dp_cert else None
-    written = parse_duration(rotation.expiration or "") if rotation else None
-    return min(max(written or DEFAULT_LIFETIME, SHORTEST_LIFETIME), LONGEST_LIFETIME)

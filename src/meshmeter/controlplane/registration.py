@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ from meshmeter.controlplane.written_by import (
     together,
 )
 from meshmeter.controlplane.zone import with_zone
-from meshmeter.envoy.bootstrap import build_bootstrap
+from meshmeter.envoy.bootstrap import MAX_CONNECTIONS, build_bootstrap
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import (
     InvalidResource,
@@ -77,14 +77,22 @@ class Surroundings:
     deregistration_delay: float
     """Seconds."""
     dataplanes_per_token: int = 5000
+    proxy_max_connections: int = MAX_CONNECTIONS
 
 
 class Registrar:
     """Stores and removes what agents bring."""
 
     def __init__(
-        self, store: Store, reconciler: Reconciler, registry: ProxyRegistry, surroundings: Surroundings
+        self,
+        store: Store,
+        reconciler: Reconciler,
+        registry: ProxyRegistry,
+        surroundings: Surroundings,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ):
+        """`sleep` passes the time between two looks for proxies that have gone."""
+        self._sleep = sleep
         self._store = store
         self._reconciler = reconciler
         self._registry = registry
@@ -129,6 +137,7 @@ class Registrar:
                 ads_port=self._surroundings.ads_port,
                 ca_pem=self._surroundings.ca_pem,
                 token=token,
+                max_connections=self._surroundings.proxy_max_connections,
             ),
             "agentConfig": config,
         }
@@ -198,7 +207,7 @@ class Registrar:
     async def run(self) -> None:
         """Remove Dataplanes whose proxies have gone, until cancelled."""
         while True:
-            await asyncio.sleep(SWEEP)
+            await self._sleep(SWEEP)
             dataplanes = self._reconciler.dataplanes()
             self._holdings.keep({(dataplane.mesh, dataplane.name) for dataplane in dataplanes})
             for dataplane in dataplanes:

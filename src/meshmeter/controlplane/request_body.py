@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 
 from meshmeter.controlplane.api_errors import Refusal
+from meshmeter.documents.faults import exact_path
 from meshmeter.documents.reader import Document, read_documents
 from meshmeter.errors import InvalidResource, Violation
-from meshmeter.resources.faults import exact_path
 
 LARGEST_DOCUMENT = 1 << 20
 """Bytes of one resource."""

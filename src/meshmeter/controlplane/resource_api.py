@@ -45,6 +45,7 @@ from meshmeter.controlplane.request_body import LARGEST_BATCH, read_document, re
 from meshmeter.controlplane.secret_api import SecretApi, Vault
 from meshmeter.controlplane.token_api import TokenApi, Tokens
 from meshmeter.controlplane.writing import change_violations, completed, decode_for
+from meshmeter.controlplane.written_by import is_away
 from meshmeter.documents.forms import is_kubernetes
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.errors import (
@@ -69,6 +70,11 @@ ATTEMPTS = 3
 
 CLUSTER_ID = "cluster-id"
 """Name of the secret that identifies the store behind one or several control planes."""
+
+KEPT = (
+    "What an operator applied to its Dataplane is kept for when it comes back; "
+    "`meshmeter delete dataplane` forgets that"
+)
 
 _PRINTABLE = re.compile(r"[!-~]{1,253}")
 _OPEN = ("/openapi.json", "/schemas/")
@@ -336,8 +342,12 @@ class _ResourceApi:
     # What holds
 
     async def _explain_dataplane(self, request: web.Request) -> web.Response:
-        within = await self._mesh(request) or ""
-        return _found(self._explainer.dataplane(within, request.match_info["name"]))
+        within, name = await self._mesh(request) or "", request.match_info["name"]
+        answer = self._explainer.dataplane(within, name)
+        stored = await self._stored(Key(dataplane.KIND, within, name)) if answer is None else None
+        if stored is not None and is_away(stored):
+            raise Refusal(404, "Could not retrieve a resource", f"the proxy of {stored.key} is away. {KEPT}")
+        return _found(answer)
 
     async def _explain_mesh(self, request: web.Request) -> web.Response:
         return _found(self._explainer.mesh(request.match_info["name"]))

@@ -11,12 +11,19 @@ from typing import Any
 
 from meshmeter.controlplane.proxy_status import ProxyStatus
 from meshmeter.effective.findings import Finding, finding
+from meshmeter.scrape.results import FetchError
 
 SILENCE = timedelta(minutes=3)
 """How long an agent may tell of no scrape; longer than the usual scrape intervals."""
 
 LONGEST_TEXT = 300
 """Characters of a name or an error that are repeated in a finding."""
+
+_SOURCE_CODES = {
+    FetchError.ADDRESS.value: "source-address-refused",
+    FetchError.CREDENTIALS.value: "source-file-refused",
+}
+"""What a source's error is called, where it is not the application's."""
 
 
 def runtime_findings(status: ProxyStatus, now: datetime, *, has_endpoint: bool) -> Iterator[Finding]:
@@ -53,7 +60,7 @@ def _sources(report: Mapping[str, Any]) -> Iterator[Finding]:
             name = _text(source.get("name", ""))
             why = ": ".join(_text(source[key]) for key in ("error", "detail") if source.get(key))
             yield finding(
-                "source-down",
+                _SOURCE_CODES.get(_text(source.get("error", "")), "source-down"),
                 f"source {name!r} gave no metrics in the last scrape" + (f": {why}" if why else ""),
             )
 

@@ -22,7 +22,6 @@ from aiohttp import ETag, hdrs, web
 from meshmeter.controlplane.limits import IDLE_SECONDS
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.sd_bodies import Body, BodyCache
-from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import PermissionDenied, TokenError, Unauthenticated
 from meshmeter.mads.assignments import AssignmentSnapshot, Selection
 from meshmeter.mads.discovery import DiscoveryRequest, parse_request
@@ -49,22 +48,17 @@ Authorize = Callable[[web.Request], frozenset[str] | None]
 """The meshes that the client of a request may see, None for all; raises TokenError if it may see nothing."""
 
 
-def loopback_only(request: web.Request) -> frozenset[str] | None:
-    """Everything for clients on this host, nothing for others: the rule where there are no discovery
-    tokens."""
-    if is_loopback(request.remote or ""):
-        return None
-    raise Unauthenticated("a client that is not on the control plane's host needs a discovery token")
-
-
 def discovery_app(
     assignments: Published[AssignmentSnapshot],
     *,
     default_fetch_timeout: float = DEFAULT_FETCH_TIMEOUT,
-    authorize: Authorize = loopback_only,
+    authorize: Authorize,
+    watch_tokens: Callable[[Callable[[], None]], None] = lambda _reconsider: None,
 ) -> web.Application:
-    """The application; serve it with `discovery_runner`."""
+    """The application; serve it with `discovery_runner`. `watch_tokens` takes what is to be called when tokens may have
+    become void."""
     api = _DiscoveryApi(assignments, default_fetch_timeout, authorize)
+    watch_tokens(api.reconsider)
     app = web.Application(client_max_size=MAX_REQUEST, middlewares=[_errors])
     app.router.add_post(DISCOVERY_PATH, api.discover)
     app.router.add_post(DIRECT_PATH, api.discover_direct)
@@ -93,7 +87,7 @@ class _DiscoveryApi:
         self._default_fetch_timeout = default_fetch_timeout
         self._authorize = authorize
         self._bodies = BodyCache()
-        self._polls: set[asyncio.Timeout] = set()
+        self._polls: dict[asyncio.Timeout, web.Request] = {}
         self._stopping = False
 
     async def discover(self, request: web.Request) -> web.Response:
@@ -107,7 +101,7 @@ class _DiscoveryApi:
         wait = self._fetch_timeout(request)
         wanted = await _discovery_request(request)
         selection = Selection(meshes=meshes, names=wanted.resource_names, provided_tls=not direct)
-        selected = await self._newer(selection, wanted.version_info, wait)
+        selected = await self._newer(request, selection, wanted.version_info, wait)
         self._authorize(request)  # a token may have been revoked meanwhile
         if selected.version == wanted.version_info:
             return web.Response(status=304)
@@ -141,10 +135,16 @@ class _DiscoveryApi:
     async def release(self, _app: web.Application) -> None:
         """Answer every waiting poll now, and let no other wait."""
         self._stopping = True
-        now = asyncio.get_running_loop().time()
         for poll in self._polls:
-            if not poll.expired():
-                poll.reschedule(now)
+            _end(poll)
+
+    def reconsider(self) -> None:
+        """Tokens may have become void: polls of who may not ask any more wait no longer."""
+        for poll, request in self._polls.items():
+            try:
+                self._authorize(request)
+            except TokenError:
+                _end(poll)
 
     def _fetch_timeout(self, request: web.Request) -> float:
         given = request.query.get("fetch-timeout")
@@ -155,7 +155,9 @@ class _DiscoveryApi:
         except ValueError as exc:
             raise _BadRequest("Could not parse fetch-timeout", str(exc)) from exc
 
-    async def _newer(self, selection: Selection, known: str, wait: float) -> AssignmentSnapshot:
+    async def _newer(
+        self, request: web.Request, selection: Selection, known: str, wait: float
+    ) -> AssignmentSnapshot:
         """What the client gets: at once if it is not the known version, else after a change or `wait`
         seconds."""
         selected = self._bodies.select(self._assignments.value, selection)
@@ -164,14 +166,19 @@ class _DiscoveryApi:
         timeout = asyncio.timeout(wait)
         try:
             async with timeout:
-                self._polls.add(timeout)
+                self._polls[timeout] = request
                 while selected.version == known:
                     selected = self._bodies.select(await self._assignments.next(), selection)
         except TimeoutError:
             pass  # unchanged for so long, which is an answer as well
         finally:
-            self._polls.discard(timeout)
+            self._polls.pop(timeout, None)
         return selected
+
+
+def _end(poll: asyncio.Timeout) -> None:
+    if not poll.expired():
+        poll.reschedule(asyncio.get_running_loop().time())
 
 
 async def _discovery_request(request: web.Request) -> DiscoveryRequest:

@@ -51,6 +51,7 @@ class Settings:
     """Seconds; 0 means no check."""
     max_connections: int = 8192
     max_connections_per_client: int = 4096
+    proxy_max_connections: int = 50_000
     registrations_per_token: int = 600
     """A minute."""
     dataplanes_per_token: int = 5000
@@ -163,6 +164,12 @@ OPTIONS: Sequence[Option] = (
         "count",
         "4096",
         "Of these, connections of one address (of IPv6, one network of 64 bits).",
+    ),
+    Option(
+        "proxy_max_connections",
+        "count",
+        "50000",
+        "Connections that each Envoy takes at most, of all clients together.",
     ),
     Option(
         "registrations_per_token",

@@ -55,7 +55,9 @@ class TokenService:
         records: Sequence[TokenRecord] = (),
         now: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
+        on_withdrawn: Callable[[], None] = lambda: None,
     ):
+        """`on_withdrawn` is told when tokens that were good are so no longer."""
         self._monotonic = monotonic
         self._looks: deque[tuple[float, datetime]] = deque()
         """When records were looked at, and what the clock said: those of the last `KEPT`, and the one before."""
@@ -64,6 +66,7 @@ class TokenService:
         self._admin_file = admin_file
         self._records = {record.id: record for record in records}
         self._now = now
+        self._on_withdrawn = on_withdrawn
         self._changing = asyncio.Lock()
 
     @classmethod
@@ -74,9 +77,10 @@ class TokenService:
         admin_file: Path,
         now: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
+        on_withdrawn: Callable[[], None] = lambda: None,
     ) -> TokenService:
         """The service, with a valid admin token in `admin_file`. Raises StoreUnavailable, OSError."""
-        service = cls(store, keys, admin_file, await store.tokens(), now, monotonic)
+        service = cls(store, keys, admin_file, await store.tokens(), now, monotonic, on_withdrawn)
         await service.tidy()
         return service
 
@@ -159,6 +163,7 @@ class TokenService:
             new = self._keys.rotate()
             if not overlap:
                 self._keys.retire(lambda _: False)
+                self._on_withdrawn()
             log.info("tokens are signed by a new key, %s, from now on", new.id)
         await self._write_local_admin()
         return new
@@ -176,6 +181,7 @@ class TokenService:
         if record.revoked_at is None:
             record = replace(record, revoked_at=self._now())
             await self._put(record)
+            self._on_withdrawn()
             log.info("token %s (%s) is revoked", record.id, record.audience.rpartition("/")[2])
         return record
 

@@ -261,6 +261,21 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "damaged. It is left as it is and has no effect; everything else is served.",
             "Run the newer meshmeter that wrote it, restore a backup, or delete the resource.",
         ),
+        "source-address-refused": FindingKind(
+            "warning",
+            "source",
+            "The address of this source, or what its host name leads to, is none that the agent may connect to: it is "
+            "neither loopback, nor an address of the agent's host, nor in a network that the operator allowed.",
+            "Use 127.0.0.1 or an address of the host as the entry's address, or have the operator allow the network "
+            "with --allowed-networks of the control plane. Link-local addresses and those of cloud metadata services "
+            "cannot be allowed.",
+        ),
+        "source-file-refused": FindingKind(
+            "warning",
+            "source",
+            "A file or unix socket that the entry names may not be opened by the agent, or is not what it has to be.",
+            "Start the agent with --allow-files and the directory of the file, or correct what the message names.",
+        ),
         "source-down": FindingKind(
             "warning",
             "source",

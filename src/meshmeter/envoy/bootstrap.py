@@ -8,7 +8,7 @@ from typing import Any
 
 from meshmeter.envoy.addresses import ip_literal, load_assignment, pipe, socket_address
 from meshmeter.envoy.clusters import ADS_SOURCE, http_options
-from meshmeter.envoy.names import ADS_CLUSTER
+from meshmeter.envoy.names import ADS_CLUSTER, METRICS_LISTENER, METRICS_PROXY
 from meshmeter.envoy.proxy import ProxyInfo
 
 ADMIN_MODE = 0o600
@@ -33,11 +33,23 @@ STATS_TAGS: Mapping[str, str] = MappingProxyType(
 )
 """Labels that are taken out of stat names besides Envoy's own, as dashboards expect them (kuma-facts 6.3)."""
 
+MAX_CONNECTIONS = 50_000
+"""Of clients, over all listeners, unless the control plane is told otherwise."""
+
+MAX_SCRAPERS = 512
+"""Connections of one listener for scrapes. Whoever opens more is turned away, and so cannot use up the rest."""
+
 _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
 
 def build_bootstrap(
-    proxy: ProxyInfo, *, ads_host: str, ads_port: int, ca_pem: str, token: str
+    proxy: ProxyInfo,
+    *,
+    ads_host: str,
+    ads_port: int,
+    ca_pem: str,
+    token: str,
+    max_connections: int = MAX_CONNECTIONS,
 ) -> dict[str, Any]:
     """The bootstrap as a JSON document. It holds the token: the file is for Envoy's user only.
 
@@ -66,9 +78,34 @@ def build_bootstrap(
             },
         },
         "staticResources": {"clusters": [_ads_cluster(ads_host, ads_port, ca_pem)]},
+        "overloadManager": _connection_limit(max_connections),
+        "layeredRuntime": {"layers": [{"name": "meshmeter", "staticLayer": dict(LISTENER_LIMITS)}]},
         "statsConfig": {
             "statsTags": [{"tagName": name, "regex": regex} for name, regex in STATS_TAGS.items()]
         },
+    }
+
+
+LISTENER_LIMITS: Mapping[str, int] = MappingProxyType(
+    {
+        f"envoy.resource_limits.listener.{name}.connection_limit": MAX_SCRAPERS
+        for name in (METRICS_LISTENER, METRICS_PROXY)
+    }
+)
+
+
+def _connection_limit(connections: int) -> dict[str, Any]:
+    monitor = "downstream_connections.v3.DownstreamConnectionsConfig"
+    return {
+        "resourceMonitors": [
+            {
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typedConfig": {
+                    "@type": f"type.googleapis.com/envoy.extensions.resource_monitors.{monitor}",
+                    "maxActiveDownstreamConnections": str(connections),
+                },
+            }
+        ]
     }
 
 

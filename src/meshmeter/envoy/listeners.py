@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from meshmeter.effective.certificate_lifetime import http_connection, tcp_connection
 from meshmeter.envoy import names
 from meshmeter.envoy.addresses import socket_address
-from meshmeter.envoy.http import connection_manager, virtual_host
+from meshmeter.envoy.http import connection_limits, connection_manager, seconds, virtual_host
 from meshmeter.envoy.protocols import Protocol
 from meshmeter.envoy.rbac import rbac_filter
 from meshmeter.envoy.tls import downstream_mtls
@@ -19,6 +21,8 @@ from meshmeter.xds import types
 NO_TIMEOUT = "0s"
 """How long a request may take is for the applications to say."""
 
+HANDSHAKE_TIMEOUT = "10s"
+"""How long a TLS handshake may take."""
 
 TLS_INSPECTOR = {
     "name": "envoy.filters.listener.tls_inspector",
@@ -38,6 +42,8 @@ class MeshAccess:
     """Who may call; without one nobody may."""
     permissive: bool
     """Whether callers outside the mesh may call in plain, or with TLS that is the application's business."""
+    lifetime: timedelta
+    """Of the certificates by which callers are let in."""
 
 
 def listener(
@@ -70,12 +76,15 @@ def inbound_listener(
     """What peers call; goes to the application's cluster. Without `access` everybody may call."""
     name = names.inbound_listener(address, port)
     stat_prefix = names.stat_name(names.local_cluster(service_port))
-    traffic = _traffic_filter(stat_prefix, names.inbound_route(service), service, cluster, protocol)
+    route = names.inbound_route(service)
+    traffic = _traffic_filter(stat_prefix, route, service, cluster, protocol)
     if access is None:
         return listener(name, address, port, "INBOUND", [{"filters": [traffic]}])
+    authenticated = _traffic_filter(stat_prefix, route, service, cluster, protocol, access.lifetime)
     mtls = {
-        "filters": [rbac_filter(name, access.mesh, access.permission), traffic],
+        "filters": [rbac_filter(name, access.mesh, access.permission), authenticated],
         "transportSocket": downstream_mtls(access.mesh),
+        "transportSocketConnectTimeout": HANDSHAKE_TIMEOUT,
     }
     if not access.permissive:
         return listener(name, address, port, "INBOUND", [mtls])
@@ -105,10 +114,16 @@ def outbound_listener(
 
 
 def _traffic_filter(
-    stat_prefix: str, route_name: str, host_name: str, cluster: str, protocol: Protocol
+    stat_prefix: str,
+    route_name: str,
+    host_name: str,
+    cluster: str,
+    protocol: Protocol,
+    lifetime: timedelta | None = None,
 ) -> dict[str, Any]:
+    """`lifetime`: of the certificates by which clients were let in, None if they are not verified."""
     if not protocol.is_http:
-        return _tcp_filter(stat_prefix, cluster)
+        return _tcp_filter(stat_prefix, cluster, lifetime)
     route = {"match": {"prefix": "/"}, "route": {"cluster": cluster, "timeout": NO_TIMEOUT}}
     return connection_manager(
         stat_prefix,
@@ -118,15 +133,20 @@ def _traffic_filter(
             "virtualHosts": [virtual_host(host_name, [route])],
         },
         upgradeConfigs=[{"upgradeType": "websocket"}],
+        **connection_limits(lasts=http_connection(lifetime) if lifetime is not None else None),
     )
 
 
-def _tcp_filter(stat_prefix: str, cluster: str) -> dict[str, Any]:
+def _tcp_filter(stat_prefix: str, cluster: str, lifetime: timedelta | None = None) -> dict[str, Any]:
+    lasts = (
+        {"maxDownstreamConnectionDuration": seconds(tcp_connection(lifetime))} if lifetime is not None else {}
+    )
     return {
         "name": "envoy.filters.network.tcp_proxy",
         "typedConfig": {
             "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
             "statPrefix": stat_prefix,
             "cluster": cluster,
+            **lasts,
         },
     }

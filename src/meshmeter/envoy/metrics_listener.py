@@ -6,13 +6,22 @@ untouched; filters are the agent's business.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from meshmeter.effective.certificate_lifetime import http_connection
 from meshmeter.effective.metrics import EffectiveMetrics
 from meshmeter.effective.transport import Transport
 from meshmeter.envoy import names
-from meshmeter.envoy.http import compressor, connection_manager, virtual_host
-from meshmeter.envoy.listeners import listener
+from meshmeter.envoy.http import (
+    FOR_SCRAPES,
+    SCRAPER_IDLE_TIMEOUT,
+    compressor,
+    connection_limits,
+    connection_manager,
+    virtual_host,
+)
+from meshmeter.envoy.listeners import HANDSHAKE_TIMEOUT, listener
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.envoy.rbac import rbac_filter
 from meshmeter.envoy.tls import downstream_mtls, downstream_provided
@@ -33,15 +42,15 @@ def metrics_listener(
     address: str,
     proxy: ProxyInfo,
     *,
-    has_identity: bool = False,
+    lifetime: timedelta | None = None,
     permission: Resource[TrafficPermissionSpec] | None = None,
 ) -> dict[str, Any] | None:
     """The listener on `address`, or None if there is to be none.
 
-    `has_identity`: whether the snapshot has the secrets of mTLS. `permission` is the one that holds for the tags of the
-    endpoint; in a mesh with mTLS nobody may scrape without.
+    `lifetime` is that of the mesh's certificates, None unless the snapshot has the secrets of mTLS. `permission` is the
+    one that holds for the tags of the endpoint; in a mesh with mTLS nobody may scrape without.
     """
-    filter_chain = _filter_chain(effective, proxy, has_identity, permission)
+    filter_chain = _filter_chain(effective, proxy, lifetime, permission)
     if filter_chain is None:
         return None
     return listener(names.METRICS_LISTENER, address, effective.port.value, "INBOUND", [filter_chain])
@@ -50,7 +59,7 @@ def metrics_listener(
 def _filter_chain(
     effective: EffectiveMetrics,
     proxy: ProxyInfo,
-    has_identity: bool,
+    lifetime: timedelta | None,
     permission: Resource[TrafficPermissionSpec] | None,
 ) -> dict[str, Any] | None:
     """The one place that decides whether the endpoint opens, and behind what.
@@ -59,23 +68,29 @@ def _filter_chain(
     """
     if not effective.serves:
         return None
-    scrapes = _manager(effective.path.value, proxy)
+    path = effective.path.value
     match effective.transport:
         case Transport.PLAIN:
-            return {"filters": [scrapes]}
-        case Transport.MTLS if has_identity:
+            return {"filters": [_manager(path)]}
+        case Transport.MTLS if lifetime is not None:
             access = rbac_filter(names.METRICS_LISTENER, effective.mesh, permission)
-            return {"filters": [access, scrapes], "transportSocket": downstream_mtls(effective.mesh)}
+            filters = [access, _manager(path, http_connection(lifetime))]
+            return _behind(downstream_mtls(effective.mesh), filters)
         case Transport.PROVIDED_TLS if proxy.metrics_sds_path is not None:
-            return {"filters": [scrapes], "transportSocket": downstream_provided(proxy.metrics_sds_path)}
+            return _behind(downstream_provided(proxy.metrics_sds_path), [_manager(path)])
         case _:
             return None
 
 
-def _manager(path: str, proxy: ProxyInfo) -> dict[str, Any]:
-    internal = [{"addressPrefix": "127.0.0.1", "prefixLen": 32}]
-    if proxy.ipv6:
-        internal.append({"addressPrefix": "::1", "prefixLen": 128})
+def _behind(transport_socket: dict[str, Any], filters: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "filters": filters,
+        "transportSocket": transport_socket,
+        "transportSocketConnectTimeout": HANDSHAKE_TIMEOUT,
+    }
+
+
+def _manager(path: str, lasts: timedelta | None = None) -> dict[str, Any]:
     return connection_manager(
         names.stat_name(names.METRICS_LISTENER),
         {
@@ -83,7 +98,8 @@ def _manager(path: str, proxy: ProxyInfo) -> dict[str, Any]:
             "virtualHosts": [virtual_host(names.METRICS_LISTENER, [_scrape(path), _other_methods(path)])],
         },
         filters=[compressor(CONTENT_TYPES)],
-        internalAddressConfig={"cidrRanges": internal},
+        **FOR_SCRAPES,
+        **connection_limits(lasts=lasts, idle=SCRAPER_IDLE_TIMEOUT),
     )
 
 

@@ -20,7 +20,12 @@ from meshmeter.effective.transport import Transport
 from meshmeter.envoy import names
 from meshmeter.envoy.addresses import ip_literal
 from meshmeter.envoy.clusters import ADS_SOURCE, CONNECT_TIMEOUT, http_options
-from meshmeter.envoy.http import connection_manager
+from meshmeter.envoy.http import (
+    FOR_SCRAPES,
+    SCRAPER_IDLE_TIMEOUT,
+    connection_limits,
+    connection_manager,
+)
 from meshmeter.envoy.listeners import listener
 from meshmeter.envoy.metrics_listener import TIMEOUT
 from meshmeter.xds import types
@@ -85,7 +90,8 @@ def _listener(address: str, port: int) -> dict[str, Any]:
         rds={"configSource": ADS_SOURCE, "routeConfigName": names.METRICS_PROXY},
         # As a client of a proxy sends it: GET http://10.0.0.1:5670/metrics HTTP/1.1
         httpProtocolOptions={"allowAbsoluteUrl": True},
-        codecType="HTTP1",
+        **FOR_SCRAPES,
+        **connection_limits(idle=SCRAPER_IDLE_TIMEOUT),
     )
     return listener(names.METRICS_PROXY, address, port, "OUTBOUND", [{"filters": [manager]}])
 

@@ -34,8 +34,6 @@ class ProxyInfo:
     """File by which the agent hands the provided certificate to Envoy, once it is good; None if it does not."""
     agent_version: str = ""
     envoy_version: str = ""
-    ipv6: bool = True
-    """Whether the host has IPv6."""
 
     @property
     def node_id(self) -> str:
@@ -54,7 +52,6 @@ class ProxyInfo:
             "metricsSdsPath": self.metrics_sds_path,
             "agentVersion": self.agent_version,
             "envoyVersion": self.envoy_version,
-            "ipv6": self.ipv6,
         }
         return {METADATA_KEY: {key: value for key, value in fields.items() if value not in (None, "")}}
 
@@ -79,9 +76,6 @@ class ProxyInfo:
                 raise ValueError(f"{key} is missing in the node metadata")
             return value
 
-        ipv6 = fields.get("ipv6", True)
-        if not isinstance(ipv6, bool):
-            raise ValueError("ipv6 in the node metadata is neither true nor false")
         return cls(
             mesh=needed("mesh"),
             dataplane=needed("dataplane"),
@@ -92,5 +86,4 @@ class ProxyInfo:
             metrics_sds_path=text("metricsSdsPath") or None,
             agent_version=text("agentVersion"),
             envoy_version=text("envoyVersion"),
-            ipv6=ipv6,
         )

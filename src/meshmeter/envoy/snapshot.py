@@ -11,6 +11,7 @@ from typing import Any
 
 from meshmeter.effective.access import select_permission
 from meshmeter.effective.addresses import overlap
+from meshmeter.effective.certificate_lifetime import certificate_lifetime
 from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
 from meshmeter.effective.interfaces import DEFAULT_OUTBOUND_ADDRESS, listen_address
 from meshmeter.effective.metrics import EffectiveMetrics
@@ -149,10 +150,11 @@ def _add_inbound(parts: _Parts, view: MeshView, networking: Networking, inbound:
 
 
 def _access(view: MeshView, inbound: Inbound) -> listeners.MeshAccess | None:
-    if not mtls_enabled(view.mesh.spec):
+    if view.mesh.spec.mtls is None or not mtls_enabled(view.mesh.spec):
         return None
     permission = select_permission(view.permissions, inbound.tags or {})
-    return listeners.MeshAccess(view.mesh.name, permission, permissive(view.mesh.spec))
+    lifetime = certificate_lifetime(view.mesh.spec.mtls)
+    return listeners.MeshAccess(view.mesh.name, permission, permissive(view.mesh.spec), lifetime)
 
 
 def _secrets(view: MeshView) -> tuple[ResourceKey, ...]:
@@ -210,7 +212,9 @@ def _add_metrics(
         parts.problems.append(_not_an_ip("networking.address", written))
         return
     permission = select_permission(view.permissions, effective.tags.value)
-    document = metrics_listener(effective, address, proxy, has_identity=has_identity, permission=permission)
+    mtls = view.mesh.spec.mtls
+    lifetime = certificate_lifetime(mtls) if mtls is not None and has_identity else None
+    document = metrics_listener(effective, address, proxy, lifetime=lifetime, permission=permission)
     if document is None or parts.is_taken(address, effective.port.value, "the metrics endpoint"):
         return
     parts.resources.append(pack(clusters.metrics_cluster(proxy.agent_socket)))

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from meshmeter.documents.reader import Document, Parsed
+from meshmeter.documents.faults import located
+from meshmeter.documents.reader import Parsed
 from meshmeter.errors import InvalidResource, Violation
 from meshmeter.resources import shape
 from meshmeter.resources.base import Spec
 from meshmeter.resources.envelope import API_VERSION, DISPLAY_NAME, NAMESPACE, OBJECT_NAME, open_envelope
-from meshmeter.resources.faults import Faults, exact_path
+from meshmeter.resources.faults import Faults
 from meshmeter.resources.kinds import KINDS
 from meshmeter.resources.resource import EPOCH, AnyResource, Meta, Resource
 from meshmeter.resources.validation import violations
@@ -23,7 +24,6 @@ __all__ = [
     "decode",
     "decode_all",
     "from_stored",
-    "located",
     "to_kubernetes",
     "to_stored",
     "to_universal",
@@ -59,17 +59,6 @@ def decode_all(parsed: Parsed) -> list[AnyResource]:
     if faults:
         raise InvalidResource(faults)
     return resources
-
-
-def located(document: Document, found: Iterable[Violation]) -> list[Violation]:
-    """Faults of a document as faults of its text: `mesh.yaml:12: spec.metrics.backends[0].type`."""
-    placed = []
-    for violation in found:
-        place = f"{document.origin}:{document.line_of(exact_path(violation))}"
-        placed.append(
-            Violation(f"{place}: {violation.field}" if violation.field else place, violation.reason)
-        )
-    return placed
 
 
 def to_universal(resource: AnyResource) -> dict[str, Any]:

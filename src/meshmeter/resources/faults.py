@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -11,21 +10,6 @@ from meshmeter.resources import paths
 
 MOST_FAULTS = 200
 """Per document; nobody reads more, and a hostile document must not make an answer larger than itself."""
-
-UNREADABLE = "could not parse config: "
-"""Begins the reason of a fault in a message that is reported at the message itself; what follows is the field's path
-in it, and the reason (kuma-facts 2.2)."""
-
-_INNER = re.compile(re.escape(UNREADABLE) + r'((?:[^\s:"]|"(?:[^"\\]|\\.)*")+): ')
-
-
-def exact_path(violation: Violation) -> str:
-    """The path of the field that is at fault, also where the violation names the message around it."""
-    inner = _INNER.match(violation.reason)
-    if inner is None:
-        return violation.field
-    dot = "" if inner[1].startswith("[") else "."
-    return f"{violation.field}{dot}{inner[1]}"
 
 
 @dataclass(slots=True)

@@ -25,9 +25,10 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Union, get_args, get_origin
 
+from meshmeter.documents.faults import UNREADABLE
 from meshmeter.resources import paths, syntax
 from meshmeter.resources.base import Model
-from meshmeter.resources.faults import UNREADABLE, Faults
+from meshmeter.resources.faults import Faults
 
 DEEPEST = 64
 """Levels of nesting in a part that is kept as it is."""

@@ -22,6 +22,8 @@ Rules:
  7. A refused version does not count as delivered. It is not repeated by itself, because Envoy would refuse it
     at once; `retry` repeats it, and so does an update that changes it.
  8. On reconnect the proxy reports what it has (initial_resource_versions); it gets the difference.
+ 9. After a response the resources that what it contains cannot do without are sent again (`types.NEEDED`): Envoy
+    lets a changed cluster wait for endpoints, and does not ask for a name that it is subscribed to already.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from dataclasses import dataclass
 from meshmeter.xds.messages import Request, Response
 from meshmeter.xds.snapshot import Snapshot
 from meshmeter.xds.subscription import Subscription
-from meshmeter.xds.types import ORDER, REFERRED, REFERRERS, WILDCARD
+from meshmeter.xds.types import NEEDED, ORDER, REFERRED, REFERRERS, WILDCARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class DeltaStream:
         self._subscriptions: dict[str, Subscription] = {}
         self._snapshot: Snapshot | None = None
         self._responses = 0
+        self._needed: dict[str, set[str]] = {}
+        """By type that the proxy has not asked for yet: names that it needs even if it says that it has them."""
 
     @property
     def refusing(self) -> bool:
@@ -77,11 +81,13 @@ class DeltaStream:
         outputs: list[Output] = []
         subscription = self._subscriptions.get(request.type_url)
         if subscription is None:
-            self._subscriptions[request.type_url] = Subscription.begin(
+            new = self._subscriptions[request.type_url] = Subscription.begin(
                 subscribe=request.subscribe,
                 initial_versions=request.initial_versions,
                 may_be_implicit=request.type_url in WILDCARD,
             )
+            for name in self._needed.pop(request.type_url, ()):
+                new.doubt(name)
         else:
             answered = subscription.answer(request.nonce, refused=request.error is not None)
             if answered is not None:
@@ -122,8 +128,22 @@ class DeltaStream:
                     type_url, str(self._responses), self._snapshot.versions[type_url], additions, removals
                 )
                 subscription.sent(response)
+                self._send_needed_again(response)
                 responses.append(response)
         return responses
+
+    def _send_needed_again(self, response: Response) -> None:
+        """Have what the content of a response cannot do without follow it (rule 9)."""
+        needed = NEEDED.get(response.type_url)
+        if needed is None:
+            return
+        names = {resource.name for resource in response.resources}
+        subscription = self._subscriptions.get(needed)
+        if subscription is None:
+            self._needed.setdefault(needed, set()).update(names)
+            return
+        for name in names:
+            subscription.doubt(name)
 
     def _has_to_wait(self, type_url: str) -> bool:
         """Whether something that this type may refer to cannot be sent yet (rule 3)."""

@@ -17,7 +17,7 @@ ANY = "*"
 """The name that subscribes to all resources of a type."""
 
 UNKNOWN = ""
-"""Version of what a refused response contained: the proxy may have the old, the new, or nothing."""
+"""Version of what the proxy may have old, new, or not at all, such as the content of a refused response."""
 
 MAX_NAMES = 100_000
 """Names that one proxy may subscribe to, or report as had, per type."""
@@ -27,8 +27,8 @@ MAX_NAMES = 100_000
 class _UnderWay:
     response: Response
     outdated: set[str] = field(default_factory=set)
-    """Names that were subscribed or unsubscribed after it was sent: its acknowledgement says nothing of
-    them."""
+    """Names that were subscribed, unsubscribed or doubted after it was sent: its acknowledgement says nothing
+    of them."""
 
 
 @dataclass(slots=True)
@@ -66,23 +66,34 @@ class Subscription:
 
     def change(self, *, subscribe: Iterable[str], unsubscribe: Iterable[str]) -> None:
         """A later request. A name that is subscribed (again) has to be answered, whatever the proxy had
-        before."""
+        before: with the resource, or with its removal if the proxy had it and it is gone. So has a name that is
+        unsubscribed while the wildcard still covers it.
+        """
         for name in unsubscribe:
             if name == ANY:
                 self.wildcard = False
             else:
                 self.names.discard(name)
-                self._lose(name)
+                if self.wildcard:
+                    self.had[name] = UNKNOWN
+                else:
+                    self.had.pop(name, None)
+                self._outdate(name)
         for name in subscribe:
             if name == ANY:
                 self.wildcard = True
             else:
                 self.names.add(name)
-                self._lose(name)
+                self.doubt(name)
         self._check_size()
 
-    def _lose(self, name: str) -> None:
-        self.had.pop(name, None)
+    def doubt(self, name: str) -> None:
+        """The proxy needs this resource (again), whatever it was sent before."""
+        if name in self.had:
+            self.had[name] = UNKNOWN
+        self._outdate(name)
+
+    def _outdate(self, name: str) -> None:
         self.refused.pop(name, None)
         if self._under_way is not None:
             self._under_way.outdated.add(name)
@@ -155,6 +166,8 @@ class Subscription:
         sent |= dict.fromkeys(response.removed)
         for name, version in sent.items():
             if name in under_way.outdated:
+                if self.wants(name):
+                    self.had[name] = UNKNOWN
                 continue
             if refused:
                 self.refused[name] = version

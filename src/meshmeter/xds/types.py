@@ -27,6 +27,10 @@ REFERRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """A type, and the types whose outstanding additions have to be sent before it."""
 
+NEEDED: Mapping[str, str] = MappingProxyType({CLUSTER: ENDPOINTS})
+"""A type, and the type of which every resource of the same name is sent again after it. Secrets and routes are not
+here: Envoy asks for them again, or goes on with those that it has."""
+
 REFERRERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         CLUSTER: (LISTENER, ROUTES),

@@ -280,14 +280,14 @@ async def test_a_refused_token_is_told(dataplane: Dataplane) -> None:
 
 
 async def test_a_refused_dataplane_is_told_with_every_fault(dataplane: Dataplane) -> None:
-    faults = [{"field": "networking", "reason": "must be defined"}, {"field": "x", "reason": "y"}]
+    faults = [{"field": "networking", "reason": "must be defined"}, {"field": "name", "reason": "y"}]
     dataplane.server.refuse(400, {"title": "Could not process a resource", "invalid_parameters": faults})
     await dataplane.start()
     assert await dataplane.ended() == 1
     assert dataplane.output.splitlines()[-3:] == [
         "meshmeter dataplane run: Could not process a resource:",
-        "meshmeter dataplane run:   networking: must be defined",
-        "meshmeter dataplane run:   x: y",
+        f"meshmeter dataplane run:   {dataplane.folder}/web.yaml:1: networking: must be defined",
+        f"meshmeter dataplane run:   {dataplane.folder}/web.yaml:2: name: y",
     ]
 
 
@@ -330,8 +330,8 @@ def test_the_dataplane_file_is_read_and_completed(tmp_path: Path, caplog: pytest
     with pytest.raises(InvalidResource, match="'nam'"):
         read_dataplane(settings)
     file.write_text("type: Dataplane\nname: {{ name }}\n")
-    assert read_dataplane(settings) == {"type": "Dataplane", "name": "web"}
+    assert read_dataplane(settings).data == {"type": "Dataplane", "name": "web"}
     assert "does not use the variable 'spare'" in caplog.text
     file.write_text("type: Dataplane\nname: {{ name }}\nprobes: {port: 010}\n", encoding="utf-16")
-    assert read_dataplane(settings)["probes"] == {"port": 8}
+    assert read_dataplane(settings).data["probes"] == {"port": 8}
     assert f"{file}:3:16: 010 has a leading zero" in caplog.text

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from meshmeter.agent.document import identity, parse
+from meshmeter.agent.document import identity, naming_lines, parse
 from meshmeter.cli.documents import read_input
 from meshmeter.documents.reader import LARGEST_DOCUMENT
-from meshmeter.errors import InvalidResource
+from meshmeter.errors import InvalidResource, Violation
 
 UNIVERSAL = "type: Dataplane\nmesh: shop\nname: web-1\nnetworking: {address: 10.0.0.1}\n"
 KUBERNETES = "kind: Dataplane\napiVersion: kuma.io/v1alpha1\nmesh: shop\nmetadata: {name: web-1}\nspec: {}\n"
@@ -113,3 +113,10 @@ def test_what_cannot_be_a_name_never_becomes_part_of_a_path() -> None:
     assert "mesh: 'a/b'" in fault("type: Dataplane\nname: a\nmesh: a/b\n")
     assert "name: 7 cannot be a name" in fault("type: Dataplane\nname: 7\n")
     assert "metadata.name: cannot be empty" in fault("kind: Dataplane\nmetadata: 1\n")
+
+
+def test_what_the_control_plane_refuses_has_the_line_of_the_file() -> None:
+    document, _ = parse(UNIVERSAL, origin="dp.yaml")
+    with pytest.raises(InvalidResource, match="Refused") as caught, naming_lines(document):
+        raise InvalidResource([Violation("networking.address", "is not mine")], "Refused")
+    assert [str(each) for each in caught.value.violations] == ["dp.yaml:4: networking.address: is not mine"]

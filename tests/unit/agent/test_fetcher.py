@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from meshmeter.agent.allowed_files import AllowedFiles
 from meshmeter.agent.fetcher import Fetcher
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
@@ -83,7 +85,8 @@ async def test_fixed_parameters_and_credentials_are_sent(tmp_path: Path) -> None
     token = tmp_path / "token"
     token.write_text("s3cret\n")
     seen: list[web.Request] = []
-    async with server(seen) as port, Fetcher(tmp_path / "no.sock") as fetcher:
+    files = AllowedFiles([tmp_path])
+    async with server(seen) as port, Fetcher(tmp_path / "no.sock", files=files) as fetcher:
         params = (("module", "http"), ("x", "a b&c"))
         wanted = with_options(port, bearer_token_file=str(token), params=params)
         _envoy, app = await fetcher.fetch_all(wanted)
@@ -111,7 +114,7 @@ async def test_an_https_application_is_verified(tmp_path: Path) -> None:
     port = runner.addresses[0][1]
     trusted: dict[str, Any] = {"scheme": "https", "ca_file": str(ca_file)}
     try:
-        async with Fetcher(tmp_path / "no.sock") as fetcher:
+        async with Fetcher(tmp_path / "no.sock", files=AllowedFiles([tmp_path])) as fetcher:
 
             async def fetch(**options: Any) -> FetchError | None:
                 return (await fetcher.fetch_all(with_options(port, **options)))[1].error
@@ -130,12 +133,94 @@ async def test_an_application_behind_a_unix_socket(tmp_path: Path) -> None:
     seen: list[web.Request] = []
     work_dir, socket = tmp_path / "work", tmp_path / "app.sock"
     work_dir.mkdir()
-    async with server(seen, socket), Fetcher(work_dir / "admin.sock") as fetcher:
-        _envoy, app = await fetcher.fetch_all(with_options(0, unix_socket=str(socket)))
-        assert app.error is None and seen[0].path == "/m"
+    files = AllowedFiles([tmp_path], own=[work_dir])
+    async with (
+        server(seen, socket),
+        server(seen, work_dir / "admin.sock"),
+        Fetcher(work_dir / "admin.sock", files=files) as fetcher,
+    ):
+        for _ in range(2):
+            _envoy, app = await fetcher.fetch_all(with_options(0, unix_socket=str(socket)))
+            assert app.error is None and seen[-1].path == "/m"
         own = with_options(0, unix_socket=str(work_dir / "admin.sock"))
         _envoy, app = await fetcher.fetch_all(own)
-        assert app.error is FetchError.ADDRESS
+        assert app.error is FetchError.CREDENTIALS and "agent's own" in app.detail
+        _envoy, app = await fetcher.fetch_all(with_options(0, unix_socket=str(tmp_path / "none")))
+        assert app.error is FetchError.CREDENTIALS and "No such file" in app.detail
+
+
+@pytest.mark.attack("B1: an entry names files, sockets or FIFOs that the agent's operator did not allow")
+async def test_files_that_nobody_allowed_stay_closed(tmp_path: Path) -> None:
+    seen: list[web.Request] = []
+    allowed, secret, socket = tmp_path / "allowed", tmp_path / "secret", tmp_path / "app.sock"
+    allowed.mkdir()
+    secret.write_text("s3cret")
+    (allowed / "link").symlink_to("../secret")
+    os.mkfifo(allowed / "pipe")
+    async with (
+        server(seen) as port,
+        server(seen, socket),
+        Fetcher(tmp_path / "no.sock", files=AllowedFiles([allowed])) as fetcher,
+    ):
+        for path in (secret, allowed / "link", allowed / "pipe"):
+            for option in ("bearer_token_file", "basic_auth_file", "ca_file", "unix_socket"):
+                plan = with_options(
+                    port, scheme="https" if option == "ca_file" else "http", **{option: str(path)}
+                )
+                _envoy, app = await fetcher.fetch_all(plan)
+                assert app.error is FetchError.CREDENTIALS, (path, option, app)
+        _envoy, app = await fetcher.fetch_all(with_options(0, unix_socket=str(socket)))
+        assert app.error is FetchError.CREDENTIALS and "--allow-files" in app.detail
+    assert not [request for request in seen if request.path == "/m"], "nobody was asked"
+
+
+def at_address(address: str, port: int, *networks: str) -> ScrapePlan:
+    source = SourceConfig("app", address, port, "/m")
+    return plan(Request(), ScrapeConfig("1", "m", "d", True, (source,), allowed_networks=networks))
+
+
+@pytest.mark.attack("B1: an entry writes a forbidden address in decimal, hex, octal, short or mapped form")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "2852039166",
+        "0xa9fea9fe",
+        "0251.0376.0251.0376",
+        "169.254.43518",
+        "::ffff:169.254.169.254",
+        "[::ffff:a9fe:a9fe]",
+        "64:ff9b::a9fe:a9fe",
+        "fe80::1",
+        "fd00:ec2::254",
+        "100.100.100.200",
+        "0.0.0.0",
+        "0",
+    ],
+)
+async def test_forbidden_addresses_are_judged_as_they_are_connected_to(tmp_path: Path, address: str) -> None:
+    async with Fetcher(tmp_path / "no.sock") as fetcher:
+        _envoy, app = await fetcher.fetch_all(at_address(address, 80, "0.0.0.0/0", "::/0"))
+    assert app.error is FetchError.ADDRESS and "never scraped" in app.detail, app
+
+
+@pytest.mark.attack(
+    "B1: an entry points at another host because the Dataplane says that it is its own address"
+)
+@pytest.mark.parametrize("address", ["192.0.2.77", "3221226061", "::ffff:192.0.2.77", "2001:db8::77"])
+async def test_other_hosts_only_where_networks_allow_them(tmp_path: Path, address: str) -> None:
+    async with Fetcher(tmp_path / "no.sock") as fetcher:
+        _envoy, app = await fetcher.fetch_all(at_address(address, 80))
+    assert app.error is FetchError.ADDRESS and "--allowed-networks" in app.detail, app
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "::ffff:127.0.0.1", "localhost"]
+)
+async def test_loopback_in_any_notation(tmp_path: Path, address: str) -> None:
+    async with server([]) as port, Fetcher(tmp_path / "no.sock") as fetcher:
+        _envoy, app = await fetcher.fetch_all(at_address(address, port))
+    assert app.error is None, app
 
 
 async def test_an_entry_waits_no_longer_than_it_says(tmp_path: Path) -> None:

@@ -141,14 +141,20 @@ def test_files_are_read_with_a_limit(tmp_path: Path) -> None:
     assert pc.read_files(good, good) == pc.Files(b"x", b"x")
     missing = pc.read_files(good, tmp_path / "no")
     assert missing == pc.Finding(pc.MISSING, f"{tmp_path / 'no'} does not exist")
-    assert pc.read_files(tmp_path, good) == pc.Finding(pc.UNREADABLE, f"{tmp_path} is not a file")
-    assert pc.read_files(large, good) == pc.Finding(pc.INVALID, f"{large} is larger than 1 MiB")
+    assert pc.read_files(tmp_path, good) == pc.Finding(
+        pc.UNREADABLE, f"{tmp_path} cannot be read: it is a directory, not a regular file"
+    )
+    assert pc.read_files(large, good) == pc.Finding(
+        pc.INVALID, f"{large} cannot be read: it is larger than 1048576 bytes"
+    )
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    assert pc.read_files(pipe, pipe) == pc.Finding(pc.UNREADABLE, f"{pipe} is not a file")
+    assert pc.read_files(pipe, pipe) == pc.Finding(
+        pc.UNREADABLE, f"{pipe} cannot be read: it is a pipe, not a regular file"
+    )
 
 
 def test_the_key_is_in_no_text() -> None:

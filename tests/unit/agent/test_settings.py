@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def test_a_fault_names_the_flag_or_variable_it_came_from(flags: dict[str, str | 
         assert faults({**flags, **changed}) == [want]
 
     check("--token-file: /nowhere: no such file or directory", token_file="/nowhere")
-    check("--token-file: /: is a directory", token_file="/")
+    check("--token-file: /: it is a directory, not a regular file", token_file="/")
     check("--drain-time: '5' is not a duration such as 5s, 500ms or 1m", drain_time="5")
     check("--drain-time: '2h' is more than an hour", drain_time="2h")
     check("--kernel: there is no kernel 'rust', only auto, python, native", kernel="rust")
@@ -143,6 +144,24 @@ def test_a_token_that_others_can_read_is_a_warning(flags: dict[str, str | None])
     token_file.chmod(0o644)
     (warning,) = load(flags, (), {}).warnings()
     assert f"chmod 600 {token_file}" in warning
+
+
+@pytest.mark.parametrize("option", ["token_file", "ca_cert_file", "dataplane_file"])
+def test_a_pipe_is_not_waited_for(flags: dict[str, str | None], tmp_path: Path, option: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (fault,) = faults({**flags, option: str(tmp_path / "pipe")})
+    assert "a pipe, not a regular file" in fault
+
+
+def test_directories_whose_files_entries_may_name(flags: dict[str, str | None], tmp_path: Path) -> None:
+    assert load(flags, (), {}).allow_files == ()
+    given = {**flags, "allow_files": ["/run/app/../other/", str(tmp_path)]}
+    settings = load(given, (), {"MESHMETER_DATAPLANE_ALLOW_FILES": "/not/this"})
+    assert settings.allow_files == (Path("/run/other"), tmp_path)
+    assert settings.warnings() == ["--allow-files: /run/other is not a directory now"]
+    by_variable = load(flags, (), {"MESHMETER_DATAPLANE_ALLOW_FILES": "/:/etc/app"})
+    assert by_variable.allow_files == (Path("/"), Path("/etc/app"))
+    assert "every file" in by_variable.warnings()[0]
 
 
 def test_durations() -> None:

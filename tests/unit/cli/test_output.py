@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from meshmeter.cli import output
+from meshmeter.documents.reader import read_documents
 from meshmeter.errors import Violation
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -59,6 +60,23 @@ def test_yaml_is_one_document_per_value() -> None:
     text = output.as_yaml(values)
     assert list(yaml.safe_load_all(text)) == values
     assert text.startswith("b: 1\na: é\n")
+
+
+def test_yaml_that_is_printed_is_read_without_a_warning() -> None:
+    value = {
+        "a": "08",
+        "b": "07",
+        "c": "1:30",
+        "d": "1e3",
+        "e": "yes",
+        "f": "2026-01-01",
+        "g": "0",
+        "h": "=",
+        "i": "~",
+    }
+    parsed = read_documents(output.as_yaml([value]), origin="f")
+    assert parsed.documents[0].data == value
+    assert not parsed.warnings and not parsed.faults
 
 
 class Terminal(io.StringIO):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from meshmeter.controlplane.auth import Verifier
 from meshmeter.controlplane.dataplane_api import MAX_REPORT, DataplaneApi
 from meshmeter.controlplane.token_limits import RateLimit
 from meshmeter.scrape.config import ScrapeConfig
@@ -175,6 +176,30 @@ async def test_a_stop_answers_the_waiting_polls(parts: Parts) -> None:
             await asyncio.sleep(0.01)
         await asyncio.wait_for(client.server.close(), 5)
         assert (await asyncio.wait_for(waiting, 5))[0] == 304
+
+
+@pytest.mark.attack("B7: a revoked token ends an open long poll of an agent at once")
+async def test_a_token_that_becomes_void_ends_its_poll_and_no_other(parts: Parts) -> None:
+    revoked: set[str] = set()
+    verifier = Verifier({parts.key.id: parts.key}, revoked.__contains__)
+    api = DataplaneApi(
+        parts.registrar, parts.reconciler, parts.registry, verifier.dataplane, still_good=verifier.check_again
+    )
+    verifier.watch(api.reconsider)
+    async with TestClient(TestServer(api.app())) as client:
+        agents = [Agent(client, parts.token(token_id=token_id)) for token_id in ("one", "two")]
+        version = (await agents[0].register())["agentConfig"]["version"]
+        path = f"{AGENT_CONFIG}?version={version}&wait=60"
+        one, two = (asyncio.create_task(agent.ask("GET", path)) for agent in agents)
+        async with asyncio.timeout(10):
+            while api.waiting < 2:
+                await asyncio.sleep(0)
+        revoked.add("one")
+        verifier.withdrawn()
+        status, body = await asyncio.wait_for(one, 10)
+        assert status == 401 and "revoked" in body["detail"]
+        assert not two.done() and api.waiting == 1
+        two.cancel()
 
 
 @pytest.mark.attack("B4: one token registers again and again")

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.mesh_ca import MeshAuthority, make_authority
 from meshmeter.controlplane.ca_sources import AuthoritySource
-from meshmeter.controlplane.mesh_trust import DEFAULT_LIFETIME, OVERLAP, RELOAD, MeshTrust, lifetime
+from meshmeter.controlplane.mesh_trust import OVERLAP, RELOAD, MeshTrust
 from meshmeter.controlplane.secret_vault import SecretVault
+from meshmeter.effective.certificate_lifetime import DEFAULT_LIFETIME
 from meshmeter.effective.credentials import Credentials, Identity
 from meshmeter.errors import MeshAuthorityUnusable
 from meshmeter.resources.mesh import MeshSpec, Mtls
@@ -226,17 +227,6 @@ async def test_when_authorities_expire(stage: Stage) -> None:
     assert stage.trust.authority_expiries() == {"default": NOW + timedelta(days=3650)}
     stage.trust.forget_mesh("default")
     assert stage.trust.authority_expiries() == {}
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [(None, DEFAULT_LIFETIME), ("5s", 5 * SECOND), ("1s", 4 * SECOND), ("30d", timedelta(days=30))],
-)
-def test_how_long_certificates_live(written: str | None, expected: timedelta) -> None:
-    made = {"name": "ca", "type": "builtin"}
-    if written:
-        made["dpCert"] = {"rotation": {"expiration": written}}  # type: ignore[assignment]  # JSON
-    assert lifetime(Mtls.model_validate({"enabledBackend": "ca", "backends": [made]})) == expected
 
 
 # What is wrong with one mesh is its own

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from meshmeter.controlplane import registration
 from meshmeter.controlplane.apply import apply_resources, decode_documents
 from meshmeter.controlplane.registration import Registrar, Surroundings, proxy_info
 from meshmeter.controlplane.written_by import REGISTERED, is_away
@@ -330,16 +329,55 @@ async def test_a_late_good_bye_of_an_earlier_run_is_not_its_successors(parts: Pa
     assert (await stored(parts)).name == "backend-1"
 
 
-async def test_a_proxy_that_stays_away_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "SWEEP", 0.01)
-    async with running_parts(tmp_path, deregistration_delay=0.2) as parts, asyncio.timeout(10):
+class Time:
+    """A clock that the test moves, and the registrar's looks for proxies that have gone."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._go, self._looked = asyncio.Event(), asyncio.Event()
+
+    async def sleep(self, _seconds: float) -> None:
+        self._looked.set()
+        await self._go.wait()
+        self._go.clear()
+
+    async def passes(self, seconds: float) -> None:
+        """So much, and then one whole look."""
+        self.now += seconds
+        await self._looked.wait()
+        self._looked.clear()
+        self._go.set()
+        await self._looked.wait()
+
+
+async def test_a_proxy_that_stays_away_is_removed(tmp_path: Path) -> None:
+    time = Time()
+    async with running_parts(tmp_path, 10.0, clock=lambda: time.now, sleep=time.sleep) as parts:
         await parts.store.commit([Put(metered()), Put(decode({**DOCUMENT, "name": "by-hand"}))])
         with parts.registry.poll("default", "backend-1"):
             await register(parts)
-            await asyncio.sleep(0.5)
+            await time.passes(1000.0)
             assert (await stored(parts)).name == "backend-1", "it is there, in its poll"
-        while [r.name for r in await parts.store.list("Dataplane")] != ["by-hand"]:
-            await asyncio.sleep(0.01)
+        await time.passes(9.9)
+        assert (await stored(parts)).name == "backend-1", "it may come back yet"
+        await time.passes(0.2)
+        assert [r.name for r in await parts.store.list("Dataplane")] == ["by-hand"]
+
+
+async def test_what_an_operator_applied_holds_over_an_absence_of_its_proxy(tmp_path: Path) -> None:
+    time = Time()
+    async with running_parts(tmp_path, 10.0, clock=lambda: time.now, sleep=time.sleep) as parts:
+        await parts.store.commit([Put(metered())])
+        await register(parts)
+        await apply(parts, changed(**LIVE))
+        await time.passes(11.0)
+        assert is_away(await stored(parts))
+        # However long: it is looked for no more.
+        before = await stored(parts)
+        await time.passes(1_000_000.0)
+        assert await stored(parts) == before
+        await register(parts)
+        assert await conf_of(parts) == LIVE and not is_away(await stored(parts))
 
 
 def test_what_the_agent_says_of_itself_is_checked() -> None:
@@ -350,7 +388,8 @@ def test_what_the_agent_says_of_itself_is_checked() -> None:
 
 @pytest.mark.attack("B4: one token registers Dataplanes without end")
 async def test_one_token_registers_so_many_dataplanes(tmp_path: Path) -> None:
-    async with running_parts(tmp_path, dataplanes_per_token=2) as parts:
+    time = Time()
+    async with running_parts(tmp_path, dataplanes_per_token=2, sleep=time.sleep) as parts:
         await parts.store.commit([Put(metered())])
         for name in ("one", "two", "one"):
             await register(parts, DOCUMENT | {"name": name}, name=None)
@@ -359,9 +398,7 @@ async def test_one_token_registers_so_many_dataplanes(tmp_path: Path) -> None:
         assert [each.name for each in await parts.store.list("Dataplane")] == ["one", "two"]
         assert await parts.registrar.deregister("default", "one", "i")
         async with asyncio.timeout(10):
-            while True:  # until the store's news has come round
-                try:
-                    await register(parts, DOCUMENT | {"name": "three"}, name=None)
-                    break
-                except PermissionDenied:
-                    await asyncio.sleep(0.01)
+            while parts.reconciler.dataplane("default", "one") is not None:
+                await asyncio.sleep(0)
+        await time.passes(1.0)  # a look at what is there
+        await register(parts, DOCUMENT | {"name": "three"}, name=None)

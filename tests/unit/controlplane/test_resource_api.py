@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from io import BytesIO
@@ -12,6 +13,8 @@ import pytest
 from aiohttp import ClientSession
 
 from meshmeter import __version__
+from meshmeter.controlplane.written_by import AGENT, AWAY, BROUGHT, REGISTERED, is_away, marked
+from meshmeter.store.base import Put
 from support.api_server import ServedApi, serve
 
 DATAPLANE: dict[str, Any] = {
@@ -402,6 +405,27 @@ async def test_explain_and_overview_of_a_proxy(api: ServedApi, client: ClientSes
     assert summary["proxies"]["serving"] == 1
     assert (await ask(client, "GET", "/meshes/default/dataplanes/none/_metrics"))[0] == 404
     assert (await ask(client, "GET", "/meshes/none/_metrics"))[0] == 404
+
+
+async def test_a_dataplane_whose_proxy_is_away_is_listed_and_explained_as_that(
+    api: ServedApi, client: ClientSession
+) -> None:
+    await put_dataplane(client)
+    (found,) = await api.store.list("Dataplane")
+    away = marked(found, {REGISTERED: "h", BROUGHT: AGENT, AWAY: "true"})
+    await api.store.commit([Put(away)])
+    while api.world.dataplane(("default", "backend-1")) is not None:
+        await asyncio.sleep(0)
+    status, answer = await ask(client, "GET", f"{ONE}/_metrics")
+    assert status == 404 and "backend-1 is away" in answer["detail"] and "delete" in answer["detail"]
+    overview = (await ask(client, "GET", f"{ONE}/_overview"))[1]
+    assert (overview["status"], overview["metrics"]) == ("offline", "off")
+    assert (await ask(client, "GET", "/meshes/default/_metrics"))[1]["proxies"]["total"] == 0
+    # It can be changed as ever, and stays away; to delete it forgets it.
+    assert await put_dataplane(client) == 200
+    assert is_away((await api.store.list("Dataplane"))[0])
+    assert (await ask(client, "DELETE", ONE))[0] == 200
+    assert (await ask(client, "GET", f"{ONE}/_metrics"))[1]["detail"] == "Not found"
 
 
 async def test_faults_of_a_body_have_the_lines_of_their_fields(client: ClientSession) -> None:

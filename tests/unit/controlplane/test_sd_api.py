@@ -13,7 +13,6 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 
 from meshmeter.controlplane import sd_api
 from meshmeter.controlplane.published import Published
@@ -23,7 +22,6 @@ from meshmeter.controlplane.sd_api import (
     TARGETS_PATH,
     discovery_app,
     discovery_runner,
-    loopback_only,
 )
 from meshmeter.effective.metrics import effective_metrics
 from meshmeter.errors import PermissionDenied, Unauthenticated
@@ -101,7 +99,7 @@ class Served:
 @asynccontextmanager
 async def served(*places: str, **options: Any) -> AsyncIterator[Served]:
     published = Watched(snapshot(*places))
-    runner = discovery_runner(discovery_app(published, **options))
+    runner = discovery_runner(discovery_app(published, **{"authorize": lambda _request: None, **options}))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
@@ -314,15 +312,34 @@ async def test_refusals(refusal: Exception, status: int) -> None:
         assert response.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
 
 
-@pytest.mark.parametrize("remote", ["127.0.0.1", "::1", "127.3.2.1", "::ffff:127.0.0.1"])
-def test_clients_on_the_same_host_need_no_credential(remote: str) -> None:
-    assert loopback_only(make_mocked_request("GET", "/").clone(remote=remote)) is None
+@pytest.mark.attack("B7: a revoked token ends an open long poll of discovery at once")
+async def test_a_token_that_becomes_void_ends_its_poll_and_no_other() -> None:
+    revoked: set[str] = set()
+    watchers: list[Callable[[], None]] = []
 
+    def authorize(request: web.Request) -> frozenset[str] | None:
+        if request.headers.get("Authorization") in revoked:
+            raise Unauthenticated("the token is revoked")
+        return None
 
-@pytest.mark.parametrize("remote", ["192.168.0.1", "", "fe80::1"])
-def test_others_do(remote: str) -> None:
-    with pytest.raises(Unauthenticated, match="discovery token"):
-        loopback_only(make_mocked_request("GET", "/").clone(remote=remote))
+    async with served("default/a", authorize=authorize, watch_tokens=watchers.append) as api:
+        version = api.published.value.version
+        body = {"node": {"id": "p"}, "typeUrl": TYPE_URL, "versionInfo": version}
+
+        async def poll(token: str) -> int:
+            async with api.session.post(
+                DISCOVERY_PATH, params={"fetch-timeout": "10m"}, json=body, headers={"Authorization": token}
+            ) as response:
+                return response.status
+
+        one, two = asyncio.create_task(poll("one")), asyncio.create_task(poll("two"))
+        await api.published.until(lambda: api.published.waiting == 2)
+        revoked.add("one")
+        for reconsider in watchers:
+            reconsider()
+        assert await asyncio.wait_for(one, 10) == 401
+        assert not two.done()
+        two.cancel()
 
 
 @pytest.mark.parametrize(

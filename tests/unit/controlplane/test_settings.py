@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, tuple[str, object]] = {
     "store_check_interval": ("0", 0.0),
     "max_connections": ("100", 100),
     "max_connections_per_client": ("10", 10),
+    "proxy_max_connections": ("7", 7),
     "registrations_per_token": ("20", 20),
     "dataplanes_per_token": ("30", 30),
     "identities_per_token": ("40", 40),

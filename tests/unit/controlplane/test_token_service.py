@@ -223,3 +223,23 @@ async def test_a_lost_signing_key_gets_a_new_local_admin_token(
     (tmp_path / "signing.key").unlink()
     service = await start(store, tmp_path, clock)
     verify(local_admin(tmp_path), service.keys, audience=ADMIN, now=NOW)
+
+
+async def test_revoking_and_a_rotation_without_overlap_are_told(
+    store: SqliteStore, tmp_path: Path, clock: Clock
+) -> None:
+    told: list[int] = []
+    service = await TokenService.open(
+        store,
+        SigningKeys.open(tmp_path),
+        tmp_path / "admin.token",
+        clock,
+        on_withdrawn=lambda: told.append(len(told)),
+    )
+    claims = verify(await service.issue(DATAPLANE, DAY, mesh="m"), service.keys, audience=DATAPLANE, now=NOW)
+    await service.rotate(overlap=True)
+    assert told == []
+    await service.revoke(claims.id)
+    assert told == [0]
+    await service.rotate(overlap=False)
+    assert told == [0, 1]

@@ -205,7 +205,14 @@ unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 
 
 @unhurried
-@given(st.one_of(st.text(), st.binary(), st.text(alphabet="-.: \n\t#%&*!|>'\"[]{}a1,?\\<=~\r\x85")))
+@given(
+    st.one_of(
+        st.text(),
+        st.binary(),
+        st.binary().map(lambda content: b"\xff\xfe" + content),
+        st.text(alphabet="-.: \n\t#%&*!|>'\"[]{}a1,?\\<=~\r\x85"),
+    )
+)
 def test_any_text_is_read_or_refused(text: str | bytes) -> None:
     read_documents(text, origin="f.yaml")
 

@@ -65,6 +65,16 @@ def test_the_control_plane_is_verified(host: str, type: str, san: dict[str, Any]
     assert tls.get("sni") == sni
 
 
+def test_connections_are_limited_over_all_and_for_scrapers() -> None:
+    (monitor,) = made()["overloadManager"]["resourceMonitors"]
+    assert monitor["typedConfig"]["maxActiveDownstreamConnections"] == "50000"
+    (layer,) = made()["layeredRuntime"]["layers"]
+    assert layer["staticLayer"] == {
+        "envoy.resource_limits.listener.kuma:metrics:prometheus.connection_limit": 512.0,
+        "envoy.resource_limits.listener.meshmeter:metrics:proxy.connection_limit": 512.0,
+    }
+
+
 def test_labels_that_dashboards_expect() -> None:
     tags = {tag["tagName"]: tag["regex"] for tag in made()["statsConfig"]["statsTags"]}
     assert set(tags) == {"name", "status", "worker", "listener"}

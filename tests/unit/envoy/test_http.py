@@ -32,4 +32,6 @@ def test_a_virtual_host_takes_every_authority() -> None:
 def test_the_compressor_is_fast_rather_than_thorough() -> None:
     made = checked(compressor(["text/plain"]))
     assert made["compressorLibrary"]["typedConfig"]["compressionLevel"] == "BEST_SPEED"
-    assert made["responseDirectionConfig"]["commonConfig"]["contentType"] == ["text/plain"]
+    assert made["responseDirectionConfig"]["commonConfig"] == {
+        "contentTypeMatcher": [{"exact": "text/plain"}]
+    }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from meshmeter.envoy.listeners import inbound_listener, outbound_listener
+from meshmeter.envoy.listeners import MeshAccess, inbound_listener, outbound_listener
 from meshmeter.envoy.protocols import Protocol
 from support.snapshots import normal
 
@@ -41,6 +42,42 @@ def test_a_tcp_inbound() -> None:
         "statPrefix": "localhost_80",
         "cluster": "localhost:80",
     }
+
+
+@pytest.mark.parametrize("permissive", [False, True])
+def test_a_connection_by_a_certificate_ends_before_the_certificate(permissive: bool) -> None:
+    """Plain connections, and TLS that is the application's business, may last."""
+    access = MeshAccess("default", None, permissive, timedelta(hours=24))
+
+    def chains(protocol: Protocol) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = normal(
+            inbound_listener("10.0.0.1", 80, "web", "localhost:8080", 8080, protocol, access)
+        )["filterChains"]
+        return [chain["filters"][-1]["typedConfig"] for chain in found]
+
+    http, *others = chains(Protocol.HTTP)
+    assert http["commonHttpProtocolOptions"] == {"maxConnectionDuration": "3600s"}
+    assert http["http1SafeMaxConnectionDuration"] is True
+    assert not any("commonHttpProtocolOptions" in other for other in others)
+    tcp, *others = chains(Protocol.TCP)
+    assert tcp["maxDownstreamConnectionDuration"] == "43200s"
+    assert not any("maxDownstreamConnectionDuration" in other for other in others)
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_nobody_instructs_by_headers(protocol: Protocol) -> None:
+    for made in (
+        inbound_listener("10.0.0.1", 80, "web", "localhost:8080", 8080, protocol),
+        outbound_listener("127.0.0.1", 10001, "web", "web", protocol),
+    ):
+        http = only_filter(normal(made))
+        if protocol.is_http:
+            (extension,) = http["earlyHeaderMutationExtensions"]
+            (mutation,) = extension["typedConfig"]["mutations"]
+            assert mutation == {"removeOnMatch": {"keyMatcher": {"prefix": "x-envoy-"}}}
+            assert http["internalAddressConfig"]["cidrRanges"] == [
+                {"addressPrefix": "0.0.0.0", "prefixLen": 32}
+            ]
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))

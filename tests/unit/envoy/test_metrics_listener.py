@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -62,9 +63,25 @@ def test_filters_are_the_agents_business() -> None:
     assert made(effective(envoy={"filterRegex": "a.*", "usedOnly": True})) == plain
 
 
-def test_without_ipv6_there_is_no_internal_ipv6_address() -> None:
-    ranges = manager(made(effective(), ProxyInfo("m", "d", "/a", "/b", ipv6=False)))["internalAddressConfig"]
-    assert ranges == {"cidrRanges": [{"addressPrefix": "127.0.0.1", "prefixLen": 32}]}
+def test_clients_are_bounded_and_known_by_their_connections() -> None:
+    http = manager(made(effective()))
+    assert http["internalAddressConfig"] == {"cidrRanges": [{"addressPrefix": "0.0.0.0", "prefixLen": 32}]}
+    assert http["useRemoteAddress"] is http["skipXffAppend"] is True
+    assert http["codecType"] == "HTTP1"
+    assert http["maxRequestHeadersKb"] == 16
+    assert http["requestHeadersTimeout"] == "10s"
+    assert http["commonHttpProtocolOptions"] == {"idleTimeout": "75s"}
+
+
+def test_a_connection_by_a_certificate_ends_before_the_certificate() -> None:
+    for lifetime, lasts in ((timedelta(hours=24), "3600s"), (timedelta(seconds=5), "2.500s")):
+        listener = metrics_listener(effective(mtls=True), "192.168.0.1", PROXY, lifetime=lifetime)
+        assert listener is not None
+        (chain,) = normal(listener)["filterChains"]
+        http = chain["filters"][1]["typedConfig"]
+        assert http["commonHttpProtocolOptions"]["maxConnectionDuration"] == lasts
+        assert http["http1SafeMaxConnectionDuration"] is True
+        assert chain["transportSocketConnectTimeout"] == "10s"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +106,7 @@ def test_disabled_in_an_mtls_mesh_is_plain_on_request() -> None:
 def test_behind_mtls_the_permission_comes_before_the_request() -> None:
     allowed = permission("metrics", sources=[{"kuma.io/service": "prometheus"}], destinations=[{}])
     listener = metrics_listener(
-        effective(mtls=True), "192.168.0.1", PROXY, has_identity=True, permission=allowed
+        effective(mtls=True), "192.168.0.1", PROXY, lifetime=timedelta(hours=24), permission=allowed
     )
     assert listener is not None
     (chain,) = normal(listener)["filterChains"]
@@ -103,7 +120,7 @@ def test_behind_mtls_the_permission_comes_before_the_request() -> None:
 
 
 def test_behind_mtls_nobody_scrapes_without_a_permission() -> None:
-    listener = metrics_listener(effective(mtls=True), "192.168.0.1", PROXY, has_identity=True)
+    listener = metrics_listener(effective(mtls=True), "192.168.0.1", PROXY, lifetime=timedelta(hours=24))
     assert listener is not None
     access, _ = listener["filterChains"][0]["filters"]
     assert access["typedConfig"]["rules"] == {}  # Envoy lets nobody in then

@@ -18,7 +18,6 @@ FULL = ProxyInfo(
     "/run/certificate/sds.json",
     "1.0.0",
     "1.40.0",
-    False,
 )
 
 
@@ -29,7 +28,7 @@ def test_there_and_back(proxy: ProxyInfo) -> None:
 
 def test_what_is_empty_is_not_told() -> None:
     told = ProxyInfo("m", "d", "/a", "/b").to_metadata()["meshmeter"]
-    assert set(told) == {"mesh", "dataplane", "agentSocket", "adminSocket", "ipv6"}
+    assert set(told) == {"mesh", "dataplane", "agentSocket", "adminSocket"}
 
 
 def test_the_node_id() -> None:
@@ -50,7 +49,6 @@ def test_what_a_newer_agent_adds_is_ignored() -> None:
         ({"meshmeter": {}}, "mesh is missing"),
         ({"meshmeter": {"mesh": 1.0}}, "mesh in the node metadata is not text"),
         ({"meshmeter": {**FULL.to_metadata()["meshmeter"], "agentSocket": ""}}, "agentSocket is missing"),
-        ({"meshmeter": {**FULL.to_metadata()["meshmeter"], "ipv6": "no"}}, "ipv6"),
         ({"meshmeter": {**FULL.to_metadata()["meshmeter"], "metricsCertPath": []}}, "metricsCertPath"),
         ({"meshmeter": {**FULL.to_metadata()["meshmeter"], "agentVersion": "v" * 4097}}, "more than 4096"),
     ],

@@ -247,6 +247,20 @@ def test_every_example_is_valid_and_says_what_it_shows(name: str) -> None:
         assert bool(older) == name.endswith("skip-mtls.yaml")
 
 
+def test_every_field_that_kuma_knows_is_taken() -> None:
+    file = Path(__file__).resolve().parents[2] / "data" / "every-field-of-kuma.yaml"
+    written = read_documents(file.read_bytes(), origin=file.name)
+
+    resources = decode_all(written)
+
+    ignored = {"kri", "creationTime", "modificationTime"}
+    for document, resource in zip(written.documents, resources, strict=True):
+        kept = to_universal(resource)
+        assert {key: value for key, value in kept.items() if key not in ignored} == {
+            key: value for key, value in document.data.items() if key not in ignored
+        }
+
+
 def test_every_example_is_listed() -> None:
     listed = (EXAMPLES / "README.md").read_text()
 

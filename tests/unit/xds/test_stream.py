@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshmeter.xds.messages import ProtocolError, Request, Response
-from meshmeter.xds.snapshot import Snapshot, build
+from meshmeter.xds.snapshot import Resource, Snapshot, build
 from meshmeter.xds.stream import DeltaStream, Output
 from meshmeter.xds.subscription import MAX_NAMES
 from meshmeter.xds.types import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
-from support.conversation import Conversation, cluster, endpoints, listener, secret
+from support.conversation import Conversation, cluster, endpoints, listener, routes, secret
 
 
 def test_a_first_conversation() -> None:
@@ -242,6 +243,108 @@ def test_on_reconnect_a_named_resource_is_not_sent_again() -> None:
     proxy.update(endpoints("a"), endpoints("b"))
     has = {"a": endpoints("a").version}
     assert proxy.subscribe(ENDPOINTS, "a", "b", has=has) == ["ClusterLoadAssignment +b"]
+
+
+def with_endpoints(*clusters: Resource) -> Conversation:
+    """A proxy that has these clusters and their endpoints."""
+    proxy = Conversation()
+    proxy.update(*clusters, *(endpoints(made.name) for made in clusters))
+    proxy.subscribe(CLUSTER, "*")
+    proxy.ack(CLUSTER)
+    proxy.subscribe(ENDPOINTS, *(made.name for made in clusters))
+    proxy.ack(ENDPOINTS)
+    return proxy
+
+
+def test_a_changed_cluster_gets_its_endpoints_again() -> None:
+    """Envoy lets it wait for them, and does not ask again for what it is subscribed to."""
+    proxy = with_endpoints(cluster("a", 1), cluster("b", 1))
+    changed = [cluster("a", 2), cluster("b", 1), endpoints("a"), endpoints("b")]
+    assert proxy.update(*changed) == ["Cluster +a", "ClusterLoadAssignment +a"]
+    assert proxy.ack(CLUSTER) == ["ack Cluster"]
+    assert proxy.ack(ENDPOINTS) == ["ack ClusterLoadAssignment"]
+    assert proxy.update(*changed) == []
+
+
+def test_endpoints_that_are_under_way_follow_a_changed_cluster_once_more() -> None:
+    """They may have arrived before it."""
+    proxy = with_endpoints(cluster("a", 1))
+    assert proxy.update(cluster("a", 1), endpoints("a", 200)) == ["ClusterLoadAssignment +a"]
+    assert proxy.update(cluster("a", 2), endpoints("a", 200)) == ["Cluster +a"]
+    assert proxy.ack(ENDPOINTS) == ["ack ClusterLoadAssignment", "ClusterLoadAssignment +a"]
+    assert proxy.ack(ENDPOINTS) == ["ack ClusterLoadAssignment"]
+
+
+def test_a_refused_cluster_that_is_repeated_gets_its_endpoints_again() -> None:
+    proxy = with_endpoints(cluster("a", 1))
+    assert proxy.update(cluster("a", 2), endpoints("a")) == ["Cluster +a", "ClusterLoadAssignment +a"]
+    proxy.nack(CLUSTER)
+    proxy.ack(ENDPOINTS)
+    assert proxy.retry() == ["Cluster +a", "ClusterLoadAssignment +a"]
+
+
+def test_a_cluster_that_changed_while_the_proxy_was_away_gets_its_endpoints_again() -> None:
+    """The proxy reports them, and would wait for them all the same."""
+    proxy = Conversation()
+    same = cluster("same")
+    proxy.update(same, cluster("a", 2), endpoints("same"), endpoints("a"))
+    has = {"a": cluster("a", 1).version, "same": same.version}
+    assert proxy.subscribe(CLUSTER, "*", has=has) == ["Cluster +a"]
+    has = {name: endpoints(name).version for name in ("a", "same")}
+    assert proxy.subscribe(ENDPOINTS, "a", "same", has=has) == ["ClusterLoadAssignment +a"]
+    assert proxy.ack(ENDPOINTS) == ["ack ClusterLoadAssignment"]
+
+
+@pytest.mark.parametrize(("type_url", "make"), [(ROUTES, routes), (SECRET, secret)])
+def test_a_listener_that_asks_again_is_answered_at_once(
+    type_url: str, make: Callable[[str], Resource]
+) -> None:
+    """Envoy holds a new listener back until it has the routes and secrets that it asks for."""
+    proxy = Conversation()
+    proxy.update(listener("l", 1), make("x"))
+    proxy.subscribe(LISTENER)
+    proxy.ack(LISTENER)
+    proxy.subscribe(type_url, "x")
+    proxy.ack(type_url)
+    assert proxy.update(listener("l", 2), make("x")) == ["Listener +l"]
+    kind = type_url.rpartition(".")[2]
+    assert proxy.subscribe(type_url, "x") == [f"{kind} +x"]
+
+
+def test_a_wildcard_subscriber_that_unsubscribes_a_name_is_told_what_became_of_it() -> None:
+    """Which of the two subscriptions held it, a proxy does not know."""
+    proxy = Conversation()
+    proxy.update(cluster("stays"), cluster("goes"))
+    proxy.subscribe(CLUSTER, "*", "stays", "goes")
+    proxy.ack(CLUSTER)
+    proxy.update(cluster("stays"))
+    proxy.ack(CLUSTER)
+    assert proxy.unsubscribe(CLUSTER, "goes") == ["Cluster -goes"]
+    assert proxy.ack(CLUSTER) == ["ack Cluster"]
+    assert proxy.unsubscribe(CLUSTER, "stays") == ["Cluster +stays"]
+    assert proxy.ack(CLUSTER) == ["ack Cluster"]
+    assert proxy.update() == ["Cluster -stays"]
+
+
+def test_what_is_subscribed_again_and_gone_is_taken_away() -> None:
+    proxy = Conversation()
+    proxy.update(cluster("a"), cluster("b"))
+    proxy.subscribe(CLUSTER)
+    proxy.ack(CLUSTER)
+    assert proxy.update(cluster("b")) == ["Cluster -a"]
+    assert proxy.subscribe(CLUSTER, "a") == []
+    assert proxy.ack(CLUSTER) == ["ack Cluster", "Cluster -a"]
+    assert proxy.ack(CLUSTER) == ["ack Cluster"]
+
+
+def test_what_was_under_way_when_it_was_subscribed_again_is_taken_away_as_well() -> None:
+    proxy = Conversation()
+    proxy.update(secret("s"))
+    proxy.subscribe(SECRET, "s")
+    assert proxy.subscribe(SECRET, "s") == []
+    assert proxy.update() == []
+    assert proxy.ack(SECRET) == ["ack Secret", "Secret -s"]
+    assert proxy.ack(SECRET) == ["ack Secret"]
 
 
 def test_unsubscribed_names_are_not_sent() -> None:

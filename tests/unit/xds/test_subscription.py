@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshmeter.xds.messages import ProtocolError, Response
-from meshmeter.xds.subscription import MAX_NAMES, Subscription
+from meshmeter.xds.subscription import MAX_NAMES, UNKNOWN, Subscription
 from meshmeter.xds.types import CLUSTER
 from support.conversation import cluster
 
@@ -66,7 +66,7 @@ def test_a_name_changed_while_a_response_is_under_way_is_not_settled_by_its_answ
     subscription.change(subscribe=("a",), unsubscribe=("b",))
     subscription.answer("1", refused=False)
     assert subscription.additions(BOTH) == (A,)
-    assert subscription.had == {}
+    assert subscription.had == {"a": UNKNOWN}
 
 
 def test_reported_versions_have_a_limit_too() -> None:

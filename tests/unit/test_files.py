@@ -1,0 +1,58 @@
+"""Reading what may be anything by now."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from meshmeter.files import read_file, read_secret
+
+
+def test_a_file_and_a_link_to_one_are_read(tmp_path: Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_bytes(b"x" * 100_000)
+    link.symlink_to(file)
+    assert read_file(file) == read_file(link) == read_secret(link) == b"x" * 100_000
+
+
+def test_a_file_may_have_exactly_the_limit(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    assert read_file(file, 5) == b"12345"
+    with pytest.raises(OSError, match="larger than 4 bytes"):
+        read_file(file, 4)
+
+
+def test_what_would_wait_or_never_end_is_refused(tmp_path: Path) -> None:
+    pipe, listening = tmp_path / "pipe", tmp_path / "socket"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="a pipe, not a regular file"):
+        read_file(pipe)
+    with pytest.raises(OSError, match="a device"):
+        read_file("/dev/zero")
+    with pytest.raises(OSError, match="a directory"):
+        read_file(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(listening))
+        with pytest.raises(OSError):
+            read_file(listening)
+
+
+def test_a_secret_is_closed_to_others(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(b"k")
+    file.chmod(0o644)
+    assert read_secret(file) == b"k"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_secret_that_another_user_wrote_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(b"k")
+    os.chown(file, 65534, 65534)
+    with pytest.raises(OSError, match="belongs to user 65534"):
+        read_secret(file)
