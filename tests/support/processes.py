@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import io
 import json
 import os
@@ -11,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -48,20 +51,36 @@ def eventually(check: Callable[[], T], what: str, seconds: float = 20.0) -> T:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nothing listens on, below the range that the kernel hands out to outgoing connections.
+    """A port that nothing listens on and that no other run of the tests on this machine will choose.
 
-    It is used only some time later, and one of the kernel's choice might be taken by then. Each worker of a parallel
-    run has a range of its own.
+    It is below the range that the kernel hands out to outgoing connections: it is used only some time later, and a port
+    of that range might be taken by then.
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
+    ports = _own_ports()
     while True:
-        port = 12000 + worker * 1500 + random.randrange(1500)
+        port = random.choice(ports)
         with socket.socket() as probe:
             try:
                 probe.bind((address, port))
             except OSError:
                 continue
             return port
+
+
+@functools.cache
+def _own_ports() -> range:
+    """The ports of this process: the first block of 600 that no other process has a lock on, until this one ends."""
+    folder = Path(tempfile.gettempdir(), f"meshmeter-test-ports-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for first in range(12000, 30000, 600):
+        lock = os.open(folder / str(first), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            return range(first, first + 600)
+    pytest.fail("30 processes run these tests on this machine already, which leaves no ports for another")
 
 
 @dataclass
