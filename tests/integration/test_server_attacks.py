@@ -194,3 +194,26 @@ def test_a_revoked_token_ends_an_open_poll(control_plane: ControlPlane) -> None:
     control_plane.ok("token", "revoke", known["id"])
     waiting.join(30)
     assert answers == [401]
+
+
+@pytest.mark.attack(
+    "B4: calls with a megabyte of metadata for Dataplanes that do not exist leave nothing behind"
+)
+def test_nothing_is_kept_of_calls_for_names_that_do_not_exist(control_plane: ControlPlane) -> None:
+    import grpc
+
+    token = control_plane.ok("token", "dataplane", "--mesh", "default").strip()
+
+    def come_and_go(name: str) -> bool:
+        code, _ = stream(control_plane, "default", name, token, padding="x" * (1 << 20), seconds=0.2)
+        assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+        return f"default/{name} disconnected" in control_plane.process.output()
+
+    for number in range(5):  # what gRPC and the decoder need once
+        eventually(lambda: come_and_go(f"first-{number}"), "a call")  # noqa: B023
+    before = resident(control_plane)
+    for number in range(40):
+        eventually(lambda: come_and_go(f"nobody-{number}"), "a call")  # noqa: B023
+    assert everything_answers(control_plane)
+    assert resident(control_plane) - before < 20 << 20
+    assert len(control_plane.process.output()) < 40_000

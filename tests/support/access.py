@@ -82,13 +82,22 @@ def agent_config(control_plane: ControlPlane, mesh: str, name: str, token: str) 
 
 
 def stream(
-    control_plane: ControlPlane, mesh: str, name: str, token: str | None
+    control_plane: ControlPlane,
+    mesh: str,
+    name: str,
+    token: str | None,
+    padding: str = "",
+    seconds: float = 10,
 ) -> tuple[grpc.StatusCode, str]:
-    """Open an ADS stream as the Envoy of a proxy: `OK` once the first answer has come, else why not."""
+    """Open an ADS stream as the Envoy of a proxy: `OK` once the first answer has come, else why not.
+
+    `padding` is further node metadata, `seconds` how long is waited for an answer.
+    """
     proxy = ProxyInfo(mesh, name, "/a.sock", "/b.sock")
     request: Any = message("envoy.service.discovery.v3.DeltaDiscoveryRequest")(type_url=CLUSTER)
     request.node.id = proxy.node_id
     request.node.metadata.update(proxy.to_metadata())
+    request.node.metadata.update({"padding": padding})
     over = threading.Event()
 
     def requests() -> Iterator[bytes]:
@@ -98,7 +107,7 @@ def stream(
     credentials = grpc.ssl_channel_credentials((control_plane.data_dir / "ca.crt").read_bytes())
     metadata = (("authorization", f"Bearer {token}"),) if token is not None else ()
     with grpc.secure_channel(control_plane.url("ads"), credentials) as channel:
-        call = channel.stream_stream(f"/{SERVICE}/{METHOD}")(requests(), metadata=metadata, timeout=10)
+        call = channel.stream_stream(f"/{SERVICE}/{METHOD}")(requests(), metadata=metadata, timeout=seconds)
         try:
             next(call)
             return grpc.StatusCode.OK, ""

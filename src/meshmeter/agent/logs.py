@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
+from meshmeter.secrecy import redact
+
 FORMATS = ("console", "json")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -22,10 +24,10 @@ class JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redact(record.getMessage()),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = redact(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -37,10 +39,10 @@ class ConsoleFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage().translate(_ESCAPES)
+        message = redact(record.getMessage()).translate(_ESCAPES)
         text = f"{_time(record)} {record.levelname:<7} {record.name}: {message}"
         if record.exc_info:
-            text = f"{text}\n{self.formatException(record.exc_info)}"
+            text = f"{text}\n{redact(self.formatException(record.exc_info))}"
         return text.replace("\n", "\n    ")
 
 

@@ -115,6 +115,11 @@ class AdsStream:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
+    @property
+    def in_step(self) -> bool:
+        """Whether the proxy has everything that it is to have now, and has said so."""
+        return not self._updated and self._inbox.empty() and self._stream.settled
+
     def stop(self) -> None:
         """End the stream; the proxy keeps what it has and comes back when it can."""
         self._stopped = True

@@ -188,6 +188,12 @@ class DiscoveryService:
                 if number % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1:
                     await asyncio.sleep(0)
 
+    def in_step(self, mesh: str) -> bool:
+        """Whether every connected proxy of a mesh has all that it is to have now."""
+        return all(
+            visit.stream.in_step for key, visits in self._visits.items() if key[0] == mesh for visit in visits
+        )
+
     def _all_visits(self) -> list[tuple[tuple[str, str], _Visit]]:
         return [(key, visit) for key, visits in self._visits.items() for visit in visits]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from meshmeter.controlplane.hidden_keys import redacted
 from meshmeter.controlplane.proxy_status import ProxyStatus
 from meshmeter.controlplane.runtime_findings import runtime_findings
 from meshmeter.controlplane.token_tags import certificate_findings
@@ -30,6 +31,7 @@ from meshmeter.effective.transport import Transport, mtls_enabled
 from meshmeter.effective.view import MeshView
 from meshmeter.mads.assignments import build_assignment
 from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.limits import DEFAULT_LIMITS, Limits, size_violations
 from meshmeter.resources.metrics import TlsMode
 from meshmeter.resources.resource import Resource
 
@@ -66,6 +68,7 @@ class Explainer:
         of_mesh: Callable[[str], Iterable[Finding]] = lambda _mesh: (),
         allowed_networks: Sequence[IPNetwork] = (),
         own_ports: OwnPorts = NO_PORTS,
+        limits: Limits = DEFAULT_LIMITS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
         """By mesh and name of a proxy, `problems` tells what could not be built of its Envoy configuration, and
@@ -78,6 +81,7 @@ class Explainer:
         self._of_mesh = of_mesh
         self._allowed_networks = tuple(allowed_networks)
         self._own_ports = own_ports
+        self._limits = limits
         self._now = now
 
     def dataplane(self, mesh: str, name: str) -> dict[str, Any] | None:
@@ -107,11 +111,14 @@ class Explainer:
                     for told in map(aggregate_json, effective.aggregate)
                 ],
             }
-        return answer | {
-            "findings": [finding_json(found) for found in findings],
-            "proxy": status_json(status),
-            "lastScrape": dict(status.last_report) if status.last_report is not None else None,
-        }
+        return redacted(
+            answer
+            | {
+                "findings": [finding_json(found) for found in findings],
+                "proxy": status_json(status),
+                "lastScrape": dict(status.last_report) if status.last_report is not None else None,
+            }
+        )
 
     def mesh(self, name: str) -> dict[str, Any] | None:
         """How the proxies of a mesh are, in numbers and by finding; None if there is no such Mesh."""
@@ -178,6 +185,12 @@ class Explainer:
             for problem in self._problems(dataplane.mesh, dataplane.name)
         ]
         left_out += certificate_findings(view, dataplane)
+        for whose in (view.mesh, dataplane):
+            too_large = size_violations(whose.spec, self._limits)
+            left_out += (
+                finding("resource-too-large", f"{whose.key}: {found.field} {found.reason}", field=found.field)
+                for found in too_large
+            )
         if effective is None:
             off = finding("metrics-off", f"Mesh {view.mesh.name} enables no metrics for this proxy")
             return None, [off, *left_out, *runtime_findings(status, self._now(), has_endpoint=False)]

@@ -12,6 +12,8 @@ from typing import Literal, TextIO
 
 from aiohttp.http_exceptions import HttpProcessingError
 
+from meshmeter.secrecy import redact
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object per line: time (RFC 3339, UTC), level, logger, message, and the exception if there is one."""
@@ -21,10 +23,10 @@ class JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redact(record.getMessage()),
         }
         if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
+            entry["exception"] = redact(self.formatException(record.exc_info))
         return json.dumps(entry, ensure_ascii=False)
 
 
@@ -35,10 +37,10 @@ class ConsoleFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage().translate(_ESCAPES)
+        message = redact(record.getMessage()).translate(_ESCAPES)
         lines = [f"{_time(record)} {record.levelname:<7} {record.name}: {message}"]
         if record.exc_info:
-            trace = self.formatException(record.exc_info)
+            trace = redact(self.formatException(record.exc_info))
             lines += [f"    {line.translate(_ESCAPES)}" for line in trace.splitlines()]
         return "\n".join(lines)
 

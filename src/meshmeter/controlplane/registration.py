@@ -52,6 +52,7 @@ from meshmeter.errors import (
 from meshmeter.resources import codec
 from meshmeter.resources.dataplane import KIND, DataplaneSpec
 from meshmeter.resources.defaults import with_defaults
+from meshmeter.resources.limits import DEFAULT_LIMITS, Limits, check_sizes
 from meshmeter.resources.resource import AnyResource, Key, Resource
 from meshmeter.store.base import Change, Delete, Put, Store
 
@@ -78,6 +79,7 @@ class Surroundings:
     """Seconds."""
     dataplanes_per_token: int = 5000
     proxy_max_connections: int = MAX_CONNECTIONS
+    limits: Limits = DEFAULT_LIMITS
 
 
 class Registrar:
@@ -109,7 +111,9 @@ class Registrar:
         `host` is the name by which the agent reached us; Envoy reaches ADS by the same one. Raises InvalidResource,
         PermissionDenied, MeshNotFound.
         """
-        sent = with_zone(with_defaults(codec.decode(document)), self._surroundings.zone)
+        check_sizes(document, self._surroundings.limits)
+        decoded = await asyncio.to_thread(codec.decode, document)  # a large one takes long
+        sent = with_zone(with_defaults(decoded), self._surroundings.zone)
         if sent.kind != KIND:
             raise InvalidResource(
                 [Violation("type", f"{sent.kind} cannot be registered, only a Dataplane can")]

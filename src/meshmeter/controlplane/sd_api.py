@@ -105,7 +105,7 @@ class _DiscoveryApi:
         self._authorize(request)  # a token may have been revoked meanwhile
         if selected.version == wanted.version_info:
             return web.Response(status=304)
-        return _response(request, self._bodies.discovery(selected, direct=direct))
+        return await _response(request, self._bodies.discovery(selected, direct=direct))
 
     async def targets(self, request: web.Request) -> web.Response:
         meshes = self._authorize(request)
@@ -128,7 +128,7 @@ class _DiscoveryApi:
         if any(known.value in (etag.value, "*") for known in request.if_none_match or ()):
             response = web.Response(status=304)
         else:
-            response = _response(request, self._bodies.targets(selected, direct=direct == "true"))
+            response = await _response(request, self._bodies.targets(selected, direct=direct == "true"))
         response.etag = etag
         return response
 
@@ -188,12 +188,13 @@ async def _discovery_request(request: web.Request) -> DiscoveryRequest:
         raise _BadRequest("Could not parse request body", str(exc)) from exc
 
 
-def _response(request: web.Request, body: Body) -> web.Response:
+async def _response(request: web.Request, body: Body) -> web.Response:
     headers: dict[str, str] = {hdrs.VARY: hdrs.ACCEPT_ENCODING}
-    if len(body.plain) >= WORTH_COMPRESSING and _accepts_gzip(request):
+    content = await body.plain()
+    if len(content) >= WORTH_COMPRESSING and _accepts_gzip(request):
         headers[hdrs.CONTENT_ENCODING] = "gzip"
-        return web.Response(body=body.gzipped, content_type="application/json", headers=headers)
-    return web.Response(body=body.plain, content_type="application/json", headers=headers)
+        content = await body.gzipped()
+    return web.Response(body=content, content_type="application/json", headers=headers)
 
 
 def _accepts_gzip(request: web.Request) -> bool:

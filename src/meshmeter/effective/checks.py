@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from meshmeter.effective import addresses
@@ -14,7 +14,6 @@ from meshmeter.effective.findings import Finding, finding
 from meshmeter.effective.interfaces import (
     Use,
     listen_address,
-    own_addresses,
     reachable_address,
     taken_by,
 )
@@ -150,12 +149,14 @@ def check_aggregate(
     metrics_port: int,
     allowed_networks: Sequence[IPNetwork],
     own_ports: OwnPorts = NO_PORTS,
+    *,
+    own: Collection[str] = (),
 ) -> EffectiveAggregate:
     """The entry, marked as refused if it is enabled and may or can not be scraped (design 8, deviations
-    D4)."""
+    D4). `own` are the `own_addresses` of the Dataplane."""
     if not entry.enabled.value:
         return entry
-    return replace(entry, refused=_fault(entry, spec, metrics_port, allowed_networks, own_ports))
+    return replace(entry, refused=_fault(entry, spec, metrics_port, allowed_networks, own_ports, own))
 
 
 def _fault(
@@ -164,6 +165,7 @@ def _fault(
     metrics_port: int,
     allowed_networks: Sequence[IPNetwork],
     own_ports: OwnPorts,
+    own_addresses: Collection[str],
 ) -> Finding | None:
     address, port = entry.address.value, entry.port.value
     what = f"aggregate entry {entry.name!r}"
@@ -177,7 +179,7 @@ def _fault(
             f"{what} has the address {address}, which is link-local or of a metadata service",
             field=entry.address.origin.field,
         )
-    own = any(addresses.same(address, candidate) for candidate in own_addresses(spec))
+    own = any(addresses.same(address, candidate) for candidate in own_addresses)
     local = own or addresses.is_loopback(address)
     if not local and not addresses.within(address, allowed_networks):
         return finding(

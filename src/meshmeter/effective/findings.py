@@ -232,6 +232,14 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "If the proxy is to have the tag, restart it with a token that lists it (--tag), or apply the Dataplane "
             "with it yourself.",
         ),
+        "resource-too-large": FindingKind(
+            "warning",
+            "proxy",
+            "A stored Mesh or Dataplane is larger than the control plane takes now. It is served, and costs more than "
+            "others are meant to.",
+            "Make it smaller, or raise the setting that the message names; until then it cannot be applied or "
+            "registered again.",
+        ),
         "proxy-not-connected": FindingKind(
             "warning",
             "proxy",

@@ -16,7 +16,7 @@ from meshmeter.effective.checks import (
 )
 from meshmeter.effective.credentials import Credentials
 from meshmeter.effective.findings import UNLISTED, Finding
-from meshmeter.effective.interfaces import listen_address
+from meshmeter.effective.interfaces import listen_address, own_addresses
 from meshmeter.effective.labels import label_findings
 from meshmeter.effective.origin import Layer, Origin, Sourced
 from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
@@ -111,8 +111,9 @@ def effective_metrics(
         listen_address(dataplane.spec),
         Origin(Layer.DEFAULT, f"Dataplane {dataplane.mesh}/{dataplane.name}", "networking.address"),
     )
+    own = own_addresses(dataplane.spec)
     aggregate = tuple(
-        check_aggregate(entry, dataplane.spec, port.value, allowed_networks, own_ports)
+        check_aggregate(entry, dataplane.spec, port.value, allowed_networks, own_ports, own=own)
         for entry in join_aggregates(layers, own_address)
     )
     return EffectiveMetrics(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from meshmeter.effective.tls_stage import TlsStage, tls_stage
 from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec, Networking
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
@@ -18,8 +19,15 @@ class MeshView:
     dataplanes: Mapping[str, Resource[DataplaneSpec]] = field(default_factory=dict)
     """By name."""
     permissions: tuple[Resource[TrafficPermissionSpec], ...] = ()
+    stage: TlsStage | None = None
+    """How far mTLS is while it is being switched; None: as the Mesh says."""
     memo: dict[object, object] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What follows from this view alone, kept by those who compute it; it lives as long as the view."""
+
+    @property
+    def tls_stage(self) -> TlsStage:
+        """How far services speak mTLS with each other. What a mesh is on its way to is its Mesh's to say."""
+        return tls_stage(self.mesh.spec) if self.stage is None else self.stage
 
     @cached_property
     def providers(self) -> Mapping[str, tuple[Resource[DataplaneSpec], ...]]:

@@ -18,6 +18,7 @@ from meshmeter.errors import Violation
 from meshmeter.resources import paths, syntax
 from meshmeter.resources.durations import parse_duration
 from meshmeter.resources.mesh import MtlsBackend
+from meshmeter.secrecy import has_private_key
 
 BUILTIN = "builtin"
 PROVIDED = "provided"
@@ -88,6 +89,19 @@ def provided_ca_violations(
         else:
             for reason in _authority_faults(loaded["cert"]):
                 yield Violation(paths.child(path, "cert"), reason)
+
+
+def written_key_violations(conf: Mapping[str, Any], path: str) -> Iterator[Violation]:
+    """A private key that is written beside the certificate: it would be shown with it."""
+    source = conf.get("cert")
+    for name in ("inline", "inlineString"):
+        written = source.get(name) if isinstance(source, Mapping) else None
+        if isinstance(written, str) and has_private_key(written):
+            yield Violation(
+                paths.child(path, "cert"),
+                "has a private key beside the certificate: write only certificates here; the key belongs into "
+                "conf.key, best as a secret (`meshmeter secret put`)",
+            )
 
 
 class _Unusable(Exception):

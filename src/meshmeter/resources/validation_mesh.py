@@ -13,6 +13,7 @@ from meshmeter.resources.validation_ca import (
     PROVIDED,
     builtin_ca_violations,
     provided_ca_violations,
+    written_key_violations,
 )
 from meshmeter.resources.validation_metrics import backend_type_violations, conf_violations
 
@@ -55,6 +56,8 @@ def _mtls(mesh: str, mtls: Mtls) -> Iterator[Violation]:
         if backend.mode and backend.mode not in _MODES:
             listed = ", ".join(f'"{mode}"' for mode in _MODES)
             yield Violation(f"{path}.mode", f"must be one of {listed}")
+        if backend.type == PROVIDED:
+            yield from written_key_violations(backend.conf or {}, f"{path}.conf")
         if not mtls.skip_validation:
             yield from _authority(mesh, backend, path)
     if mtls.enabled_backend and mtls.enabled_backend not in (b.name for b in backends):

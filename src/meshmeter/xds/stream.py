@@ -71,6 +71,14 @@ class DeltaStream:
         """Whether something is held back that the proxy refused."""
         return any(subscription.refused for subscription in self._subscriptions.values())
 
+    @property
+    def settled(self) -> bool:
+        """Whether the proxy has acknowledged exactly what it asked for and is to have."""
+        return self._snapshot is None or all(
+            subscription.settled(self._snapshot.of(type_url))
+            for type_url, subscription in self._subscriptions.items()
+        )
+
     def receive(self, request: Request) -> list[Output]:
         """A message of the proxy. Raises ProtocolError if the stream cannot go on.
 

@@ -101,3 +101,17 @@ def test_what_happens_often_is_told_seldom_with_a_count() -> None:
     assert seldom.due() == 4
     now += 3600
     assert [seldom.due() for _ in range(3)] == [0, 0, None]
+
+
+@pytest.mark.attack("B7: who reads the log finds keys and credentials that somebody sent")
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_keys_and_credentials_are_not_logged(format: Literal["console", "json"]) -> None:
+    stream = io.StringIO()
+    logs.configure(format, "info", stream)
+    key = "-----BEGIN PRIVATE KEY-----\nNEEDLE\n-----END PRIVATE KEY-----\n"
+    try:
+        raise ValueError("http://me:NEEDLE@host/?api_key=NEEDLE")
+    except ValueError:
+        logging.getLogger("x").exception("odd: %s", key)
+    shown = stream.getvalue()
+    assert "NEEDLE" not in shown and "odd: (hidden)" in shown and "://(hidden)@host" in shown

@@ -14,6 +14,7 @@ from aiohttp import ClientSession
 
 from meshmeter import __version__
 from meshmeter.controlplane.written_by import AGENT, AWAY, BROUGHT, REGISTERED, is_away, marked
+from meshmeter.resources.resource import Key
 from meshmeter.store.base import Put
 from support.api_server import ServedApi, serve
 
@@ -452,3 +453,44 @@ async def test_a_list_of_one_and_odd_numbers_over_http(client: ClientSession) ->
     async with client.put("/meshes/m", data=text, headers={"Content-Type": "application/yaml"}) as response:
         assert response.status == 201
         assert (await response.json())["warnings"][0].startswith("body:5:48: 05670 has a leading zero")
+
+
+@pytest.mark.attack("B7: who may read resources reads the credentials in them")
+async def test_credentials_are_hidden_everywhere_and_survive_the_round_trip(
+    client: ClientSession, api: ServedApi
+) -> None:
+    entry = {"name": "app", "port": 1, "params": {"token": "NEEDLE", "format": "prometheus"}}
+    made = {**DATAPLANE, "metrics": {"type": "prometheus", "conf": {"aggregate": [entry]}}}
+    async with client.put(ONE, json=made) as answer:
+        assert answer.status == 201, await answer.text()
+    await api.caught_up()
+    kubernetes = "?format=kubernetes"
+    shown: dict[str, Any] = {}
+    for path in (
+        ONE,
+        ONE + kubernetes,
+        "/dataplanes",
+        f"{ONE}/_overview",
+        "/dataplanes/_overview",
+        f"{ONE}/_metrics",
+    ):
+        async with client.get(path) as answer:
+            assert answer.status == 200
+            text = await answer.text()
+            assert "NEEDLE" not in text
+            shown[path] = json.loads(text)
+    for path in (ONE, ONE + kubernetes):
+        async with client.post("/_apply?dry-run=true", json={"documents": [shown[path]]}) as answer:
+            assert answer.status == 200, await answer.text()
+            assert (await answer.json())["results"][0]["result"] == "Unchanged"
+    async with client.put(ONE, json=shown[ONE]) as answer:
+        assert answer.status == 200
+    changed = json.loads(json.dumps(shown[ONE]).replace('"port": 1,', '"port": 2,'))
+    async with client.post("/_apply?dry-run=true", json={"documents": [changed]}) as answer:
+        text = await answer.text()
+        assert answer.status == 200 and "port: 2" in text and "NEEDLE" not in text
+    async with client.post("/_apply", json={"documents": [changed]}) as answer:
+        assert answer.status == 200
+    stored = await api.store.get(Key("Dataplane", "default", "backend-1"))
+    assert stored.spec.metrics.conf.aggregate[0].params["token"] == "NEEDLE"
+    assert stored.spec.metrics.conf.aggregate[0].port == 2

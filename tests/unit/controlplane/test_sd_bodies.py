@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import threading
 
-from meshmeter.controlplane.sd_bodies import REMEMBERED, BodyCache
+import pytest
+
+from meshmeter.controlplane.sd_bodies import LARGE, REMEMBERED, Body, BodyCache
 from meshmeter.effective.metrics import effective_metrics
 from meshmeter.mads.assignments import (
     EVERYTHING,
@@ -36,12 +40,12 @@ def test_clients_with_the_same_answer_share_one_body() -> None:
     assert cache.discovery(everything) is not cache.targets(everything)
 
 
-def test_both_encodings_say_the_same() -> None:
+async def test_both_encodings_say_the_same() -> None:
     cache = BodyCache()
     body = cache.targets(cache.select(snapshot("a"), EVERYTHING))
-    assert gzip.decompress(body.gzipped) == body.plain
-    assert json.loads(body.plain)[0]["labels"]["instance"] == "a"
-    assert body.gzipped is body.gzipped
+    assert gzip.decompress(await body.gzipped()) == await body.plain()
+    assert json.loads(await body.plain())[0]["labels"]["instance"] == "a"
+    assert await body.gzipped() is await body.gzipped()
 
 
 def test_a_selection_is_made_once_per_snapshot() -> None:
@@ -50,11 +54,11 @@ def test_a_selection_is_made_once_per_snapshot() -> None:
     assert cache.select(now, wanted) is cache.select(now, wanted)
 
 
-def test_a_new_snapshot_replaces_everything() -> None:
+async def test_a_new_snapshot_replaces_everything() -> None:
     cache = BodyCache()
     before = cache.discovery(cache.select(snapshot("a"), EVERYTHING))
     after = cache.discovery(cache.select(snapshot("a", "b"), EVERYTHING))
-    assert before.plain != after.plain
+    assert await before.plain() != await after.plain()
 
 
 def test_many_different_selections_do_not_pile_up() -> None:
@@ -64,3 +68,46 @@ def test_many_different_selections_do_not_pile_up() -> None:
         assert cache.select(now, Selection(service=f"s{number}")).assignments == ()
     again = cache.select(now, Selection(service="backend"))
     assert again == first and again is not first
+
+
+@pytest.mark.attack("B4: a large answer of discovery is made beside the event loop, once for all who ask")
+async def test_a_large_body_is_made_once_and_not_on_the_event_loop() -> None:
+    made: list[str] = []
+
+    def make() -> bytes:
+        made.append(threading.current_thread().name)
+        return b"x"
+
+    body = Body(make, large=True)
+    assert await asyncio.gather(*(body.plain() for _ in range(3))) == [b"x"] * 3
+    assert len(made) == 1 and made[0] != threading.current_thread().name
+    assert gzip.decompress(await body.gzipped()) == b"x"
+    assert await Body(make).plain() == b"x" and made[1] == threading.current_thread().name
+
+
+async def test_an_answer_that_could_not_be_made_is_made_again() -> None:
+    answers = iter([ValueError("once"), b"x"])
+
+    def make() -> bytes:
+        answer = next(answers)
+        if isinstance(answer, ValueError):
+            raise answer
+        return answer
+
+    body = Body(make, large=True)
+    with pytest.raises(ValueError, match="once"):
+        await body.plain()
+    assert await body.plain() == b"x"
+
+
+async def test_many_targets_are_a_large_answer() -> None:
+    cache = BodyCache()
+    few, many = snapshot("a"), snapshot(*(f"dp-{n}" for n in range(LARGE + 1)))
+    for now, threads in ((few, 0), (many, 1)):
+        body = cache.targets(cache.select(now, EVERYTHING))
+        loop = asyncio.get_running_loop()
+        ran: list[int] = []
+        loop.call_soon(ran.append, 1)
+        await body.plain()
+        assert len(ran) == threads, "the loop went on meanwhile, or not"
+        assert len(json.loads(await body.plain())) == len(now.assignments)

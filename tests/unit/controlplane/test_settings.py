@@ -35,6 +35,11 @@ EXAMPLES: Mapping[str, tuple[str, object]] = {
     "registrations_per_token": ("20", 20),
     "dataplanes_per_token": ("30", 30),
     "identities_per_token": ("40", 40),
+    "max_inbounds": ("50", 50),
+    "max_outbounds": ("60", 60),
+    "max_tags": ("70", 70),
+    "max_aggregate_entries": ("80", 80),
+    "max_document_bytes": ("90000", 90000),
     "log_format": ("json", "json"),
     "log_level": ("DEBUG", "debug"),
 }

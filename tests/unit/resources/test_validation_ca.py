@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from meshmeter.resources.mesh import MtlsBackend
+from meshmeter.resources.mesh import MeshSpec, MtlsBackend
 from meshmeter.resources.validation_ca import builtin_ca_violations, provided_ca_violations
+from meshmeter.resources.validation_mesh import mesh_violations
+from support.certificates import of_version_4
 
 
 @cache
@@ -136,3 +138,23 @@ def test_names_of_built_in_authorities(name: str, reason: str | None) -> None:
     found = builtin_ca_violations("default", MtlsBackend(name=name), "mtls.backends[0]")
 
     assert [str(v) for v in found] == ([f"mtls.backends[0].name: {reason}"] if reason else [])
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("form", ["inline", "inlineString"])
+def test_a_key_beside_the_certificate_is_refused(form: str, skip: bool) -> None:
+    cert, key = pair()
+    written = cert + key if form == "inlineString" else base64.b64encode((cert + key).encode()).decode()
+    conf = {"cert": {form: written}, "key": {"inlineString": key}}
+    spec = MeshSpec.model_validate(
+        {"mtls": {"skipValidation": skip, "backends": [{"name": "c", "type": "provided", "conf": conf}]}}
+    )
+    (fault,) = mesh_violations("default", spec)
+    assert fault.field == "mtls.backends[0].conf.cert" and "meshmeter secret put" in fault.reason
+    assert key[30:60] not in fault.reason
+
+
+def test_a_certificate_that_cannot_be_is_told() -> None:
+    cert, key = pair()
+    (fault,) = faults(inline(of_version_4(cert), key))
+    assert "version that does not exist" in fault

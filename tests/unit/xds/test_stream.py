@@ -266,6 +266,21 @@ def test_a_changed_cluster_gets_its_endpoints_again() -> None:
     assert proxy.update(*changed) == []
 
 
+def test_a_stream_is_settled_when_the_proxy_has_acknowledged_what_it_is_to_have() -> None:
+    proxy = with_endpoints(cluster("a", 1))
+    assert proxy.stream.settled
+    proxy.update(cluster("a", 2), endpoints("a"))
+    assert not proxy.stream.settled
+    proxy.ack(CLUSTER)
+    assert not proxy.stream.settled, "it has not said yet that it has the endpoints"
+    proxy.ack(ENDPOINTS)
+    assert proxy.stream.settled
+    proxy.update(cluster("a", 3), endpoints("a"))
+    proxy.ack(ENDPOINTS)
+    proxy.nack(CLUSTER)
+    assert not proxy.stream.settled
+
+
 def test_endpoints_that_are_under_way_follow_a_changed_cluster_once_more() -> None:
     """They may have arrived before it."""
     proxy = with_endpoints(cluster("a", 1))
