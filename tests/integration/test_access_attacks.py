@@ -44,12 +44,6 @@ def token_id(control_plane: ControlPlane, **covers: Any) -> str:
 
 
 @pytest.fixture
-def control_plane(processes: Processes, tmp_path: Path) -> ControlPlane:
-    """Nobody polls for most of the proxies here, and they have to stay however long a test takes."""
-    return start_control_plane(processes, tmp_path, "--deregistration-delay=1h")
-
-
-@pytest.fixture
 def two_meshes(control_plane: ControlPlane) -> ControlPlane:
     control_plane.ok("apply", "-f", "-", stdin=document(type="Mesh", name="shop"))
     return control_plane
