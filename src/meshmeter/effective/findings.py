@@ -141,6 +141,14 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "or ECDSA. The endpoint stays closed.",
             "Replace the file that the message names. The endpoint then opens by itself.",
         ),
+        "provided-tls-not-for-address": FindingKind(
+            "warning",
+            "proxy",
+            "The provided certificate has no subject alternative name, or none for the address at which discovery "
+            "lists the proxy: a Prometheus that verifies it refuses the endpoint.",
+            "Issue a certificate with that address as a subject alternative name, or give Prometheus a name that it "
+            "has as tls_config.server_name. A common name does not count.",
+        ),
         "listener-rejected": FindingKind(
             "refused",
             "listener",

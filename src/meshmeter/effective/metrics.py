@@ -16,7 +16,7 @@ from meshmeter.effective.checks import (
 )
 from meshmeter.effective.credentials import Credentials
 from meshmeter.effective.findings import UNLISTED, Finding
-from meshmeter.effective.interfaces import listen_address, own_addresses
+from meshmeter.effective.interfaces import listen_address, own_addresses, reachable_address
 from meshmeter.effective.labels import label_findings
 from meshmeter.effective.origin import Layer, Origin, Sourced
 from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
@@ -140,7 +140,13 @@ def effective_metrics(
         aggregate=aggregate,
         findings=(
             *listener_findings(dataplane.spec, port, own_ports),
-            *(credential_findings(mesh.spec, transport, mode, credentials) if credentials else ()),
+            *(
+                credential_findings(
+                    mesh.spec, transport, mode, credentials, reachable_address(dataplane.spec)
+                )
+                if credentials
+                else ()
+            ),
             *(entry.refused for entry in aggregate if entry.refused is not None),
             *proxy_findings(mesh.spec, layers, transport, mode, tags, permissions),
             *label_findings(dataplane),

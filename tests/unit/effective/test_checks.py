@@ -120,6 +120,29 @@ def test_a_protection_that_cannot_be_had_closes_the_endpoint(
     assert not found.serves
 
 
+def usable(*names: str) -> Credentials:
+    return Credentials(provided=ProvidedCertificate(CertificateState.USABLE, names=names))
+
+
+@pytest.mark.parametrize(
+    ("names", "address", "words"),
+    [
+        ((), "10.0.0.1", "no subject alternative name"),
+        (("10.0.0.2", "app.example"), "10.0.0.1", "is for 10.0.0.2, app.example"),
+    ],
+)
+def test_a_certificate_that_prometheus_will_not_accept_is_a_warning(
+    names: tuple[str, ...], address: str, words: str
+) -> None:
+    found = effective(PROVIDED, address=address, credentials=usable(*names))
+    assert codes(found) == ["provided-tls-not-for-address"] and found.serves
+    assert words in found.findings[0].message
+
+
+def test_one_for_the_address_that_discovery_tells_is_none() -> None:
+    assert codes(effective(PROVIDED, address="10.0.0.1", credentials=usable("x", "10.0.0.1"))) == []
+
+
 @pytest.mark.parametrize(
     ("conf", "credentials"),
     [
