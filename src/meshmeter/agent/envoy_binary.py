@@ -56,7 +56,10 @@ def _packaged() -> Path | None:
 
 
 async def version(program: Path, *, seconds: float = VERSION_SECONDS) -> str:
-    """Its version, e.g. `1.40.0`, which it has `seconds` to tell. Raises StartupError if it does not run, is something else, or too old."""
+    """Its version, e.g. `1.40.0`, which it has `seconds` to tell.
+
+    Raises StartupError if it does not run, is something else, or too old.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             program,
