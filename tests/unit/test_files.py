@@ -41,12 +41,21 @@ def test_what_would_wait_or_never_end_is_refused(tmp_path: Path) -> None:
             read_file(listening)
 
 
-def test_a_secret_is_closed_to_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [0o644, 0o660, 0o604])
+def test_a_secret_is_closed_to_others(tmp_path: Path, others: int) -> None:
     file = tmp_path / "key"
     file.write_bytes(b"k")
-    file.chmod(0o644)
+    file.chmod(others)
     assert read_secret(file) == b"k"
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_secret_that_is_closed_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(b"k")
+    file.chmod(0o400)
+    assert read_secret(file) == b"k"
+    assert file.stat().st_mode & 0o777 == 0o400
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -6,6 +6,9 @@ Nothing that a source does raises: it ends in a FetchResult that says what went 
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -237,14 +240,27 @@ class Fetcher:
         except aiohttp.ClientConnectorError as exc:
             refused = isinstance(exc.os_error, AddressRefused)
             error = FetchError.ADDRESS if refused else FetchError.CONNECT
-            detail = exc.os_error.strerror or str(exc.os_error)
+            detail = _words(exc.os_error)
         except aiohttp.ClientResponseError as exc:
             # Its text has the URL, parameters included, and pieces of the body.
             error, detail = FetchError.PROTOCOL, exc.message.partition("\n")[0].rstrip(": ")
         except (aiohttp.ClientError, ValueError, OSError) as exc:
-            error, detail = FetchError.PROTOCOL, str(exc) or type(exc).__name__
+            words = _words(exc) if isinstance(exc, OSError) else str(exc)
+            error, detail = FetchError.PROTOCOL, words or type(exc).__name__
         detail = " ".join(detail.split())[:200]
         return FetchResult(name, self._clock() - started, error=error, status=status, detail=detail)
+
+
+def _words(exc: OSError) -> str:
+    """What the system says, without numbers and without Python's own words; each thing once where several addresses
+    were tried."""
+    if isinstance(exc, AddressRefused | socket.gaierror):
+        return exc.strerror or str(exc)
+    numbers = [exc.errno] if exc.errno else map(int, _ERRNO.findall(str(exc)))
+    return ", ".join(dict.fromkeys(os.strerror(number).lower() for number in numbers)) or str(exc)
+
+
+_ERRNO = re.compile(r"\[Errno ([0-9]+)\]")
 
 
 class _Refused(Exception):

@@ -18,6 +18,7 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
+from meshmeter.controlplane.compile_work import CompileWork
 from meshmeter.controlplane.mtls_switch import MtlsSwitch
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.world import ProxyKey, World
@@ -63,18 +64,6 @@ NOT_CONFIGURED = ProvidedCertificate(
     CertificateState.NOT_CONFIGURED,
     "tls.mode is providedTLS, and the proxy was started without the paths of a certificate and its key",
 )
-
-
-LARGE = 16
-"""Inbounds, outbounds and aggregate entries beyond which a proxy is compiled beside the event loop."""
-
-
-def _is_large(dataplane: Resource[DataplaneSpec]) -> bool:
-    networking, metrics = dataplane.spec.networking, dataplane.spec.metrics
-    size = len(networking.inbound or ()) + len(networking.outbound or ()) if networking else 0
-    if metrics is not None and metrics.conf is not None:
-        size += len(metrics.conf.aggregate or ())
-    return size > LARGE
 
 
 class Trust(Protocol):
@@ -123,6 +112,7 @@ class Reconciler:
         self._allowed_networks = tuple(allowed_networks)
         self._own_ports = own_ports
         self._on_compiled = on_compiled
+        self._work = CompileWork()
         self._world = World()
         self._proxies: dict[ProxyKey, ProxyInfo] = {}
         self._compiled: dict[ProxyKey, CompiledProxy] = {}
@@ -441,7 +431,7 @@ class Reconciler:
         proxy = self._proxies.get(key)
         try:
             credentials = self._find_credentials(view.mesh, dataplane, proxy)
-            compiling = partial(
+            work = partial(
                 compile_proxy,
                 view,
                 dataplane,
@@ -452,7 +442,7 @@ class Reconciler:
                 own_ports=self._own_ports,
             )
             # Whatever changes meanwhile marks the proxy, which is then compiled once more.
-            result = await asyncio.to_thread(compiling) if _is_large(dataplane) else compiling()
+            result = await self._work.run(key, dataplane.spec, work)
         except Exception:
             # A fault in the computation for one proxy must not cost the others; this one keeps what it has.
             log.exception("cannot compile the configuration of %s/%s, keeping the last one", *key)
@@ -486,6 +476,7 @@ class Reconciler:
         return {reader for reader in self._readers if reader[0] == mesh and reader != key}
 
     def _forget(self, key: ProxyKey) -> None:
+        self._work.forget(key)
         self._compiled.pop(key, None)
         self._credentials.pop(key, None)
         if self._trust is not None:

@@ -49,6 +49,7 @@ from meshmeter.errors import (
     VersionConflict,
     Violation,
 )
+from meshmeter.quoting import NAME
 from meshmeter.resources import codec
 from meshmeter.resources.dataplane import KIND, DataplaneSpec
 from meshmeter.resources.defaults import with_defaults
@@ -125,7 +126,7 @@ class Registrar:
         info = proxy_info(sent, proxy)
         with self._holdings.taking((sent.mesh, sent.name), claims.id):
             stored = await self._keep(sent, claims)
-        self._instances[stored.mesh, stored.name] = str(proxy.get("instance", ""))
+        self._instances[stored.mesh, stored.name] = str(proxy.get("instance", ""))[:NAME]
         self._registry.registered(stored.mesh, stored.name)
         if certificate is not None:
             self._reconciler.certificate_reported(stored.mesh, stored.name, certificate)
@@ -204,7 +205,7 @@ class Registrar:
 
         False if a user applied it, it is gone already, or another instance of the agent has registered since.
         """
-        if self._instances.get((mesh, name), instance) != instance:
+        if self._instances.get((mesh, name), instance[:NAME]) != instance[:NAME]:
             return False
         return await self._remove((mesh, name), "its agent stopped")
 

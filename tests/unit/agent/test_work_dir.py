@@ -75,6 +75,32 @@ def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
     assert "other users may change" in refused(path / "below")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("is_link", [True, False])
+@pytest.mark.attack("B8: another user has made the default work directory, or a link in its place")
+def test_the_default_is_refused_where_another_user_was_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_link: bool
+) -> None:
+    shared, ours = tmp_path / "tmp", tmp_path / "ours"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    ours.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(shared))
+    path = default_path("shop", "web", {})
+    with locked(path):
+        pass
+    made = shared / f"meshmeter-{os.geteuid()}"
+    made.rename(shared / "before")
+    if is_link:
+        made.symlink_to(ours)
+    else:
+        made.mkdir()
+    os.chown(made, 65534, 65534, follow_symlinks=False)
+    message = refused(path)
+    assert "user 65534" in message and "use another --work-dir" in message
+    assert not list(ours.iterdir())
+
+
 def test_a_path_too_long_for_a_socket_is_refused_with_the_excess(tmp_path: Path) -> None:
     longest = SOCKET_PATH_LIMIT - len(os.fsencode(tmp_path)) - len("//admin.sock")
     with locked(tmp_path / ("x" * longest)) as work_dir, socket.socket(socket.AF_UNIX) as fits:
