@@ -133,3 +133,7 @@ def test_switching_mtls_loses_no_request(mesh: Mesh) -> None:
             )
             assert load.failed == [], f"{before} -> {mode}, {load.answered} requests"
     assert load.failed == []
+    warnings = [
+        line for line in mesh.backend.process.output().splitlines() if "WARNING" in line or "ERROR" in line
+    ]
+    assert warnings == [], "Envoy, started by its agent, has nothing to complain of"
