@@ -181,6 +181,7 @@ class Explainer:
             permissions=view.permissions,
             credentials=self._credentials(dataplane.mesh, dataplane.name),
             own_ports=self._own_ports,
+            neighbours=view.neighbours(dataplane),
         )
 
     def _judge(

@@ -76,6 +76,23 @@ def listener_findings(
         )
 
 
+def neighbour_findings(
+    dataplane: Resource[DataplaneSpec], port: Sourced[int], neighbours: Sequence[Resource[DataplaneSpec]]
+) -> Iterator[Finding]:
+    """A metrics endpoint at a port of another Dataplane with the same address. Who was there first has the port."""
+    own = {listen_address(dataplane.spec), reachable_address(dataplane.spec)}
+    for other in sorted(neighbours, key=lambda n: n.name):
+        if other.meta.creation_time >= dataplane.meta.creation_time:
+            continue
+        taken = next((use for at in sorted(own) if (use := taken_by(other.spec, at, port.value))), None)
+        if taken is not None:
+            yield finding(
+                "metrics-port-of-other-proxy",
+                f"metrics port {port.value} on {taken.address} is {_USES[taken.use]} of Dataplane {other.name}",
+                field=port.origin.field,
+            )
+
+
 def credential_findings(
     mesh: MeshSpec,
     transport: Transport,

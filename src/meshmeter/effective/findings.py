@@ -80,6 +80,13 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "there: it is no target.",
             "Set another metrics.conf.port on this Dataplane.",
         ),
+        "metrics-port-of-other-proxy": FindingKind(
+            "refused",
+            "listener",
+            "The metrics endpoint of this Dataplane would be at a port that an older Dataplane with the same address "
+            "uses. Nobody is led there: it is no target.",
+            "Set another metrics.conf.port on this Dataplane, or correct its address.",
+        ),
         "mesh-ca-unusable": FindingKind(
             "refused",
             "listener",
@@ -312,7 +319,9 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
 )
 
 
-UNLISTED = frozenset({"metrics-address-refused", "metrics-port-of-control-plane"})
+UNLISTED = frozenset(
+    {"metrics-address-refused", "metrics-port-of-control-plane", "metrics-port-of-other-proxy"}
+)
 """Codes of what is no target either: whoever followed discovery or the metrics proxy would come somewhere else."""
 
 

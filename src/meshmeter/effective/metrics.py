@@ -12,6 +12,7 @@ from meshmeter.effective.checks import (
     check_aggregate,
     credential_findings,
     listener_findings,
+    neighbour_findings,
     proxy_findings,
 )
 from meshmeter.effective.credentials import Credentials
@@ -87,6 +88,7 @@ def effective_metrics(
     permissions: Sequence[Resource[TrafficPermissionSpec]] | None = None,
     credentials: Credentials | None = None,
     own_ports: OwnPorts = NO_PORTS,
+    neighbours: Sequence[Resource[DataplaneSpec]] = (),
 ) -> EffectiveMetrics | None:
     """The settings in force with the origin of each and all findings, or None when metrics are off for this
     proxy.
@@ -94,7 +96,7 @@ def effective_metrics(
     `allowed_networks` are those beyond loopback and the Dataplane's own addresses that aggregate entries may
     point into. `permissions` are the mesh's; without them (None) nothing is said about who may scrape.
     `credentials` are the proxy's; without them (None) it is taken to have what it needs. `own_ports` are those of the
-    control plane.
+    control plane, `neighbours` the other Dataplanes with the addresses of this one.
     """
     found = conf_layers(mesh, dataplane)
     if found is None:
@@ -140,6 +142,7 @@ def effective_metrics(
         aggregate=aggregate,
         findings=(
             *listener_findings(dataplane.spec, port, own_ports),
+            *neighbour_findings(dataplane, port, neighbours),
             *(
                 credential_findings(
                     mesh.spec, transport, mode, credentials, reachable_address(dataplane.spec)

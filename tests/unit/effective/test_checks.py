@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from meshmeter.effective.credentials import CertificateState, Credentials, ProvidedCertificate
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.own_ports import OwnPorts
+from meshmeter.resources.resource import EPOCH
 from support.resources import dataplane, metered, permission
 
 
@@ -81,6 +84,27 @@ def test_nobody_is_led_to_the_control_plane() -> None:
     assert not found.serves and not found.listed
     assert effective({"port": 5681}, own_ports=OURS).listed
     assert effective({"port": 5670}, address="127.0.0.1", own_ports=OURS).listed
+
+
+@pytest.mark.parametrize(("later", "expected"), [(True, ["metrics-port-of-other-proxy"]), (False, [])])
+def test_a_port_of_an_older_dataplane_at_the_same_address_is_its_own(
+    later: bool, expected: list[str]
+) -> None:
+    moments = [EPOCH, EPOCH + timedelta(seconds=1)]
+    other, mine = (
+        replace(made, meta=replace(made.meta, creation_time=moment))
+        for made, moment in zip(
+            (
+                dataplane("first", address="10.0.0.1"),
+                dataplane("second", address="10.0.0.2", advertisedAddress="10.0.0.1", inbound=[]),
+            ),
+            moments if later else reversed(moments),
+            strict=True,
+        )
+    )
+    found = effective_metrics(metered(port=8081), mine, neighbours=(other,))
+    assert found is not None and codes(found) == expected
+    assert found.listed is not later
 
 
 @pytest.mark.parametrize(
