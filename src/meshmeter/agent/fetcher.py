@@ -69,7 +69,7 @@ class Fetcher:
         self._files = files
         # Apart from the loop: a file may be on a drive that does not answer.
         self._reading = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="files")
-        self._sessions: dict[tuple[str, ...], aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[tuple[str, ...], tuple[str, int]], aiohttp.ClientSession] = {}
         self._envoy: aiohttp.ClientSession | None = None
         self._tls = TlsContexts(files)
 
@@ -168,7 +168,7 @@ class Fetcher:
                     session = await self._socket_session(options.unix_socket, stack)
                     url = application.url
                 else:
-                    session = self._session(plan.allowed_networks)
+                    session = self._session(plan.allowed_networks, plan.metrics_endpoint)
                     url = replace(application, host=literal(application.host) or application.host).url
                 body, content_type = await _get(
                     session, url, headers, limit, tls, options.server_name or None
@@ -197,11 +197,11 @@ class Fetcher:
         session = _session(aiohttp.UnixConnector(found, limit=0), encoding=ACCEPT_ENCODING)
         return await stack.enter_async_context(session)
 
-    def _session(self, networks: tuple[str, ...]) -> aiohttp.ClientSession:
+    def _session(self, networks: tuple[str, ...], endpoint: tuple[str, int]) -> aiohttp.ClientSession:
         """The session that connects to this host and these networks; the configuration changes rarely."""
-        session = self._sessions.get(networks)
+        session = self._sessions.get((networks, endpoint))
         if session is None:
-            judge = Judge(networks)
+            judge = Judge(networks, endpoint=endpoint)
             connector = aiohttp.TCPConnector(
                 resolver=CheckedResolver(judge),
                 socket_factory=judge.socket,
@@ -209,7 +209,7 @@ class Fetcher:
                 limit=0,
                 keepalive_timeout=75,
             )
-            session = self._sessions[networks] = _session(connector, encoding=ACCEPT_ENCODING)
+            session = self._sessions[networks, endpoint] = _session(connector, encoding=ACCEPT_ENCODING)
         return session
 
     async def _guarded(

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from meshmeter.documents.reader import parse_documents
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import InvalidResource, SettingsError
+from meshmeter.files import read_file
 from meshmeter.mads.durations import parse_duration
 from meshmeter.resources.limits import DEFAULT_LIMITS, Limits
 
@@ -248,7 +249,7 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Se
 
 def _from_file(path: Path, source: str) -> list[tuple[Option, object, str]]:
     try:
-        documents = parse_documents(path.read_bytes(), origin=str(path))
+        documents = parse_documents(read_file(path), origin=str(path))
     except OSError as exc:
         raise SettingsError(f"{source}: cannot read {path}: {exc.strerror}") from exc
     except InvalidResource as exc:

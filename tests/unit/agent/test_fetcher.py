@@ -216,6 +216,21 @@ async def test_other_hosts_only_where_networks_allow_them(tmp_path: Path, addres
     assert app.error is FetchError.ADDRESS and "--allowed-networks" in app.detail, app
 
 
+@pytest.mark.attack(
+    "B1: an entry leads to the metrics endpoint of its own proxy by a name or an odd notation"
+)
+@pytest.mark.parametrize("listens_on", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("address", ["localhost", "127.1", "0x7f000001", "::ffff:127.0.0.1"])
+async def test_its_own_endpoint_is_no_source(tmp_path: Path, address: str, listens_on: str) -> None:
+    seen: list[web.Request] = []
+    async with server(seen) as port, Fetcher(tmp_path / "no.sock") as fetcher:
+        source = SourceConfig("app", address, port, "/m")
+        config = ScrapeConfig("1", "m", "d", True, (source,), metrics_address=listens_on, metrics_port=port)
+        _envoy, app = await fetcher.fetch_all(plan(Request(), config))
+    assert app.error is FetchError.ADDRESS and "metrics endpoint of the proxy itself" in app.detail, app
+    assert not seen
+
+
 @pytest.mark.parametrize(
     "address", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "::ffff:127.0.0.1", "localhost"]
 )

@@ -193,7 +193,10 @@ def test_a_file_that_cannot_be_read_is_named_with_who_named_it(tmp_path: Path, c
     where = f"cannot read {config}: No such file or directory"
     assert fault({"config": str(config)}) == f"--config: {where}"
     assert fault({}, {"MESHMETER_CONFIG": str(config)}) == f"MESHMETER_CONFIG: {where}"
-    assert fault({"config": str(tmp_path)}) == f"--config: cannot read {tmp_path}: Is a directory"
+    assert (
+        fault({"config": str(tmp_path)})
+        == f"--config: cannot read {tmp_path}: it is a directory, not a regular file"
+    )
     config.write_bytes(b"\xff\xfe\x00")
     assert fault({"config": str(config)}).startswith(str(config))
 
