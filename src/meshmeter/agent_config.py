@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.aggregates import EffectiveAggregate
+from meshmeter.effective.interfaces import listen_address
 from meshmeter.effective.metrics import EffectiveMetrics
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.durations import parse_duration
@@ -51,6 +52,8 @@ def build(
             application_label=effective.application_label.value or None,
             agent_metrics=effective.agent_metrics.value,
             allowed_networks=tuple(map(str, allowed_networks)),
+            metrics_address=listen_address(dataplane.spec),
+            metrics_port=effective.port.value,
         )
     content = json.dumps(config.to_json(), sort_keys=True, separators=(",", ":"))
     return replace(config, version=hashlib.sha256(content.encode()).hexdigest()[:32])

@@ -66,6 +66,7 @@ def compile_proxy(
         permissions=view.permissions,
         credentials=credentials,
         own_ports=own_ports,
+        neighbours=view.neighbours(dataplane),
     )
     target = metrics_target(dataplane, effective) if effective and effective.listed else None
     if target is not None and reads_targets(dataplane):

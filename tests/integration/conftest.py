@@ -26,5 +26,5 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 @pytest.fixture
 def control_plane(processes: Processes, tmp_path: Path) -> ControlPlane:
-    """A control plane with the default mesh, whose departed proxies are removed after 2 s."""
-    return start_control_plane(processes, tmp_path, "--deregistration-delay=2s")
+    """A control plane with the default mesh, which keeps departed proxies for as long as any test takes."""
+    return start_control_plane(processes, tmp_path, "--deregistration-delay=1h")

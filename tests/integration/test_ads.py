@@ -21,6 +21,8 @@ import pytest
 from meshmeter.certs.authority import KeyPair
 from meshmeter.envoy.http import connection_manager
 from meshmeter.envoy.listeners import listener
+from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.resource import Resource
 from meshmeter.xds import types
 from meshmeter.xds.snapshot import Snapshot, build, pack
 from support.envoy_process import EnvoyProcess, until
@@ -314,6 +316,37 @@ async def test_a_proxy_that_is_not_let_in_gets_nothing(world: World, bootstrap: 
     assert world.ads.hooks.connected == []
     with pytest.raises(aiohttp.ClientConnectionError):
         await world.get(f"http://127.0.0.1:{port}/metrics")
+
+
+async def test_connections_of_a_listener_that_is_replaced_lose_no_request(world: World) -> None:
+    """It is drained, and goes on with the cluster that nothing else uses any more."""
+    first, second = await world.application("first"), await world.application("second")
+    port = free_port("127.0.0.3")
+    tags = {"kuma.io/service": "web", "kuma.io/protocol": "http"}
+
+    def forwards_to(application: int) -> Resource[DataplaneSpec]:
+        inbound = {"port": port, "servicePort": application, "serviceAddress": "127.0.0.1", "tags": tags}
+        return carrying("dp", "127.0.0.3", inbound=[inbound])
+
+    world.publish(forwards_to(first))
+    envoy = await world.envoy("dp")
+    answers: list[str] = []
+    async with aiohttp.ClientSession() as keeping, asyncio.TaskGroup() as tasks:
+
+        async def ask() -> None:
+            for _ in range(500):
+                async with keeping.get(f"http://127.0.0.3:{port}/") as response:
+                    answers.append(f"{response.status} {await response.text()}")
+                if answers.count("200 second") > 100:
+                    return
+                await asyncio.sleep(0.01)
+
+        for _ in range(4):
+            tasks.create_task(ask())
+        await until(lambda: len(answers) > 20, "answers of the first application")
+        world.publish(forwards_to(second))
+    assert set(answers) == {"200 first", "200 second"}
+    await until(lambda: _without(envoy, f'"localhost_{first}"'), "the cluster to go")
 
 
 async def test_nothing_that_we_tell_envoy_is_worth_a_warning(world: World) -> None:

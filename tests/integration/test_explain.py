@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from support.processes import ControlPlane, document, eventually, free_port
+from support.processes import ControlPlane, document, eventually, free_port, get
 from support.proxies import application, dataplane_document, start_proxy
 
 BACKEND = "127.0.0.3"
@@ -25,8 +25,10 @@ def codes(control_plane: ControlPlane) -> set[str]:
 
 def test_every_fault_of_a_running_proxy_is_named(control_plane: ControlPlane) -> None:
     service_port = application(control_plane, "backend")
+    assert get(f"http://127.0.0.1:{service_port}/")[0] == 200  # so that it has something to count
     aggregate = [
         {"name": "app", "port": service_port, "address": "127.0.0.1"},
+        {"name": "twin", "port": service_port, "address": "127.0.0.1"},
         {"name": "dead", "port": free_port(), "address": "127.0.0.1"},
         {"name": "metadata", "port": 80, "address": "169.254.169.254"},
         {"name": "nowhere"},
@@ -43,6 +45,7 @@ def test_every_fault_of_a_running_proxy_is_named(control_plane: ControlPlane) ->
 
     wanted = {
         "source-down",
+        "source-all-duplicates",
         "aggregate-address-link-local",
         "aggregate-port-missing",
         "proxy-config-incomplete",
@@ -59,6 +62,7 @@ def test_every_fault_of_a_running_proxy_is_named(control_plane: ControlPlane) ->
     assert port["origin"]["field"] == "metrics.conf.port"
     assert {e["name"]: e["state"] for e in answer["aggregate"]} == {
         "app": "scraped",
+        "twin": "scraped",
         "dead": "scraped",
         "metadata": "refused",
         "nowhere": "refused",
@@ -67,6 +71,7 @@ def test_every_fault_of_a_running_proxy_is_named(control_plane: ControlPlane) ->
     assert {s["name"]: s["up"] for s in answer["lastScrape"]["sources"]} == {
         "envoy": True,
         "app": True,
+        "twin": True,
         "dead": False,
     }
     (dead,) = (s for s in answer["lastScrape"]["sources"] if s["name"] == "dead")
@@ -74,6 +79,8 @@ def test_every_fault_of_a_running_proxy_is_named(control_plane: ControlPlane) ->
     assert "in a row, since" in control_plane.ok("explain", "dataplane", "backend")
     for finding in answer["findings"]:
         assert finding["message"] and finding["remedy"]
+    (down,) = (finding for finding in answer["findings"] if finding["code"] == "source-down")
+    assert down["message"].endswith("connect: connection refused") and "`address`" in down["remedy"]
 
 
 def test_a_port_that_another_process_holds_is_named_with_envoys_words(control_plane: ControlPlane) -> None:

@@ -10,7 +10,17 @@ from pathlib import Path
 
 import yaml
 
-from support.processes import ControlPlane, document, eventually, free_port, get, meshmeter, samples
+from support.processes import (
+    ControlPlane,
+    Processes,
+    document,
+    eventually,
+    free_port,
+    get,
+    meshmeter,
+    samples,
+    start_control_plane,
+)
 from support.proxies import Proxy, application, dataplane_document, start_proxy
 
 FRONTEND, BACKEND = "127.0.0.2", "127.0.0.3"
@@ -136,7 +146,10 @@ def test_proxies_outlive_a_killed_control_plane_and_take_changes_after_it(
     assert samples(get(url)[1], "envoy_server_live")
 
 
-def test_a_departed_proxy_is_removed_and_one_that_was_applied_stays(control_plane: ControlPlane) -> None:
+def test_a_departed_proxy_is_removed_and_one_that_was_applied_stays(
+    processes: Processes, tmp_path: Path
+) -> None:
+    control_plane = start_control_plane(processes, tmp_path, "--deregistration-delay=2s")
     applied = dataplane_document("by-hand", "127.0.0.4", service_port=80)
     control_plane.ok("apply", "-f", "-", stdin=document(**applied))
     backend = a_backend(control_plane)

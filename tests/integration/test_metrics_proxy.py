@@ -104,8 +104,9 @@ def test_it_follows_the_mesh_live(proxied: tuple[Proxy, Proxy, int], control_pla
     eventually(lambda: through(port, url)[0] == 403, "a proxy that left to be unknown")
     assert through(port, beside.metrics_url)[0] == 200
     moved = deepcopy(beside.document)
-    del moved["networking"]["metricsProxy"]
+    new = moved["networking"]["metricsProxy"]["port"] = free_port()
     control_plane.ok("apply", "-f", "-", stdin=document(**moved))
+    eventually(lambda: through(new, beside.metrics_url)[0] == 200, "the metrics proxy on its new port")
 
     def is_closed() -> bool:
         try:
@@ -114,4 +115,4 @@ def test_it_follows_the_mesh_live(proxied: tuple[Proxy, Proxy, int], control_pla
             return True
         return False
 
-    eventually(is_closed, "the metrics proxy to close")
+    eventually(is_closed, "the old port of the metrics proxy to close")

@@ -34,11 +34,13 @@ class Files:
         )
         self.ca.write_bytes(self.authority.certificate_pem)
 
-    def issue(self, start: timedelta = timedelta(0), valid_for: timedelta = DAY) -> KeyPair:
+    def issue(
+        self, start: timedelta = timedelta(0), valid_for: timedelta = DAY, name: str = BACKEND
+    ) -> KeyPair:
         self.serial += 1
         now = datetime.now(UTC) + start
         return issue_server(
-            self.authority, (BACKEND,), new_key(), serial=self.serial, now=now, valid_for=valid_for
+            self.authority, (name,), new_key(), serial=self.serial, now=now, valid_for=valid_for
         )
 
     def write(self, pair: KeyPair) -> KeyPair:
@@ -110,6 +112,16 @@ def test_the_endpoint_is_https_with_the_users_certificate(control_plane: Control
     assert list(samples(own, name, dataplane="backend").values()) == [expiry.timestamp()]
     targets = json.loads(get(control_plane.url("discovery") + "/v1/targets")[1])
     assert targets[0]["labels"]["__scheme__"] == "https"
+
+
+def test_a_certificate_for_another_address_serves_and_is_a_warning(
+    control_plane: ControlPlane, files: Files
+) -> None:
+    files.write(files.issue(name="other.example"))
+    start(control_plane, files)
+    eventually(lambda: "provided-tls-not-for-address" in findings(control_plane), "the finding")
+    files.write(files.issue())
+    eventually(lambda: "provided-tls-not-for-address" not in findings(control_plane), "the finding to go")
 
 
 def renamed(files: Files, pair: KeyPair) -> None:

@@ -53,7 +53,7 @@ class System:
         self.written: dict[str, str] = {}
         """What commands printed and servers answered, by where it came from."""
         self.control_plane = start_control_plane(
-            processes, folder, "--log-level=debug", "--deregistration-delay=2s"
+            processes, folder, "--log-level=debug", "--deregistration-delay=1h"
         )
         self.authority = Authority(self.given / "authority")
         self.needles.add("the key of the provided authority", self.authority.key_pem)

@@ -73,6 +73,8 @@ class AdsServer:
     port: int = 0
     service: DiscoveryService | None = None
     check_seconds: float = 1.0
+    linger: float = 2.0
+    """Longer than the Envoys of tests drain."""
     limits: dict[str, int] = field(default_factory=dict)
     """Keyword arguments of `DiscoveryService`."""
     checking: asyncio.Task[None] | None = None
@@ -88,7 +90,7 @@ class AdsServer:
 
     async def start(self) -> None:
         self.service = DiscoveryService(
-            self.cache, self.hooks, check_seconds=self.check_seconds, **self.limits
+            self.cache, self.hooks, check_seconds=self.check_seconds, linger=self.linger, **self.limits
         )
         self.port = await self.service.start("127.0.0.1", self.port, lambda: self.server)
         self.checking = asyncio.get_running_loop().create_task(self.service.run())

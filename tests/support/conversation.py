@@ -41,8 +41,10 @@ def secret(name: str, words: str = "x") -> Resource:
 class Conversation:
     """Plays the proxy. Every method returns what the stream then does."""
 
-    def __init__(self) -> None:
-        self.stream = DeltaStream()
+    def __init__(self, linger: float = 0.0) -> None:
+        """What the listeners use no more is kept for so long by the clock `now`."""
+        self.now = 0.0
+        self.stream = DeltaStream(clock=lambda: self.now, linger=linger)
         self._nonces: dict[str, str] = {}
 
     def subscribe(
@@ -69,6 +71,11 @@ class Conversation:
 
     def retry(self) -> list[str]:
         return self._write(self.stream.retry())
+
+    def passes(self, seconds: float) -> list[str]:
+        """Time passes, and what has lingered for long enough is taken away."""
+        self.now += seconds
+        return self._write(self.stream.tidy())
 
     def nonce(self, type_url: str) -> str:
         """Of the last response of the type."""

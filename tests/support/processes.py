@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
+import io
 import json
 import os
 import random
@@ -10,13 +13,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import pytest
+
+from meshmeter.cli.main import run
 
 MESHMETER = (sys.executable, "-m", "meshmeter")
 
@@ -43,18 +51,36 @@ def eventually(check: Callable[[], T], what: str, seconds: float = 20.0) -> T:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nothing listens on, below the range that the kernel hands out to outgoing connections.
+    """A port that nothing listens on and that no other run of the tests on this machine will choose.
 
-    It is used only some time later, and one of the kernel's choice might be taken by then.
+    It is below the range that the kernel hands out to outgoing connections: it is used only some time later, and a port
+    of that range might be taken by then.
     """
+    ports = _own_ports()
     while True:
-        port = random.randrange(12000, 30000)
+        port = random.choice(ports)
         with socket.socket() as probe:
             try:
                 probe.bind((address, port))
             except OSError:
                 continue
             return port
+
+
+@functools.cache
+def _own_ports() -> range:
+    """The ports of this process: the first block of 600 that no other process has a lock on, until this one ends."""
+    folder = Path(tempfile.gettempdir(), f"meshmeter-test-ports-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for first in range(12000, 30000, 600):
+        lock = os.open(folder / str(first), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            return range(first, first + 600)
+    pytest.fail("30 processes run these tests on this machine already, which leaves no ports for another")
 
 
 @dataclass
@@ -133,8 +159,8 @@ class ControlPlane:
         return self.endpoints[endpoint]
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """One CLI command against this control plane."""
-        return meshmeter(*arguments, "--data-dir", str(self.data_dir), stdin=stdin)
+        """One CLI command against this control plane, in the test's own process: a process costs as much as a test."""
+        return command_line(*arguments, "--data-dir", str(self.data_dir), stdin=stdin)
 
     def ok(self, *arguments: str, stdin: str | None = None) -> str:
         """The same, for a command that must succeed; its output."""
@@ -145,6 +171,21 @@ class ControlPlane:
     def restart(self) -> None:
         """Start it again after it was stopped or killed."""
         self.process = _start_control_plane(self.processes, self.data_dir, self.ports, self.options)
+
+
+def command_line(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """`meshmeter` in this process, with its standard streams; `meshmeter()` is the same in a process of its own."""
+    out, err = io.StringIO(), io.StringIO()
+    given = io.TextIOWrapper(io.BytesIO((stdin or "").encode()))
+    with (
+        # Not in this thread, whose event loop may be running: the CLI runs one of its own.
+        ThreadPoolExecutor(1, "command line") as thread,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch("sys.stdin", given),
+    ):
+        code = thread.submit(run, arguments).result(60)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def meshmeter(

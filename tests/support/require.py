@@ -28,6 +28,12 @@ def program(name: str, how: str) -> Path:
     return Path(found)
 
 
+def root() -> None:
+    """For what only root can do: give files to another user."""
+    if os.geteuid() != 0:
+        missing("root", "only root can give files away")
+
+
 def native_kernel() -> Kernel:
     """The compiled kernel. Where it is not built the test is skipped; with `MESHMETER_REQUIRE=all` that fails only if
     cargo is here, because everything has to work on machines without Rust, those of CI included."""

@@ -36,6 +36,11 @@ def test_the_enabled_entries_in_declared_order() -> None:
     assert (built.filter_regex, built.used_only) == ("http2_act.*", True)
 
 
+def test_the_endpoint_itself_is_told_so_that_nothing_leads_there() -> None:
+    built = config({"port": 5671})
+    assert (built.metrics_address, built.metrics_port) == ("192.168.0.1", 5671)
+
+
 def test_an_empty_filter_is_none() -> None:
     assert config({"envoy": {"filterRegex": ""}}).filter_regex is None
 

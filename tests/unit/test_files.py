@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from meshmeter.files import read_file, read_secret
+from support.require import root
 
 
 def test_a_file_and_a_link_to_one_are_read(tmp_path: Path) -> None:
@@ -41,16 +42,25 @@ def test_what_would_wait_or_never_end_is_refused(tmp_path: Path) -> None:
             read_file(listening)
 
 
-def test_a_secret_is_closed_to_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [0o644, 0o660, 0o604])
+def test_a_secret_is_closed_to_others(tmp_path: Path, others: int) -> None:
     file = tmp_path / "key"
     file.write_bytes(b"k")
-    file.chmod(0o644)
+    file.chmod(others)
     assert read_secret(file) == b"k"
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_secret_that_is_closed_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(b"k")
+    file.chmod(0o400)
+    assert read_secret(file) == b"k"
+    assert file.stat().st_mode & 0o777 == 0o400
+
+
 def test_a_secret_that_another_user_wrote_is_none(tmp_path: Path) -> None:
+    root()
     file = tmp_path / "key"
     file.write_bytes(b"k")
     os.chown(file, 65534, 65534)

@@ -137,6 +137,10 @@ class CertificateWatch:
                 self._certificate,
                 found.not_after,
             )
+            if not found.names:
+                log.warning(
+                    "%s has no subject alternative name: Prometheus will not accept it", self._certificate
+                )
         else:
             log.error("the metrics endpoint cannot use its certificate and stays closed: %s", found.detail)
 

@@ -58,13 +58,22 @@ def literal(host: str) -> str | None:
 class Judge:
     """Of the addresses that one configuration allows."""
 
-    def __init__(self, networks: Sequence[str] = (), own: Callable[[], frozenset[Address]] = own_addresses):
-        """`networks` in CIDR form. `own` gives the addresses of this host, or raises OSError."""
+    def __init__(
+        self,
+        networks: Sequence[str] = (),
+        own: Callable[[], frozenset[Address]] = own_addresses,
+        *,
+        endpoint: tuple[str, int] = ("", 0),
+    ):
+        """`networks` in CIDR form. `endpoint` is where the proxy's metrics endpoint listens. `own` gives the
+        addresses of this host, or raises OSError."""
         self._networks = tuple(map(ip_network, networks))
         self._own = own
+        address, self._metrics_port = endpoint
+        self._metrics_address = literal(address)
 
-    def check(self, text: str) -> None:
-        """Raises AddressRefused if this address may not be connected to."""
+    def check(self, text: str, port: int = 0) -> None:
+        """Raises AddressRefused if this address, or this port of it, may not be connected to."""
         try:
             written = ip_address(text)
         except ValueError:
@@ -73,6 +82,8 @@ class Judge:
             if reason := _never(candidate):
                 raise AddressRefused(f"{text} is {reason}, which is never scraped")
         address = _unmapped(written)
+        if port and port == self._metrics_port and self._metrics_address in (str(address), "0.0.0.0", "::"):
+            raise AddressRefused(f"{text} port {port} is the metrics endpoint of the proxy itself")
         if address.is_loopback or any(
             address.version == network.version and address in network for network in self._networks
         ):
@@ -93,7 +104,7 @@ class Judge:
     def socket(self, info: tuple[Any, ...]) -> socket.socket:
         """A socket for an entry of `socket.getaddrinfo`. Raises AddressRefused if it may not be connected to."""
         family, type_, protocol, _, address = info
-        self.check(address[0])
+        self.check(address[0], address[1])
         return socket.socket(family, type_, protocol)
 
 
@@ -112,7 +123,7 @@ class CheckedResolver(AbstractResolver):
         usable, refused = [], None
         for result in await self._resolver.resolve(host, port, family):
             try:
-                self._judge.check(result["host"])
+                self._judge.check(result["host"], port)
                 usable.append(result)
             except AddressRefused as exc:
                 refused = refused or exc

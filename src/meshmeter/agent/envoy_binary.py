@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from meshmeter.errors import StartupError
@@ -23,8 +23,10 @@ OLDEST = (1, 37)
 _VERSION = re.compile(r"version: [0-9a-f]+/([^/\s]+)/")
 
 
-def find(given: Path | None, environ: Mapping[str, str]) -> Path:
-    """The Envoy that was asked for, else the one of the `envoy` extra, else the one on `$PATH`.
+def find(
+    given: Path | None, environ: Mapping[str, str], *, packaged: Callable[[], Path | None] | None = None
+) -> Path:
+    """The Envoy that was asked for, else the one of the `envoy` extra (`packaged` finds it), else the one on `$PATH`.
 
     Raises StartupError saying how to get one.
     """
@@ -34,9 +36,9 @@ def find(given: Path | None, environ: Mapping[str, str]) -> Path:
         raise StartupError(
             f"there is no Envoy program at {given}: correct --envoy, or leave it out and {INSTALL}"
         )
-    packaged = _packaged()
-    if packaged is not None:
-        return packaged
+    of_the_extra = (packaged or _packaged)()
+    if of_the_extra is not None:
+        return of_the_extra
     on_path = shutil.which("envoy", path=environ.get("PATH", os.defpath))
     if on_path is None:
         raise StartupError(f"there is no Envoy on this machine: {INSTALL}, or name one with --envoy PATH")
@@ -53,8 +55,11 @@ def _packaged() -> Path | None:
     return None
 
 
-async def version(program: Path) -> str:
-    """Its version, e.g. `1.40.0`. Raises StartupError if it does not run, is something else, or too old."""
+async def version(program: Path, *, seconds: float = VERSION_SECONDS) -> str:
+    """Its version, e.g. `1.40.0`, which it has `seconds` to tell.
+
+    Raises StartupError if it does not run, is something else, or too old.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -66,10 +71,10 @@ async def version(program: Path) -> str:
     except OSError as exc:
         raise StartupError(f"{program} cannot be run: {exc.strerror}; {INSTALL} has one that can") from exc
     try:
-        async with asyncio.timeout(VERSION_SECONDS):
+        async with asyncio.timeout(seconds):
             output, _ = await process.communicate()
     except TimeoutError as exc:
-        raise StartupError(f"`{program} --version` did not end within {VERSION_SECONDS:.0f} s") from exc
+        raise StartupError(f"`{program} --version` did not end within {seconds:g} s") from exc
     finally:
         if process.returncode is None:
             process.kill()

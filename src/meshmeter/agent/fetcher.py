@@ -6,6 +6,9 @@ Nothing that a source does raises: it ends in a FetchResult that says what went 
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -66,7 +69,7 @@ class Fetcher:
         self._files = files
         # Apart from the loop: a file may be on a drive that does not answer.
         self._reading = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="files")
-        self._sessions: dict[tuple[str, ...], aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[tuple[str, ...], tuple[str, int]], aiohttp.ClientSession] = {}
         self._envoy: aiohttp.ClientSession | None = None
         self._tls = TlsContexts(files)
 
@@ -165,7 +168,7 @@ class Fetcher:
                     session = await self._socket_session(options.unix_socket, stack)
                     url = application.url
                 else:
-                    session = self._session(plan.allowed_networks)
+                    session = self._session(plan.allowed_networks, plan.metrics_endpoint)
                     url = replace(application, host=literal(application.host) or application.host).url
                 body, content_type = await _get(
                     session, url, headers, limit, tls, options.server_name or None
@@ -194,11 +197,11 @@ class Fetcher:
         session = _session(aiohttp.UnixConnector(found, limit=0), encoding=ACCEPT_ENCODING)
         return await stack.enter_async_context(session)
 
-    def _session(self, networks: tuple[str, ...]) -> aiohttp.ClientSession:
+    def _session(self, networks: tuple[str, ...], endpoint: tuple[str, int]) -> aiohttp.ClientSession:
         """The session that connects to this host and these networks; the configuration changes rarely."""
-        session = self._sessions.get(networks)
+        session = self._sessions.get((networks, endpoint))
         if session is None:
-            judge = Judge(networks)
+            judge = Judge(networks, endpoint=endpoint)
             connector = aiohttp.TCPConnector(
                 resolver=CheckedResolver(judge),
                 socket_factory=judge.socket,
@@ -206,7 +209,7 @@ class Fetcher:
                 limit=0,
                 keepalive_timeout=75,
             )
-            session = self._sessions[networks] = _session(connector, encoding=ACCEPT_ENCODING)
+            session = self._sessions[networks, endpoint] = _session(connector, encoding=ACCEPT_ENCODING)
         return session
 
     async def _guarded(
@@ -237,14 +240,27 @@ class Fetcher:
         except aiohttp.ClientConnectorError as exc:
             refused = isinstance(exc.os_error, AddressRefused)
             error = FetchError.ADDRESS if refused else FetchError.CONNECT
-            detail = exc.os_error.strerror or str(exc.os_error)
+            detail = _words(exc.os_error)
         except aiohttp.ClientResponseError as exc:
             # Its text has the URL, parameters included, and pieces of the body.
             error, detail = FetchError.PROTOCOL, exc.message.partition("\n")[0].rstrip(": ")
         except (aiohttp.ClientError, ValueError, OSError) as exc:
-            error, detail = FetchError.PROTOCOL, str(exc) or type(exc).__name__
+            words = _words(exc) if isinstance(exc, OSError) else str(exc)
+            error, detail = FetchError.PROTOCOL, words or type(exc).__name__
         detail = " ".join(detail.split())[:200]
         return FetchResult(name, self._clock() - started, error=error, status=status, detail=detail)
+
+
+def _words(exc: OSError) -> str:
+    """What the system says, without numbers and without Python's own words; each thing once where several addresses
+    were tried."""
+    if isinstance(exc, AddressRefused | socket.gaierror):
+        return exc.strerror or str(exc)
+    numbers = [exc.errno] if exc.errno else map(int, _ERRNO.findall(str(exc)))
+    return ", ".join(dict.fromkeys(os.strerror(number).lower() for number in numbers)) or str(exc)
+
+
+_ERRNO = re.compile(r"\[Errno ([0-9]+)\]")
 
 
 class _Refused(Exception):

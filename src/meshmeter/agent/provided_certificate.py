@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from meshmeter.files import read_file
 
 LARGEST_FILE = 1 << 20
 """Bytes of a certificate or key file."""
+
+MOST_NAMES = 100
+"""Names of a certificate that are told."""
 
 USABLE = "usable"
 MISSING = "missing"
@@ -47,10 +51,13 @@ class Finding:
     """One of the constants of this module; the control plane knows the same words."""
     detail: str = ""
     not_after: datetime | None = None
+    names: tuple[str, ...] | None = None
+    """The host names and addresses that it is for, its subject alternative names; None unless it is usable."""
 
     def to_json(self) -> dict[str, Any]:
         not_after = self.not_after.isoformat() if self.not_after else None
-        return {"state": self.state, "detail": self.detail, "notAfter": not_after}
+        names = list(self.names[:MOST_NAMES]) if self.names is not None else None
+        return {"state": self.state, "detail": self.detail, "notAfter": not_after, "names": names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,8 @@ def examine(files: Files, certificate: Path, key: Path, folder: Path) -> tuple[F
     except (ssl.SSLError, ValueError) as exc:
         reason = getattr(exc, "verify_message", "") or getattr(exc, "reason", "") or str(exc)
         return Finding(INVALID, f"{certificate} cannot be used by a server: {reason}"), None
-    return Finding(USABLE, "", _time(decoded, "notAfter")), _time(decoded, "notBefore")
+    found = Finding(USABLE, "", _time(decoded, "notAfter"), _names(decoded))
+    return found, _time(decoded, "notBefore")
 
 
 def at(finding: Finding, not_before: datetime | None, certificate: Path, now: datetime) -> Finding:
@@ -173,6 +181,17 @@ def _shake_hands(server: ssl.SSLContext, certificates: bytes) -> Mapping[str, An
             except ssl.SSLWantReadError:
                 continue
     return ends[0].getpeercert() or {}
+
+
+def _names(decoded: Mapping[str, Any]) -> tuple[str, ...]:
+    """What clients compare the server's name with; they do not look at its common name any more."""
+    found = []
+    for kind, value in decoded.get("subjectAltName", ()):
+        if kind == "DNS":
+            found.append(str(value))
+        elif kind == "IP Address":
+            found.append(str(ip_address(str(value).strip())))
+    return tuple(found)
 
 
 def _time(decoded: Mapping[str, Any], name: str) -> datetime | None:

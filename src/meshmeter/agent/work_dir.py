@@ -129,7 +129,8 @@ def _lock(path: Path) -> int:
 
 
 def write_private(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON with mode 0600; whoever reads it sees the old or the new content, never half of one."""
+    """Write JSON with mode 0600; whoever reads it sees the old or the new content, never half of one. Raises OSError,
+    which names the file."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(handle, "w") as file:
@@ -137,7 +138,9 @@ def write_private(path: Path, content: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as exc:
+        if isinstance(exc, OSError):
+            exc.filename = str(path)
         Path(temporary).unlink(missing_ok=True)
         raise
 

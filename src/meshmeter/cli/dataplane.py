@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 
@@ -18,6 +19,8 @@ from meshmeter.agent.options import OPTIONS, VAR_PREFIX
 from meshmeter.agent.settings import load
 from meshmeter.cli.exit_codes import CANNOT_START, INTERRUPTED, OK, REFUSED, USAGE
 from meshmeter.errors import InvalidResource, SettingsError, StartupError
+
+log = logging.getLogger(__name__)
 
 
 def run(argv: list[str]) -> int:
@@ -41,6 +44,10 @@ def run(argv: list[str]) -> int:
         return _failed(CANNOT_START, str(exc).splitlines())
     except KeyboardInterrupt:  # before the agent listens for signals
         return INTERRUPTED
+    except Exception:
+        # A fault of ours. 1 would say that the Dataplane is refused, and nobody would start it again.
+        log.critical("the data plane failed", exc_info=True)
+        return _failed(CANNOT_START, ["it failed, and the log has the cause; start it again"])
     return OK
 
 

@@ -72,4 +72,4 @@ def _show(answer: dict[str, Any], form: TreeFormat, tree: Callable[[dict[str, An
     elif form is TreeFormat.YAML:
         output.out(output.as_yaml([answer]))
     else:
-        output.out(tree(answer))
+        output.tree(tree(answer))

@@ -12,6 +12,8 @@ Json = Mapping[str, Any]
 
 _HEADLINE = {
     "serving": "serves metrics",
+    "offline": "not connected, whether it serves metrics is not known",
+    "rejected": "Envoy REFUSED its configuration; what it served before stays in place",
     "refused": "REFUSED: no metrics endpoint, see the findings",
     "off": "metrics are off",
 }
@@ -20,7 +22,8 @@ _HEADLINE = {
 def dataplane_tree(answer: Json) -> str:
     """One proxy."""
     lines = [f"Dataplane {answer['dataplane']} in mesh {answer['mesh']}: {_HEADLINE[answer['metrics']]}"]
-    lines += (f"  scraped at {url}" for url in answer.get("urls", ()))
+    shown = " with a certificate of the mesh" if answer.get("tls", {}).get("transport") == "mtls" else ""
+    lines += (f"  scraped at {url}{shown}" for url in answer.get("urls", ()))
     lines += _section("findings", list(_findings(answer["findings"])) or ["none"])
     if "settings" in answer:
         lines += _section("settings", _settings(answer["settings"]))
@@ -47,7 +50,8 @@ def mesh_tree(answer: Json) -> str:
     proxies, connections = answer["proxies"], answer["connections"]
     lines = [
         f"Mesh {answer['mesh']}: {proxies['total']} {'proxy' if proxies['total'] == 1 else 'proxies'}",
-        f"  metrics: {proxies['serving']} serve, {proxies['refused']} refuse, {proxies['off']} are off; "
+        f"  metrics: {proxies['serving']} serve, {proxies['refused']} refuse, {proxies['off']} are off, "
+        f"{proxies['rejected'] + proxies['offline']} unknown (rejected or offline); "
         f"{proxies['warned']} with warnings",
         f"  connections: {connections['online']} online, {connections['rejected']} rejected, "
         f"{connections['offline']} offline",

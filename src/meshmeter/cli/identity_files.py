@@ -18,6 +18,7 @@ from cryptography import x509
 
 from meshmeter.certs.mesh_ca import BACKDATE
 from meshmeter.controlplane.whole_files import sync_folder, write_whole
+from meshmeter.folders import check_folder
 
 CERTIFICATE, KEY, TRUST = "tls.crt", "tls.key", "ca.crt"
 
@@ -43,9 +44,10 @@ class HeldIdentity:
 
 
 def write_identity(folder: Path, certificate: str, key: bytes, trust_bundle: str) -> HeldIdentity:
-    """Replace the three files, each for its owner only. Raises OSError, ValueError if the certificate is none."""
+    """Replace the three files, each for its owner only. Raises UnsafeFolder if other users may change what is in the
+    folder, OSError, ValueError if the certificate is none."""
     held = _held(certificate, trust_bundle)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_folder(folder)
     version = folder / f"{VERSION_PREFIX}{secrets.token_hex(8)}"
     version.mkdir(mode=0o700)
     try:

@@ -16,6 +16,7 @@ from meshmeter.certs.signing_requests import make_request
 from meshmeter.cli.client import ApiClient, path_to
 from meshmeter.cli.identity_files import HeldIdentity, read_identity, write_identity
 from meshmeter.errors import ApiError, MeshmeterError, SettingsError
+from meshmeter.folders import UnsafeFolder
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ def obtain(client: ApiClient, wanted: Wanted) -> HeldIdentity:
         raise SettingsError(
             f"--out: cannot write to {exc.filename or wanted.folder}: {exc.strerror}"
         ) from exc
+    except UnsafeFolder as exc:
+        raise SettingsError(f"--out: cannot write to {wanted.folder}: {exc}") from exc
     except (ValueError, KeyError, TypeError) as exc:
         raise ApiError(201, "the control plane answered with no certificate") from exc
 

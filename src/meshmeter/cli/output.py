@@ -17,6 +17,9 @@ GAP = "   "
 
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9_]+")
 
+_OF_A_SEVERITY = {"refused": colours.RED, "warning": colours.YELLOW}
+_SEVERITY = re.compile(r" \((refused|warning)\): ")
+
 _OF_A_DIFF = {"+": colours.GREEN, "-": colours.RED, "@": colours.CYAN}
 
 
@@ -35,6 +38,13 @@ def difference(diff: str) -> None:
     """A unified diff."""
     for line in printable(diff).split("\n"):
         print(colours.paint(line, _OF_A_DIFF.get(line[:1], ""), sys.stdout))
+
+
+def tree(text: str) -> None:
+    """What `explain` found out; its findings stand out on a terminal."""
+    for line in printable(text).split("\n"):
+        severity = _SEVERITY.search(line)
+        print(colours.paint(line, _OF_A_SEVERITY[severity[1]] if severity else "", sys.stdout))
 
 
 def note(text: str) -> None:

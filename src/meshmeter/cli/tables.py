@@ -40,7 +40,7 @@ def dataplanes(overviews: Sequence[Item], now: datetime) -> str:
             item["status"],
             item["metrics"],
             age(item["dataplane"].get("creationTime"), now),
-            ((item.get("nack") or {}).get("message", ""))[:LONGEST_NOTE],
+            _note(item),
         )
         for item in overviews
     ]
@@ -60,6 +60,12 @@ def traffic_permissions(items: Sequence[Item], now: datetime) -> str:
         for item in items
     ]
     return table(("MESH", "NAME", "SOURCES", "DESTINATIONS", "AGE"), rows)
+
+
+def _note(overview: Item) -> str:
+    """The code of the finding that keeps the endpoint closed, and Envoy's words if there are some."""
+    words = (overview.get("finding"), (overview.get("nack") or {}).get("message"))
+    return ": ".join(filter(None, words))[:LONGEST_NOTE]
 
 
 def _enabled(item: Item, section: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Protocol
 
@@ -25,6 +26,10 @@ use, may go away, and Envoy does not try again by itself."""
 
 RETRY_MOST = 30.0
 """Seconds between two offers at most."""
+
+LINGER = 10.0
+"""Seconds for which a proxy keeps what its listeners use no more: those that it replaces are drained for five, unless
+its --drain-time says otherwise."""
 
 WRITE_SECONDS = 30.0
 """A client that takes no message for so long is given up."""
@@ -73,6 +78,7 @@ class AdsStream:
         identifier: str = "",
         retry_first: float = RETRY_FIRST,
         write_seconds: float = WRITE_SECONDS,
+        linger: float = LINGER,
     ):
         self._key = (mesh, name)
         self._cache = cache
@@ -80,7 +86,7 @@ class AdsStream:
         self._write = write
         self._identifier = identifier
         self._write_seconds = write_seconds
-        self._stream = DeltaStream()
+        self._stream = DeltaStream(clock=time.monotonic, linger=linger)
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue(INBOX)
         self._wake = asyncio.Event()
         self._updated = True
@@ -88,6 +94,8 @@ class AdsStream:
         self._retry_first = self._pause = retry_first
         self._retry: asyncio.TimerHandle | None = None
         self._retry_due = False
+        self._removal: asyncio.TimerHandle | None = None
+        self._removal_due = False
         self._refused_types: set[str] = set()
 
     async def run(self, first: Request, rest: AsyncIterable[bytes]) -> None:
@@ -112,8 +120,15 @@ class AdsStream:
         finally:
             unwatch()
             self._cancel_retry()
+            if self._removal is not None:
+                self._removal.cancel()
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the proxy has everything that it is to have now, and has said so."""
+        return not self._updated and self._inbox.empty() and self._stream.settled
 
     def stop(self) -> None:
         """End the stream; the proxy keeps what it has and comes back when it can."""
@@ -133,6 +148,10 @@ class AdsStream:
         self._retry, self._retry_due = None, True
         self._wake.set()
 
+    def _on_removal(self) -> None:
+        self._removal, self._removal_due = None, True
+        self._wake.set()
+
     async def _handle_what_came(self) -> None:
         await self._take_update()
         while not self._inbox.empty() and not self._stopped:
@@ -141,6 +160,9 @@ class AdsStream:
             self._retry_due = False
             self._pause = min(self._pause * 2, RETRY_MOST)
             await self._perform(self._stream.retry())
+        if self._removal_due:
+            self._removal_due = False
+            await self._perform(self._stream.tidy())
 
     async def _take_update(self) -> None:
         if not self._updated:
@@ -170,6 +192,10 @@ class AdsStream:
             self._cancel_retry()
         elif self._retry is None:
             self._retry = asyncio.get_running_loop().call_later(self._pause, self._on_retry)
+        due = self._stream.removal_due
+        if due is not None and self._removal is None and not self._removal_due:
+            pause = max(0.0, due - time.monotonic())
+            self._removal = asyncio.get_running_loop().call_later(pause, self._on_removal)
 
     async def _send(self, data: bytes) -> None:
         try:

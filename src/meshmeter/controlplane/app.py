@@ -35,6 +35,7 @@ from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
 from meshmeter.controlplane.local_clients import LocalClients
 from meshmeter.controlplane.mesh_trust import MeshTrust
+from meshmeter.controlplane.mtls_switch import MtlsSwitch
 from meshmeter.controlplane.proxies import RETURN_SECONDS, ProxyRegistry
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.controlplane.registration import Registrar, Surroundings
@@ -153,10 +154,12 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         registry = ProxyRegistry()
         cache = SnapshotCache()
         trust = MeshTrust(vault, steady=SteadyClock(), on_signed=metrics.identities_signed.inc)
+        switch = MtlsSwitch()
         reconciler = Reconciler(
             store,
             cache,
             trust=trust,
+            switch=switch,
             allowed_networks=settings.allowed_networks,
             own_ports=own_ports,
             on_compiled=metrics.reconciled,
@@ -204,6 +207,10 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         )
         stack.push_async_callback(ads.stop)
         tasks.start(ads.run(), "ads: tokens")
+        tasks.start(
+            switch.run(lambda mesh: reconciler.in_step(mesh) and ads.in_step(mesh), reconciler.restage),
+            "mTLS switch",
+        )
         registrar = Registrar(
             store,
             reconciler,
@@ -215,6 +222,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 deregistration_delay=settings.deregistration_delay,
                 proxy_max_connections=settings.proxy_max_connections,
                 dataplanes_per_token=settings.dataplanes_per_token,
+                limits=settings.limits,
             ),
         )
         tasks.start(registrar.run(), "registrar")
@@ -230,6 +238,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
                 of_mesh=reconciler.mesh_findings,
                 allowed_networks=settings.allowed_networks,
                 own_ports=own_ports,
+                limits=settings.limits,
             ),
             tokens=tokens,
             secrets=vault,
@@ -241,10 +250,17 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             ),
             zone=settings.zone,
             allowed_networks=settings.allowed_networks,
+            limits=settings.limits,
         )
         rate = RateLimit(settings.registrations_per_token, "registrations", "--registrations-per-token")
         for_agents = DataplaneApi(
-            registrar, reconciler, registry, verifier.dataplane, rate, verifier.check_again
+            registrar,
+            reconciler,
+            registry,
+            verifier.dataplane,
+            rate,
+            verifier.check_again,
+            settings.max_document_bytes,
         )
         verifier.watch(for_agents.reconsider)
         proxies = for_agents.app()

@@ -24,6 +24,7 @@ from meshmeter.effective.impact import Impact, impact
 from meshmeter.errors import InvalidResource, MeshNotFound, VersionConflict, Violation
 from meshmeter.resources import codec, mesh
 from meshmeter.resources.kinds import KINDS
+from meshmeter.resources.limits import DEFAULT_LIMITS, Limits, check_sizes
 from meshmeter.resources.resource import AnyResource, Key
 from meshmeter.resources.validation import warnings
 from meshmeter.store.base import Put, Store
@@ -105,7 +106,7 @@ class Decoded:
     """Names of the Meshes in the batch, faulty ones included."""
 
 
-def decode_documents(documents: Sequence[object]) -> Decoded:
+def decode_documents(documents: Sequence[object], limits: Limits = DEFAULT_LIMITS) -> Decoded:
     """Read every document; a key that occurs twice is a fault that names both places."""
     faults: list[Violation] = []
     resources: list[tuple[int, AnyResource, bool]] = []
@@ -118,6 +119,7 @@ def decode_documents(documents: Sequence[object]) -> Decoded:
             continue
         kubernetes = is_kubernetes(document)
         try:
+            check_sizes(document, limits, where=f"{place}.")
             resource = codec.decode(document, where=f"{place}.")
         except InvalidResource as exc:
             faults += exc.violations

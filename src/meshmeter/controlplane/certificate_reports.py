@@ -1,4 +1,4 @@
-"""What agents tell of the certificate for `providedTLS`: `{"state": …, "detail": …, "notAfter": …}`."""
+"""What agents tell of the certificate for `providedTLS`: `{"state": …, "detail": …, "notAfter": …, "names": […]}`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from datetime import datetime
 
 from meshmeter.effective.credentials import CertificateState, ProvidedCertificate
 from meshmeter.errors import InvalidResource, Violation
+
+MOST_NAMES, LONGEST_NAME = 100, 255
+"""Names of a certificate that are kept, and characters of each."""
 
 LONGEST_DETAIL = 1000
 """Characters that are kept of what an agent writes."""
@@ -29,7 +32,17 @@ def read_certificate(sent: object, field: str) -> ProvidedCertificate:
         not_after = None
     if written is not None and (not_after is None or not_after.tzinfo is None):
         raise _bad(f"{field}.notAfter", "must be a time such as 2030-01-31T12:00:00Z")
-    return ProvidedCertificate(state, detail[:LONGEST_DETAIL], not_after)
+    return ProvidedCertificate(
+        state, detail[:LONGEST_DETAIL], not_after, _names(sent.get("names"), f"{field}.names")
+    )
+
+
+def _names(sent: object, field: str) -> tuple[str, ...] | None:
+    if sent is None:
+        return None
+    if not isinstance(sent, list) or not all(isinstance(name, str) for name in sent):
+        raise _bad(field, "must be a list of texts")
+    return tuple(name[:LONGEST_NAME] for name in sent[:MOST_NAMES])
 
 
 def _bad(field: str, reason: str) -> InvalidResource:

@@ -9,7 +9,7 @@
     meshmeter.db            the store
     secrets.key             encrypts the store's secrets, 0600 (`secret_vault`)
 
-The directory is 0700. Files are written whole or not at all.
+The directory is 0700; one that others may write to is refused. Files are written whole or not at all.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from meshmeter.certs.authority import KeyPair, covers, issue_server, make_authority, renew_at
 from meshmeter.controlplane.settings import is_host
 from meshmeter.controlplane.signing_keys import SigningKeys
-from meshmeter.controlplane.whole_files import close_to_others, write_whole
+from meshmeter.controlplane.whole_files import write_whole
 from meshmeter.errors import StartupError
+from meshmeter.files import read_file, read_secret
 
 CA_VALIDITY = timedelta(days=3650)
 SERVER_VALIDITY = timedelta(days=365)
@@ -64,10 +65,14 @@ class DataDir:
         return _server(self.path, self.authority, self.names, now)
 
     def write_endpoints(self, endpoints: Mapping[str, str]) -> None:
-        """Say where the servers listen, in endpoints.json."""
-        write_whole(
-            self.path / "endpoints.json", json.dumps(dict(endpoints), indent=2).encode() + b"\n", 0o644
-        )
+        """Say where the servers listen, in endpoints.json. Raises StartupError."""
+        file = self.path / "endpoints.json"
+        try:
+            write_whole(file, json.dumps(dict(endpoints), indent=2).encode() + b"\n", 0o644)
+        except OSError as exc:
+            raise StartupError(
+                f"cannot write {file}: {exc.strerror}; check its owner and the free space"
+            ) from exc
 
     def remove_endpoints(self) -> None:
         """They no longer listen."""
@@ -75,7 +80,8 @@ class DataDir:
 
 
 def open_data_dir(path: Path, names: tuple[str, ...], *, now: datetime) -> DataDir:
-    """Open the directory, making what is not there yet. The caller holds the lock of its store.
+    """Open the directory, making what is not there yet. The caller holds the lock of its store, and with it
+    the directory was judged.
 
     `names` are the host names and addresses, beside the local ones, that the server certificate must cover. Raises
     StartupError naming the file that cannot be used.
@@ -117,9 +123,8 @@ def _authority(path: Path, now: datetime) -> KeyPair:
     for file in (certificate, key):
         if not file.exists():
             raise StartupError(f"{file} is missing: {remedy}")
-    close_to_others(key)
     try:
-        return KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
+        return KeyPair.from_pem(read_file(certificate), read_secret(key))
     except ValueError as exc:
         raise StartupError(f"{certificate} and {key.name}: {exc}: {remedy}") from exc
 
@@ -128,9 +133,8 @@ def _server(path: Path, authority: KeyPair, names: tuple[str, ...], now: datetim
     certificate, key = path / "server.crt", path / "server.key"
     wanted = tuple(dict.fromkeys(names))
     if certificate.exists() and key.exists():
-        close_to_others(key)
         try:
-            there = KeyPair.from_pem(certificate.read_bytes(), key.read_bytes())
+            there = KeyPair.from_pem(read_file(certificate), read_secret(key))
             there.certificate.verify_directly_issued_by(authority.certificate)
             if covers(there.certificate, wanted) and is_good(there.certificate, now):
                 return there

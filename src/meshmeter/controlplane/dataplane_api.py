@@ -33,7 +33,7 @@ from meshmeter.resources.dataplane import KIND
 from meshmeter.scrape.config import ScrapeConfig
 
 MAX_DOCUMENT = 1 << 20
-"""Bytes of a registration."""
+"""Bytes of the Dataplane of a registration, unless the limits say otherwise."""
 
 MAX_REPORT = 64 << 10
 """Bytes of a scrape report."""
@@ -56,6 +56,7 @@ class DataplaneApi:
         verify: Callable[[str], Claims],
         rate: RateLimit | None = None,
         still_good: Callable[[Claims], None] = lambda _claims: None,
+        max_document: int = MAX_DOCUMENT,
     ):
         """`verify` raises TokenError for what is no dataplane token, `still_good` for one that is void by now."""
         self._registrar = registrar
@@ -63,6 +64,7 @@ class DataplaneApi:
         self._registry = registry
         self._verify = verify
         self._rate = rate
+        self._max_body = max_document + MAX_REPORT
         self._still_good = still_good
         self._polls: dict[asyncio.Event, Claims] = {}
         """Those that wait; the event ends the wait."""
@@ -70,7 +72,7 @@ class DataplaneApi:
 
     def app(self) -> web.Application:
         """The aiohttp application."""
-        app = web.Application(middlewares=[error_middleware], client_max_size=MAX_DOCUMENT)
+        app = web.Application(middlewares=[error_middleware], client_max_size=self._max_body)
         app.router.add_post("/v1/proxies", self._register)
         app.router.add_get("/v1/proxies/{mesh}/{name}/agent-config", self._agent_config)
         app.router.add_post("/v1/proxies/{mesh}/{name}/scrape-report", self._scrape_report)
@@ -103,7 +105,7 @@ class DataplaneApi:
         claims = self._verify(token)
         if self._rate is not None:
             self._rate.take(claims.id)
-        body = await _json(request, MAX_DOCUMENT)
+        body = await _json(request, self._max_body)
         document, proxy = body.get("dataplane"), body.get("proxy")
         if not isinstance(document, dict) or not isinstance(proxy, dict):
             parts = (("dataplane", document), ("proxy", proxy))

@@ -21,7 +21,7 @@ import grpc
 import grpc.aio
 
 from meshmeter.certs.authority import KeyPair
-from meshmeter.controlplane.ads_stream import AdsStream, SlowClient, StreamHooks, decoded
+from meshmeter.controlplane.ads_stream import LINGER, AdsStream, SlowClient, StreamHooks, decoded
 from meshmeter.controlplane.clients import client_of
 from meshmeter.controlplane.logs import Seldom
 from meshmeter.envoy.proxy import ProxyInfo
@@ -130,15 +130,18 @@ class DiscoveryService:
         *,
         identifier: str = "",
         check_seconds: float = CHECK_SECONDS,
+        linger: float = LINGER,
         max_connections: int = MAX_CONNECTIONS,
         max_calls_per_client: int = MAX_CONNECTIONS,
     ):
-        """`identifier` is what proxies show as their control plane; without one, the name of this host."""
+        """`identifier` is what proxies show as their control plane; without one, the name of this host. `linger` is
+        how many seconds they keep what their listeners use no more."""
         self._cache = cache
         self._hooks = hooks
         self._identifier = identifier or platform.node()
         self._visits: defaultdict[tuple[str, str], set[_Visit]] = defaultdict(set)
         self._check_seconds = check_seconds
+        self._linger = linger
         self._max_connections = max_connections
         self._max_calls_per_client = max_calls_per_client
         self._calls: Counter[str] = Counter()
@@ -187,6 +190,12 @@ class DiscoveryService:
                 self._check(key, visit)
                 if number % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1:
                     await asyncio.sleep(0)
+
+    def in_step(self, mesh: str) -> bool:
+        """Whether every connected proxy of a mesh has all that it is to have now."""
+        return all(
+            visit.stream.in_step for key, visits in self._visits.items() if key[0] == mesh for visit in visits
+        )
 
     def _all_visits(self) -> list[tuple[tuple[str, str], _Visit]]:
         return [(key, visit) for key, visits in self._visits.items() for visit in visits]
@@ -280,6 +289,7 @@ class DiscoveryService:
             hooks=self._hooks,
             write=context.write,
             identifier=self._identifier,
+            linger=self._linger,
         )
         visit = _Visit(stream, still_good)
         self._visits[key].add(visit)

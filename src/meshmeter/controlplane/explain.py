@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from meshmeter.controlplane.hidden_keys import redacted
-from meshmeter.controlplane.proxy_status import ProxyStatus
+from meshmeter.controlplane.proxy_status import ProxyStatus, State
 from meshmeter.controlplane.runtime_findings import runtime_findings
 from meshmeter.controlplane.token_tags import certificate_findings
 from meshmeter.controlplane.written_by import is_away
@@ -31,8 +31,12 @@ from meshmeter.effective.transport import Transport, mtls_enabled
 from meshmeter.effective.view import MeshView
 from meshmeter.mads.assignments import build_assignment
 from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.limits import DEFAULT_LIMITS, Limits, size_violations
 from meshmeter.resources.metrics import TlsMode
 from meshmeter.resources.resource import Resource
+
+METRICS_WORDS = ("serving", "refused", "off", "offline", "rejected")
+"""What `metrics_word` says."""
 
 MOST_EXAMPLES = 5
 """Names of proxies listed with each finding of a mesh."""
@@ -67,6 +71,7 @@ class Explainer:
         of_mesh: Callable[[str], Iterable[Finding]] = lambda _mesh: (),
         allowed_networks: Sequence[IPNetwork] = (),
         own_ports: OwnPorts = NO_PORTS,
+        limits: Limits = DEFAULT_LIMITS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
         """By mesh and name of a proxy, `problems` tells what could not be built of its Envoy configuration, and
@@ -79,6 +84,7 @@ class Explainer:
         self._of_mesh = of_mesh
         self._allowed_networks = tuple(allowed_networks)
         self._own_ports = own_ports
+        self._limits = limits
         self._now = now
 
     def dataplane(self, mesh: str, name: str) -> dict[str, Any] | None:
@@ -89,14 +95,14 @@ class Explainer:
             return None
         status = self._statuses.status(mesh, name)
         effective, findings = self._judge(view, dataplane, status)
-        answer: dict[str, Any] = {"mesh": mesh, "dataplane": name, "metrics": metrics_word(effective)}
+        answer: dict[str, Any] = {"mesh": mesh, "dataplane": name, "metrics": metrics_word(effective, status)}
         if effective is not None:
             assignment = build_assignment(dataplane, effective)
             target = assignment.target if assignment is not None else None
             writers = Writers(dataplane)
             answer |= {
                 "backend": effective.backend,
-                "urls": [f"{target.scheme}://{target.address}{target.metrics_path}"] if target else [],
+                "urls": [f"{_scheme(effective)}://{target.address}{target.metrics_path}"] if target else [],
                 "settings": {field: writers.told(each) for field, each in settings_json(effective).items()},
                 "tls": tls_json(view, effective, self._credentials(mesh, name).provided),
                 "access": access_json(view, effective),
@@ -122,14 +128,14 @@ class Explainer:
         view = self._views.view(name)
         if view is None:
             return None
-        words: Counter[str] = Counter({"serving": 0, "refused": 0, "off": 0})
+        words: Counter[str] = Counter(dict.fromkeys(METRICS_WORDS, 0))
         states: Counter[str] = Counter({"online": 0, "offline": 0, "rejected": 0})
         codes: dict[str, _Tally] = {}
         warned = 0
         for proxy, dataplane in sorted(view.dataplanes.items()):
             status = self._statuses.status(name, proxy)
             effective, findings = self._judge(view, dataplane, status)
-            words[metrics_word(effective)] += 1
+            words[metrics_word(effective, status)] += 1
             states[status.state] += 1
             warned += any(found.severity == "warning" for found in findings)
             for code in dict.fromkeys(found.code for found in findings):
@@ -161,7 +167,11 @@ class Explainer:
             # Of one that is away nothing is served, whatever its settings would be.
             effective = self._effective(view, dataplane) if view and not is_away(dataplane) else None
             status = self._statuses.status(dataplane.mesh, dataplane.name)
-            yield {"metrics": metrics_word(effective), **status_json(status)}
+            yield {
+                "metrics": metrics_word(effective, status),
+                "finding": _closing(effective, status),
+                **status_json(status),
+            }
 
     def _effective(self, view: MeshView, dataplane: Resource[DataplaneSpec]) -> EffectiveMetrics | None:
         return effective_metrics(
@@ -171,6 +181,7 @@ class Explainer:
             permissions=view.permissions,
             credentials=self._credentials(dataplane.mesh, dataplane.name),
             own_ports=self._own_ports,
+            neighbours=view.neighbours(dataplane),
         )
 
     def _judge(
@@ -182,6 +193,12 @@ class Explainer:
             for problem in self._problems(dataplane.mesh, dataplane.name)
         ]
         left_out += certificate_findings(view, dataplane)
+        for whose in (view.mesh, dataplane):
+            too_large = size_violations(whose.spec, self._limits)
+            left_out += (
+                finding("resource-too-large", f"{whose.key}: {found.field} {found.reason}", field=found.field)
+                for found in too_large
+            )
         if effective is None:
             off = finding("metrics-off", f"Mesh {view.mesh.name} enables no metrics for this proxy")
             return None, [off, *left_out, *runtime_findings(status, self._now(), has_endpoint=False)]
@@ -212,11 +229,31 @@ def summary_json(code: str, tally: _Tally | None = None) -> dict[str, Any]:
     }
 
 
-def metrics_word(effective: EffectiveMetrics | None) -> str:
-    """`off`, `serving`, or `refused` where a finding forbids the listener."""
+def metrics_word(effective: EffectiveMetrics | None, status: ProxyStatus) -> str:
+    """`off`; `refused` where a finding forbids the listener; `offline` where no Envoy is connected, and `rejected`
+    where it refused what it was sent last, so that nobody knows what is served; else `serving`."""
     if effective is None:
         return "off"
-    return "serving" if effective.serves else "refused"
+    if not effective.serves:
+        return "refused"
+    return "serving" if status.state is State.ONLINE else str(status.state)
+
+
+def _closing(effective: EffectiveMetrics | None, status: ProxyStatus) -> str | None:
+    """Code of the finding that keeps the endpoint closed, or keeps Envoy from what it was sent last."""
+    refused = (
+        (found.code for found in effective.findings if _closes(found)) if effective is not None else iter(())
+    )
+    return next(refused, "listener-rejected" if status.state is State.REJECTED else None)
+
+
+def _closes(found: Finding) -> bool:
+    return found.severity == "refused" and found.scope == "listener"
+
+
+def _scheme(effective: EffectiveMetrics) -> str:
+    """What the endpoint speaks. Discovery tells a Prometheus inside the mesh otherwise: its sidecar makes TLS of it."""
+    return "http" if effective.transport is Transport.PLAIN else "https"
 
 
 def settings_json(effective: EffectiveMetrics) -> dict[str, Any]:
@@ -262,7 +299,10 @@ def tls_json(
     elif mode is TlsMode.PROVIDED_TLS:
         reason = "tls.mode is providedTLS: HTTPS with the certificate the proxy is started with"
     elif mtls_enabled(view.mesh.spec):
-        reason = f"tls.mode is {mode} and the Mesh has mTLS: only certificates of the mesh are let in"
+        reason = (
+            f"tls.mode is {mode} and the Mesh has mTLS: HTTPS with the proxy's certificate of the mesh, and only "
+            "certificates of the mesh are let in"
+        )
     else:
         reason = f"tls.mode is {mode} and the Mesh has no mTLS: plain HTTP"
     answer = {"mode": str(mode), "transport": str(effective.transport), "reason": reason}
@@ -276,10 +316,20 @@ def tls_json(
     return answer
 
 
+def _why_open(effective: EffectiveMetrics) -> str:
+    """Why no TrafficPermission holds for the endpoint."""
+    mode = effective.tls_mode.value
+    if mode is TlsMode.ACTIVE_MTLS_BACKEND:
+        return "TrafficPermission needs the mesh's mTLS"
+    if mode is TlsMode.PROVIDED_TLS:
+        return "with providedTLS scrapers show no certificate of the mesh, so TrafficPermission has no effect"
+    return "with tls.mode disabled scrapers show no certificate, so TrafficPermission has no effect"
+
+
 def access_json(view: MeshView, effective: EffectiveMetrics) -> dict[str, Any]:
     """Who may scrape: everybody, or the sources of the TrafficPermission that holds for the endpoint's tags."""
     if effective.transport is not Transport.MTLS:
-        reason = "whoever reaches the port may scrape: TrafficPermission needs the mesh's mTLS"
+        reason = f"whoever reaches the port may scrape: {_why_open(effective)}"
         return {"restricted": False, "permission": None, "sources": [], "reason": reason}
     permission = select_permission(view.permissions, effective.tags.value)
     tags = ", ".join(f"{k}={v}" for k, v in sorted(effective.tags.value.items()))

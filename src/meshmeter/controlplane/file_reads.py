@@ -7,13 +7,12 @@ the end of the process.
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 
+from meshmeter import files
 from meshmeter.resources.validation_ca import FileReader
 
 LARGEST_FILE = 1 << 20
@@ -22,18 +21,7 @@ LARGEST_FILE = 1 << 20
 
 def read_file(path: str) -> bytes:
     """The content of a regular file. Raises OSError."""
-    # Opening a pipe, or a device, must neither wait nor do anything.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(0, "not a file")
-        with os.fdopen(handle, "rb", closefd=False) as opened:
-            content = opened.read(LARGEST_FILE + 1)
-    finally:
-        os.close(handle)
-    if len(content) > LARGEST_FILE:
-        raise OSError(0, f"larger than {LARGEST_FILE} bytes")
-    return content
+    return files.read_file(path, LARGEST_FILE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": _message(record),
         }
         if record.exc_info:
             entry["exception"] = redact(self.formatException(record.exc_info))
@@ -37,7 +37,7 @@ class ConsoleFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        message = redact(record.getMessage()).translate(_ESCAPES)
+        message = _message(record).translate(_ESCAPES)
         lines = [f"{_time(record)} {record.levelname:<7} {record.name}: {message}"]
         if record.exc_info:
             trace = redact(self.formatException(record.exc_info))
@@ -67,6 +67,17 @@ class Seldom:
         self._left -= 1
         held_back, self._held_back = self._held_back, 0
         return held_back
+
+
+LONGEST_MESSAGE = 16 << 10
+"""Characters of one message: the last defence where what others sent was not cut before."""
+
+
+def _message(record: logging.LogRecord) -> str:
+    message = redact(record.getMessage())  # whole: half a key would not be known for one
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    return f"{message[:LONGEST_MESSAGE]}… ({len(message)} characters)"
 
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"}

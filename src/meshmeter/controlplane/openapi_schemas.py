@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from meshmeter.controlplane.apply import MOST_DOCUMENTS, Outcome
+from meshmeter.controlplane.explain import METRICS_WORDS
 from meshmeter.controlplane.proxy_status import State
 from meshmeter.effective.impact import Aspect
 from meshmeter.resources.kinds import KINDS, Kind
@@ -95,7 +96,8 @@ def component_schemas() -> Json:
                 "mesh": text,
                 "name": text,
                 "dataplane": ref("DataplaneDocument"),
-                "metrics": {"enum": ["serving", "refused", "off"]},
+                "metrics": {"enum": list(METRICS_WORDS)},
+                "finding": {"type": ["string", "null"]},
                 "status": {"enum": [str(state) for state in State]},
                 "connectedSince": time,
                 "agentVersion": text,

@@ -14,9 +14,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
+from meshmeter.controlplane.compile_work import CompileWork
+from meshmeter.controlplane.mtls_switch import MtlsSwitch
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.world import ProxyKey, World
 from meshmeter.effective.credentials import (
@@ -96,6 +99,7 @@ class Reconciler:
         cache: SnapshotCache,
         *,
         trust: Trust | None = None,
+        switch: MtlsSwitch | None = None,
         allowed_networks: Sequence[IPv4Network | IPv6Network] = (),
         own_ports: OwnPorts = NO_PORTS,
         on_compiled: Callable[[float, int], None] = lambda _seconds, _proxies: None,
@@ -104,9 +108,11 @@ class Reconciler:
         self._store = store
         self._cache = cache
         self._trust = trust
+        self._switch = switch or MtlsSwitch()
         self._allowed_networks = tuple(allowed_networks)
         self._own_ports = own_ports
         self._on_compiled = on_compiled
+        self._work = CompileWork()
         self._world = World()
         self._proxies: dict[ProxyKey, ProxyInfo] = {}
         self._compiled: dict[ProxyKey, CompiledProxy] = {}
@@ -122,6 +128,7 @@ class Reconciler:
         self._dirty_meshes: set[str] = set()
         self._preparing: dict[str, asyncio.Task[None]] = {}
         self._prepare_again: set[str] = set()
+        self._compiling: set[ProxyKey] = set()
         self._held: set[ProxyKey] = set()
         """Proxies that wait for the authorities of their meshes."""
         self._wake = asyncio.Event()
@@ -251,6 +258,16 @@ class Reconciler:
         """Something besides the resources changed for these proxies."""
         self._mark(proxies)
 
+    def in_step(self, mesh: str) -> bool:
+        """Whether everything that is known of a mesh has been compiled and published."""
+        waiting = self._dirty | self._held | self._compiling
+        return not (mesh in self._dirty_meshes or any(key[0] == mesh for key in waiting))
+
+    def restage(self, mesh: str) -> None:
+        """The mesh has reached another stage of mTLS."""
+        view = self._world.view(mesh)
+        self._mark({(mesh, name) for name in view.dataplanes} if view else set(), {mesh})
+
     def recompile_mesh(self, mesh: str) -> None:
         """Something besides the resources changed for all proxies of a mesh."""
         view = self._world.view(mesh)
@@ -314,11 +331,13 @@ class Reconciler:
                 await asyncio.sleep(SETTLE)
                 self._wake.clear()
                 dirty, self._dirty = self._dirty, set()
+                self._compiling = dirty
                 meshes, self._dirty_meshes = self._dirty_meshes, set()
                 await self._prepare_all(meshes, tasks)
                 held = {key for key in dirty if key[0] in self._preparing}
                 self._held |= held
                 await self._compile_all(dirty - held)
+                self._compiling = set()
                 if not self._dirty and not self._dirty_meshes:
                     self.ready.set()
 
@@ -341,16 +360,16 @@ class Reconciler:
 
     async def _compile_all(self, dirty: set[ProxyKey]) -> None:
         started = time.monotonic()
-        views = {mesh: self._world.view(mesh) for mesh in {mesh for mesh, _ in dirty}}
+        views = {mesh: self._staged(mesh) for mesh in {mesh for mesh, _ in dirty}}
         readers = self._find_readers(views, dirty)
         for key in sorted(dirty - readers):
-            readers |= self._compile_one(views[key[0]], key)
+            readers |= await self._compile_one(views[key[0]], key)
             await asyncio.sleep(0)  # let streams and polls be answered between two proxies
         while readers:
             # After the others, whose targets they read.
             key = min(readers)
             readers.remove(key)
-            readers |= self._compile_one(views[key[0]], key)
+            readers |= await self._compile_one(views[key[0]], key)
             await asyncio.sleep(0)
         self._publish_assignments()
         self._on_compiled(time.monotonic() - started, len(dirty))
@@ -361,13 +380,20 @@ class Reconciler:
         view = self._world.view(mesh)
         if view is None:
             self._trust.forget_mesh(mesh)
+            self._switch.forget(mesh)
         else:
-            await self._trust.prepare(view.mesh)
+            self._switch.stage(view.mesh)
+            await self._trust.prepare(self._switch.signing(view.mesh))
         held = {key for key in self._held if key[0] == mesh}
         self._held -= held
         again = {mesh} & self._prepare_again
         self._prepare_again -= again
         self._mark(held, again)
+
+    def _staged(self, mesh: str) -> MeshView | None:
+        """The mesh as it is now, with how far its mTLS is."""
+        view = self._world.view(mesh)
+        return replace(view, stage=self._switch.stage(view.mesh)) if view is not None else None
 
     def _find_credentials(
         self, mesh: Resource[MeshSpec], dataplane: Resource[DataplaneSpec], proxy: ProxyInfo | None
@@ -375,7 +401,9 @@ class Reconciler:
         """What the proxy has at hand. Nothing is signed for one that never connected."""
         if proxy is None:
             return self._trust.without_identity(mesh.name) if self._trust else NO_CREDENTIALS
-        found = self._trust.credentials(mesh, dataplane) if self._trust else NO_CREDENTIALS
+        found = (
+            self._trust.credentials(self._switch.signing(mesh), dataplane) if self._trust else NO_CREDENTIALS
+        )
         if proxy.metrics_sds_path is None:
             return replace(found, provided=NOT_CONFIGURED)
         # Before the agent has spoken nothing is held against the certificate: while there is none, Envoy opens nothing.
@@ -391,7 +419,7 @@ class Reconciler:
                 self._readers.add((mesh, name))
         return self._readers & dirty
 
-    def _compile_one(self, view: MeshView | None, key: ProxyKey) -> set[ProxyKey]:
+    async def _compile_one(self, view: MeshView | None, key: ProxyKey) -> set[ProxyKey]:
         """Compile and publish one proxy; the metrics proxies of its mesh if its target is another than before."""
         dataplane = view.dataplanes.get(key[1]) if view else None
         if view is None or dataplane is None:
@@ -403,15 +431,18 @@ class Reconciler:
         proxy = self._proxies.get(key)
         try:
             credentials = self._find_credentials(view.mesh, dataplane, proxy)
-            result = compile_proxy(
+            work = partial(
+                compile_proxy,
                 view,
                 dataplane,
                 proxy,
                 allowed_networks=self._allowed_networks,
                 credentials=credentials,
-                targets=others.values(),
+                targets=tuple(others.values()),
                 own_ports=self._own_ports,
             )
+            # Whatever changes meanwhile marks the proxy, which is then compiled once more.
+            result = await self._work.run(key, dataplane.spec, work)
         except Exception:
             # A fault in the computation for one proxy must not cost the others; this one keeps what it has.
             log.exception("cannot compile the configuration of %s/%s, keeping the last one", *key)
@@ -445,6 +476,7 @@ class Reconciler:
         return {reader for reader in self._readers if reader[0] == mesh and reader != key}
 
     def _forget(self, key: ProxyKey) -> None:
+        self._work.forget(key)
         self._compiled.pop(key, None)
         self._credentials.pop(key, None)
         if self._trust is not None:

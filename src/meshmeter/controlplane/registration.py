@@ -49,9 +49,11 @@ from meshmeter.errors import (
     VersionConflict,
     Violation,
 )
+from meshmeter.quoting import NAME
 from meshmeter.resources import codec
 from meshmeter.resources.dataplane import KIND, DataplaneSpec
 from meshmeter.resources.defaults import with_defaults
+from meshmeter.resources.limits import DEFAULT_LIMITS, Limits, check_sizes
 from meshmeter.resources.resource import AnyResource, Key, Resource
 from meshmeter.store.base import Change, Delete, Put, Store
 
@@ -78,6 +80,7 @@ class Surroundings:
     """Seconds."""
     dataplanes_per_token: int = 5000
     proxy_max_connections: int = MAX_CONNECTIONS
+    limits: Limits = DEFAULT_LIMITS
 
 
 class Registrar:
@@ -109,6 +112,7 @@ class Registrar:
         `host` is the name by which the agent reached us; Envoy reaches ADS by the same one. Raises InvalidResource,
         PermissionDenied, MeshNotFound.
         """
+        check_sizes(document, self._surroundings.limits)
         decoded = await asyncio.to_thread(codec.decode, document)  # a large one takes long
         sent = with_zone(with_defaults(decoded), self._surroundings.zone)
         if sent.kind != KIND:
@@ -122,7 +126,7 @@ class Registrar:
         info = proxy_info(sent, proxy)
         with self._holdings.taking((sent.mesh, sent.name), claims.id):
             stored = await self._keep(sent, claims)
-        self._instances[stored.mesh, stored.name] = str(proxy.get("instance", ""))
+        self._instances[stored.mesh, stored.name] = str(proxy.get("instance", ""))[:NAME]
         self._registry.registered(stored.mesh, stored.name)
         if certificate is not None:
             self._reconciler.certificate_reported(stored.mesh, stored.name, certificate)
@@ -201,7 +205,7 @@ class Registrar:
 
         False if a user applied it, it is gone already, or another instance of the agent has registered since.
         """
-        if self._instances.get((mesh, name), instance) != instance:
+        if self._instances.get((mesh, name), instance[:NAME]) != instance[:NAME]:
             return False
         return await self._remove((mesh, name), "its agent stopped")
 

@@ -60,6 +60,7 @@ from meshmeter.resources import codec, dataplane, mesh
 from meshmeter.resources.envelope import open_envelope
 from meshmeter.resources.faults import Faults
 from meshmeter.resources.kinds import KINDS, Kind, find_kind
+from meshmeter.resources.limits import DEFAULT_LIMITS, Limits
 from meshmeter.resources.resource import AnyResource, Key, Resource
 from meshmeter.resources.schema import json_schema
 from meshmeter.resources.validation import warnings
@@ -102,6 +103,7 @@ def resource_app(
     secrets: Vault,
     zone: str = "default",
     allowed_networks: Sequence[IPNetwork] = (),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> web.Application:
     """The application. `authenticate` raises TokenError for a request that may not be answered."""
 
@@ -112,7 +114,7 @@ def resource_app(
         return await handler(request)
 
     app = web.Application(middlewares=[error_middleware, admins_only], client_max_size=LARGEST_BATCH)
-    api = _ResourceApi(store, explainer, zone, tuple(allowed_networks))
+    api = _ResourceApi(store, explainer, zone, tuple(allowed_networks), limits)
     api.add_routes(app)
     TokenApi(tokens, api.mesh_exists).add_routes(app)
     SecretApi(secrets, api.mesh_exists).add_routes(app)
@@ -127,12 +129,18 @@ def _guards_itself(request: web.Request) -> bool:
 
 class _ResourceApi:
     def __init__(
-        self, store: Store, explainer: ExplainProvider, zone: str, allowed_networks: tuple[IPNetwork, ...]
+        self,
+        store: Store,
+        explainer: ExplainProvider,
+        zone: str,
+        allowed_networks: tuple[IPNetwork, ...],
+        limits: Limits,
     ):
         self._store = store
         self._explainer = explainer
         self._zone = zone
         self._allowed_networks = allowed_networks
+        self._limits = limits
         self._instance = f"{socket.gethostname()}-{secrets.token_hex(2)}"
 
     def add_routes(self, app: web.Application) -> None:
@@ -205,12 +213,12 @@ class _ResourceApi:
     async def _put(self, kind: Kind, request: web.Request) -> web.Response:
         key = await self._key(kind, request, writes=True)
         expected = expected_version(request)
-        body = await read_document(request, kind.name)
+        body = await read_document(request, kind.name, self._limits.document_bytes)
         document = body.document.data
         try:
             if is_hidden(document):
                 document = restore(document, await self._stored(key))
-            new = decode_for(document, key)
+            new = decode_for(document, key, self._limits)
         except InvalidResource as exc:
             raise await body.with_lines(exc) from exc
         for attempt in range(ATTEMPTS):
@@ -322,7 +330,7 @@ class _ResourceApi:
             reason = f"there may be at most {MOST_DOCUMENTS} documents, not {len(documents)}"
             raise InvalidResource([Violation("documents", reason)])
         documents = [await self._with_keys(document, index) for index, document in enumerate(documents)]
-        decoded = await asyncio.to_thread(decode_documents, documents)
+        decoded = await asyncio.to_thread(decode_documents, documents, self._limits)
         batch = await apply_resources(
             self._store,
             decoded,

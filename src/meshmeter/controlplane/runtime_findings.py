@@ -7,14 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from meshmeter.controlplane.proxy_status import ProxyStatus
 from meshmeter.effective.findings import Finding, finding
+from meshmeter.scrape.plan import ENVOY
 from meshmeter.scrape.results import FetchError
 
 SILENCE = timedelta(minutes=3)
 """How long an agent may tell of no scrape; longer than the usual scrape intervals."""
+
+DUPLICATES = "duplicate_series"
+"""What a scrape report calls samples whose series an earlier source has."""
+
+REMEDIES: Mapping[str, str] = MappingProxyType(
+    {
+        "connect": "See that the application runs and listens there. If it listens on another address of the proxy's "
+        "host, set the entry's `address`; if on another port, its `port`.",
+        "too_large": "Let the application serve less, or raise `limits.bodyBytes` of the entry.",
+        "timeout": "See why the application takes so long. It has the scraper's timeout less a tenth, or the entry's "
+        "`timeout` where that is shorter.",
+        "tls": "Set the entry's `tls.caFile` and `tls.serverName` to what the application's certificate is by and for, "
+        "or its `scheme` to http if the application speaks no TLS.",
+        "status": "See that the entry's `path` is that of the metrics, and that the application lets the agent in: "
+        "`bearerTokenFile` and `basicAuthFile` of the entry.",
+    }
+)
+"""By the error of a source; without one, the remedy of the register."""
 
 LONGEST_TEXT = 300
 """Characters of a name or an error that are repeated in a finding."""
@@ -62,7 +82,23 @@ def _sources(report: Mapping[str, Any]) -> Iterator[Finding]:
             yield finding(
                 _SOURCE_CODES.get(_text(source.get("error", "")), "source-down"),
                 f"source {name!r} gave no metrics in the last scrape" + (f": {why}" if why else ""),
+                remedy=REMEDIES.get(_text(source.get("error", "")), "") if name != ENVOY else "",
             )
+        elif isinstance(source, Mapping) and _is_all_duplicates(source):
+            name = _text(source.get("name", ""))
+            yield finding(
+                "source-all-duplicates", f"all samples of source {name!r} are those of an earlier source"
+            )
+
+
+def _is_all_duplicates(source: Mapping[str, Any]) -> bool:
+    dropped = source.get("dropped")
+    return (
+        source.get("samples") == 0
+        and isinstance(dropped, Mapping)
+        and isinstance(count := dropped.get(DUPLICATES), int)
+        and count > 0
+    )
 
 
 def _text(value: object) -> str:

@@ -19,8 +19,9 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from meshmeter.controlplane.whole_files import close_to_others, write_whole
+from meshmeter.controlplane.whole_files import write_whole
 from meshmeter.errors import StartupError, StoreUnavailable
+from meshmeter.files import read_secret
 from meshmeter.store.base import Store
 
 KEY_FILE = "secrets.key"
@@ -52,8 +53,7 @@ class SecretVault:
                         f"{file} is missing, and the store has secrets that it opens: restore it from a backup"
                     )
                 write_whole(file, base64.b64encode(os.urandom(_KEY)) + b"\n", 0o600)
-            close_to_others(file)
-            key = base64.b64decode(file.read_bytes().strip(), validate=True)
+            key = base64.b64decode(read_secret(file).strip(), validate=True)
         except OSError as exc:
             raise StartupError(
                 f"cannot use {file}: {exc.strerror}; check its owner and the free space"

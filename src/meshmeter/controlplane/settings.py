@@ -17,7 +17,9 @@ from typing import Any, Literal
 from meshmeter.documents.reader import parse_documents
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import InvalidResource, SettingsError
+from meshmeter.files import read_file
 from meshmeter.mads.durations import parse_duration
+from meshmeter.resources.limits import DEFAULT_LIMITS, Limits
 
 DEFAULT_DATA_DIR = Path("meshmeter-data")
 """Relative to the working directory; the CLI looks there too."""
@@ -57,8 +59,24 @@ class Settings:
     dataplanes_per_token: int = 5000
     identities_per_token: int = 60
     """A minute."""
+    max_inbounds: int = DEFAULT_LIMITS.inbounds
+    max_outbounds: int = DEFAULT_LIMITS.outbounds
+    max_tags: int = DEFAULT_LIMITS.tags
+    max_aggregate_entries: int = DEFAULT_LIMITS.aggregate_entries
+    max_document_bytes: int = DEFAULT_LIMITS.document_bytes
     log_format: Literal["console", "json"] = "console"
     log_level: str = "info"
+
+    @property
+    def limits(self) -> Limits:
+        """How large a resource may be."""
+        return Limits(
+            self.max_inbounds,
+            self.max_outbounds,
+            self.max_tags,
+            self.max_aggregate_entries,
+            self.max_document_bytes,
+        )
 
     @property
     def bind_with_tls(self) -> str:
@@ -189,6 +207,11 @@ OPTIONS: Sequence[Option] = (
         "60",
         "Certificates a minute that one identity or admin token may ask for.",
     ),
+    Option("max_inbounds", "count", "256", "Inbounds that one Dataplane may have."),
+    Option("max_outbounds", "count", "512", "Outbounds that one Dataplane may have."),
+    Option("max_tags", "count", "64", "Tags that one inbound, outbound or Dataplane may have."),
+    Option("max_aggregate_entries", "count", "256", "Aggregate entries that one Mesh or Dataplane may have."),
+    Option("max_document_bytes", "count", "1048576", "Bytes that one resource may have as JSON."),
     Option("log_format", "format", "console", "console or json."),
     Option("log_level", "level", "info", "debug, info, warning or error."),
 )
@@ -226,7 +249,7 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Se
 
 def _from_file(path: Path, source: str) -> list[tuple[Option, object, str]]:
     try:
-        documents = parse_documents(path.read_bytes(), origin=str(path))
+        documents = parse_documents(read_file(path), origin=str(path))
     except OSError as exc:
         raise SettingsError(f"{source}: cannot read {path}: {exc.strerror}") from exc
     except InvalidResource as exc:

@@ -16,8 +16,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.tokens import SigningKey
-from meshmeter.controlplane.whole_files import close_to_others, write_whole
+from meshmeter.controlplane.whole_files import write_whole
 from meshmeter.errors import StartupError
+from meshmeter.files import read_secret
 
 CURRENT = "signing.key"
 
@@ -82,8 +83,7 @@ def _new() -> SigningKey:
 
 
 def _read(file: Path, remedy: str) -> SigningKey:
-    close_to_others(file)
     try:
-        return SigningKey.from_pem(file.read_bytes())
+        return SigningKey.from_pem(read_secret(file))
     except ValueError as exc:
         raise StartupError(f"{file}: {exc}; restore it, or {remedy}") from exc

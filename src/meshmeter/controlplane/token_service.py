@@ -20,8 +20,9 @@ from pathlib import Path
 from meshmeter.certs.tokens import ADMIN, SigningKey, issue, read, verify
 from meshmeter.controlplane.signing_keys import SigningKeys
 from meshmeter.controlplane.steady_clock import utc_now
-from meshmeter.controlplane.whole_files import close_to_others, write_whole
+from meshmeter.controlplane.whole_files import write_whole
 from meshmeter.errors import StoreUnavailable, TokenNotFound, Unauthenticated
+from meshmeter.files import read_secret
 from meshmeter.store.base import Store
 from meshmeter.store.token_records import TokenRecord
 
@@ -216,9 +217,8 @@ class TokenService:
         """Write the admin token anew unless it is valid, here and for a while."""
         file = self._admin_file
         if file.exists():
-            close_to_others(file)
             try:
-                text = file.read_text(errors="replace").strip()
+                text = read_secret(file).decode(errors="replace").strip()
                 claims = verify(text, self._keys, audience=ADMIN, now=self._now())
             except Unauthenticated:
                 pass  # expired, garbage, or of a signing key that is gone

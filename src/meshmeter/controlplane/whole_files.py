@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and secret ones that are for their owner only."""
+"""Files that are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -30,9 +30,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
-
-
-def close_to_others(file: Path) -> None:
-    """Take away what others may do with a secret file, as a copy or a restored backup may have it."""
-    if file.stat().st_mode & 0o077:
-        file.chmod(0o600)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from meshmeter.controlplane.written_by import is_away
-from meshmeter.effective.view import MeshView
+from meshmeter.effective.interfaces import listen_address
+from meshmeter.effective.view import MOST_NEIGHBOURS, MeshView
 from meshmeter.resources import dataplane, mesh, traffic_permission
 from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec
 from meshmeter.resources.mesh import MeshSpec
@@ -27,6 +28,10 @@ class _Mesh:
     mesh: Resource[MeshSpec] | None = None
     dataplanes: dict[str, Resource[DataplaneSpec]] = field(default_factory=dict)
     permissions: dict[str, Resource[TrafficPermissionSpec]] = field(default_factory=dict)
+    by_address: defaultdict[str, dict[str, Resource[DataplaneSpec]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """By `networking.address`, then by name."""
     consumers: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Service to the names of the Dataplanes that have an outbound to it."""
 
@@ -76,12 +81,16 @@ class World:
                 for service in _provided(version):
                     touched |= state.consumers.get(service, set())
         if old is not None:
+            touched |= _leave(state, name, listen_address(old.spec))
             for service in _consumed(old):
                 state.consumers[service].discard(name)
                 if not state.consumers[service]:
                     del state.consumers[service]
         if new is not None:
             state.dataplanes[name] = new
+            at = state.by_address[listen_address(new.spec)]
+            at[name] = new
+            touched |= at.keys() if len(at) <= MOST_NEIGHBOURS else set()
             for service in _consumed(new):
                 state.consumers[service].add(name)
         return touched
@@ -94,7 +103,9 @@ class World:
         state = self._meshes.get(mesh_name)
         if state is None or state.mesh is None:
             return None
-        return MeshView(state.mesh, dict(state.dataplanes), tuple(state.permissions.values()))
+        return MeshView(
+            state.mesh, dict(state.dataplanes), tuple(state.permissions.values()), by_address=state.by_address
+        )
 
     def dataplane(self, key: ProxyKey) -> Resource[DataplaneSpec] | None:
         state = self._meshes.get(key[0])
@@ -109,6 +120,15 @@ class World:
         for mesh_name, state in self._meshes.items():
             for name in state.dataplanes:
                 yield mesh_name, name
+
+
+def _leave(state: _Mesh, name: str, address: str) -> set[str]:
+    """Take a Dataplane from its address; those that are left there."""
+    at = state.by_address[address]
+    del at[name]
+    if not at:
+        del state.by_address[address]
+    return set(at) if len(at) <= MOST_NEIGHBOURS else set()
 
 
 def _provided(resource: Resource[DataplaneSpec]) -> set[str]:

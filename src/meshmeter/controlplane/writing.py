@@ -25,6 +25,7 @@ from meshmeter.errors import InvalidResource, Violation
 from meshmeter.resources import codec, dataplane, mesh
 from meshmeter.resources.defaults import with_defaults
 from meshmeter.resources.kinds import KINDS
+from meshmeter.resources.limits import DEFAULT_LIMITS, Limits, check_sizes
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import EPOCH, AnyResource, Key
 from meshmeter.resources.syntax import LONGEST_MESH_NAME
@@ -98,8 +99,9 @@ def _content(resource: AnyResource) -> object:
     return replace(resource.meta, version=0, creation_time=EPOCH, modification_time=EPOCH)
 
 
-def decode_for(document: Mapping[str, Any], key: Key) -> AnyResource:
+def decode_for(document: Mapping[str, Any], key: Key, limits: Limits = DEFAULT_LIMITS) -> AnyResource:
     """The resource of a body that has to be the one of the path. Raises InvalidResource with every fault."""
+    check_sizes(document, limits)
     faults: list[Violation] = []
     resource: AnyResource | None = None
     try:

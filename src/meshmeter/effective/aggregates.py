@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as field_of
+from functools import cache
 from typing import Any
 
 from meshmeter.effective.findings import Finding
 from meshmeter.effective.origin import Sourced
 from meshmeter.effective.precedence import ConfLayer, builtin, resolve
+from meshmeter.resources.base import Model
 from meshmeter.resources.metrics import AggregateEntry
 
 DEFAULT_PATH = "/metrics"
@@ -94,9 +96,15 @@ def _value(entry: AggregateEntry, path: str) -> Any:
     for name in path.split("."):
         if value is None:
             return None
-        fields = {info.alias: attribute for attribute, info in type(value).model_fields.items()}
-        value = getattr(value, fields[name])
+        model: type[Model] = type(value)
+        value = getattr(value, _attributes(model)[name])
     return value
+
+
+@cache
+def _attributes(model: type[Model]) -> Mapping[str | None, str]:
+    """The attributes of a model by their names on the wire."""
+    return {info.alias: attribute for attribute, info in model.model_fields.items()}
 
 
 def _join(

@@ -15,9 +15,9 @@ LONGEST_HTTP_CONNECTION = timedelta(hours=1)
 """HTTP clients open connections anew without anybody noticing."""
 
 
-def certificate_lifetime(mtls: Mtls) -> timedelta:
+def certificate_lifetime(mtls: Mtls | None) -> timedelta:
     """How long the certificates of proxies live: `dpCert.rotation.expiration` of the enabled backend."""
-    backend = mtls.enabled()
+    backend = mtls.enabled() if mtls is not None else None
     rotation = backend.dp_cert.rotation if backend and backend.dp_cert else None
     written = parse_duration(rotation.expiration or "") if rotation else None
     return min(max(written or DEFAULT_LIFETIME, SHORTEST_LIFETIME), LONGEST_LIFETIME)

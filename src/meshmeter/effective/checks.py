@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from meshmeter.effective import addresses
@@ -14,7 +14,6 @@ from meshmeter.effective.findings import Finding, finding
 from meshmeter.effective.interfaces import (
     Use,
     listen_address,
-    own_addresses,
     reachable_address,
     taken_by,
 )
@@ -77,10 +76,32 @@ def listener_findings(
         )
 
 
-def credential_findings(
-    mesh: MeshSpec, transport: Transport, mode: Sourced[TlsMode], credentials: Credentials
+def neighbour_findings(
+    dataplane: Resource[DataplaneSpec], port: Sourced[int], neighbours: Sequence[Resource[DataplaneSpec]]
 ) -> Iterator[Finding]:
-    """What the proxy lacks to protect its endpoint as asked (deviations D12): the endpoint stays closed then."""
+    """A metrics endpoint at a port of another Dataplane with the same address. Who was there first has the port."""
+    own = {listen_address(dataplane.spec), reachable_address(dataplane.spec)}
+    for other in sorted(neighbours, key=lambda n: n.name):
+        if other.meta.creation_time >= dataplane.meta.creation_time:
+            continue
+        taken = next((use for at in sorted(own) if (use := taken_by(other.spec, at, port.value))), None)
+        if taken is not None:
+            yield finding(
+                "metrics-port-of-other-proxy",
+                f"metrics port {port.value} on {taken.address} is {_USES[taken.use]} of Dataplane {other.name}",
+                field=port.origin.field,
+            )
+
+
+def credential_findings(
+    mesh: MeshSpec,
+    transport: Transport,
+    mode: Sourced[TlsMode],
+    credentials: Credentials,
+    address: str,
+) -> Iterator[Finding]:
+    """What the proxy lacks to protect its endpoint as asked (deviations D12): the endpoint stays closed then. Or a
+    certificate that not everybody will take. `address` is the one at which discovery lists the proxy."""
     if transport is Transport.MTLS and credentials.authority_fault:
         yield finding(
             "mesh-ca-unusable",
@@ -94,14 +115,25 @@ def credential_findings(
             field="mtls",
         )
     provided = credentials.provided
-    if (
-        transport is Transport.PROVIDED_TLS
-        and provided is not None
-        and provided.state is not CertificateState.USABLE
-    ):
+    if transport is not Transport.PROVIDED_TLS or provided is None:
+        return
+    if provided.state is not CertificateState.USABLE:
         yield finding(
             f"provided-tls-{provided.state}",
             provided.detail or f"the provided certificate is {provided.state}",
+            field=mode.origin.field,
+        )
+    elif provided.names is not None and not provided.names:
+        yield finding(
+            "provided-tls-not-for-address",
+            "the provided certificate has no subject alternative name, and Prometheus does not accept it",
+            field=mode.origin.field,
+        )
+    elif provided.names is not None and not provided.is_for(address):
+        yield finding(
+            "provided-tls-not-for-address",
+            f"the provided certificate is for {', '.join(provided.names[:5])}, "
+            f"and discovery lists the proxy at {address}",
             field=mode.origin.field,
         )
 
@@ -150,12 +182,14 @@ def check_aggregate(
     metrics_port: int,
     allowed_networks: Sequence[IPNetwork],
     own_ports: OwnPorts = NO_PORTS,
+    *,
+    own: Collection[str] = (),
 ) -> EffectiveAggregate:
     """The entry, marked as refused if it is enabled and may or can not be scraped (design 8, deviations
-    D4)."""
+    D4). `own` are the `own_addresses` of the Dataplane."""
     if not entry.enabled.value:
         return entry
-    return replace(entry, refused=_fault(entry, spec, metrics_port, allowed_networks, own_ports))
+    return replace(entry, refused=_fault(entry, spec, metrics_port, allowed_networks, own_ports, own))
 
 
 def _fault(
@@ -164,6 +198,7 @@ def _fault(
     metrics_port: int,
     allowed_networks: Sequence[IPNetwork],
     own_ports: OwnPorts,
+    own_addresses: Collection[str],
 ) -> Finding | None:
     address, port = entry.address.value, entry.port.value
     what = f"aggregate entry {entry.name!r}"
@@ -177,7 +212,7 @@ def _fault(
             f"{what} has the address {address}, which is link-local or of a metadata service",
             field=entry.address.origin.field,
         )
-    own = any(addresses.same(address, candidate) for candidate in own_addresses(spec))
+    own = any(addresses.same(address, candidate) for candidate in own_addresses)
     local = own or addresses.is_loopback(address)
     if not local and not addresses.within(address, allowed_networks):
         return finding(

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from meshmeter.resources.addresses import parse_ip
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -51,6 +53,18 @@ class ProvidedCertificate:
     """What is wrong, naming the file."""
     not_after: datetime | None = None
     """When it expires; None while it cannot be read."""
+    names: tuple[str, ...] | None = None
+    """The host names and addresses that it is for; None if that is not known, as from older agents."""
+
+    def is_for(self, host: str) -> bool:
+        """Whether a client that connects to this host name or address finds it among the names (RFC 6125)."""
+        wanted = parse_ip(host)
+        if wanted is not None:
+            return any(parse_ip(name) == wanted for name in self.names or ())
+        exact = host.lower().rstrip(".")
+        first, _, domain = exact.partition(".")
+        patterns = {exact, f"*.{domain}"} if first and domain else {exact}
+        return any(name.lower().rstrip(".") in patterns for name in self.names or ())
 
 
 @dataclass(frozen=True, slots=True)

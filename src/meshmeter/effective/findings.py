@@ -80,6 +80,13 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "there: it is no target.",
             "Set another metrics.conf.port on this Dataplane.",
         ),
+        "metrics-port-of-other-proxy": FindingKind(
+            "refused",
+            "listener",
+            "The metrics endpoint of this Dataplane would be at a port that an older Dataplane with the same address "
+            "uses. Nobody is led there: it is no target.",
+            "Set another metrics.conf.port on this Dataplane, or correct its address.",
+        ),
         "mesh-ca-unusable": FindingKind(
             "refused",
             "listener",
@@ -141,6 +148,14 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "or ECDSA. The endpoint stays closed.",
             "Replace the file that the message names. The endpoint then opens by itself.",
         ),
+        "provided-tls-not-for-address": FindingKind(
+            "warning",
+            "proxy",
+            "The provided certificate has no subject alternative name, or none for the address at which discovery "
+            "lists the proxy: a Prometheus that verifies it refuses the endpoint.",
+            "Issue a certificate with that address as a subject alternative name, or give Prometheus a name that it "
+            "has as tls_config.server_name. A common name does not count.",
+        ),
         "listener-rejected": FindingKind(
             "refused",
             "listener",
@@ -186,7 +201,8 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "source",
             "An aggregate entry points neither at loopback, nor at an address of the Dataplane itself, nor "
             "into a network that the operator allowed.",
-            "Use an address of the Dataplane, or have the operator allow the network to the control plane.",
+            "Set the entry's `address` to one of the Dataplane, or have the operator allow the network: "
+            "`--allowed-networks` of `meshmeter control-plane run`.",
         ),
         "skip-mtls-deprecated": FindingKind(
             "warning",
@@ -231,6 +247,14 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "certificate does not say the tag, so the permission does not let the proxy in by it.",
             "If the proxy is to have the tag, restart it with a token that lists it (--tag), or apply the Dataplane "
             "with it yourself.",
+        ),
+        "resource-too-large": FindingKind(
+            "warning",
+            "proxy",
+            "A stored Mesh or Dataplane is larger than the control plane takes now. It is served, and costs more than "
+            "others are meant to.",
+            "Make it smaller, or raise the setting that the message names; until then it cannot be applied or "
+            "registered again.",
         ),
         "proxy-not-connected": FindingKind(
             "warning",
@@ -280,17 +304,29 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "warning",
             "source",
             "In the last scrape this source gave no metrics; everything else in the scrape was returned.",
-            "See that the application runs and serves metrics at the address, port and path of the entry.",
+            "See that the application runs and serves metrics at the `address`, `port` and `path` of the entry.",
+        ),
+        "source-all-duplicates": FindingKind(
+            "warning",
+            "source",
+            "In the last scrape every sample of this source was dropped, because an earlier source has the same "
+            "series.",
+            "Set `applicationLabel` in metrics.conf of the Mesh or the Dataplane: a label with the name of the entry "
+            "then tells the series of applications apart. Or remove the entry if it leads to what another one leads "
+            "to.",
         ),
     }
 )
 
 
-UNLISTED = frozenset({"metrics-address-refused", "metrics-port-of-control-plane"})
+UNLISTED = frozenset(
+    {"metrics-address-refused", "metrics-port-of-control-plane", "metrics-port-of-other-proxy"}
+)
 """Codes of what is no target either: whoever followed discovery or the metrics proxy would come somewhere else."""
 
 
-def finding(code: str, message: str, *, field: str = "") -> Finding:
-    """A finding of a registered code. `message` names what is concerned; KeyError for an unknown code."""
+def finding(code: str, message: str, *, field: str = "", remedy: str = "") -> Finding:
+    """A finding of a registered code. `message` names what is concerned; `remedy` is a more fitting one than that of
+    the register. KeyError for an unknown code."""
     kind = FINDINGS[code]
-    return Finding(code, kind.severity, kind.scope, message, kind.remedy, field)
+    return Finding(code, kind.severity, kind.scope, message, remedy or kind.remedy, field)

@@ -12,11 +12,12 @@ from meshmeter.effective.checks import (
     check_aggregate,
     credential_findings,
     listener_findings,
+    neighbour_findings,
     proxy_findings,
 )
 from meshmeter.effective.credentials import Credentials
 from meshmeter.effective.findings import UNLISTED, Finding
-from meshmeter.effective.interfaces import listen_address
+from meshmeter.effective.interfaces import listen_address, own_addresses, reachable_address
 from meshmeter.effective.labels import label_findings
 from meshmeter.effective.origin import Layer, Origin, Sourced
 from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
@@ -87,6 +88,7 @@ def effective_metrics(
     permissions: Sequence[Resource[TrafficPermissionSpec]] | None = None,
     credentials: Credentials | None = None,
     own_ports: OwnPorts = NO_PORTS,
+    neighbours: Sequence[Resource[DataplaneSpec]] = (),
 ) -> EffectiveMetrics | None:
     """The settings in force with the origin of each and all findings, or None when metrics are off for this
     proxy.
@@ -94,7 +96,7 @@ def effective_metrics(
     `allowed_networks` are those beyond loopback and the Dataplane's own addresses that aggregate entries may
     point into. `permissions` are the mesh's; without them (None) nothing is said about who may scrape.
     `credentials` are the proxy's; without them (None) it is taken to have what it needs. `own_ports` are those of the
-    control plane.
+    control plane, `neighbours` the other Dataplanes with the addresses of this one.
     """
     found = conf_layers(mesh, dataplane)
     if found is None:
@@ -111,8 +113,9 @@ def effective_metrics(
         listen_address(dataplane.spec),
         Origin(Layer.DEFAULT, f"Dataplane {dataplane.mesh}/{dataplane.name}", "networking.address"),
     )
+    own = own_addresses(dataplane.spec)
     aggregate = tuple(
-        check_aggregate(entry, dataplane.spec, port.value, allowed_networks, own_ports)
+        check_aggregate(entry, dataplane.spec, port.value, allowed_networks, own_ports, own=own)
         for entry in join_aggregates(layers, own_address)
     )
     return EffectiveMetrics(
@@ -139,7 +142,14 @@ def effective_metrics(
         aggregate=aggregate,
         findings=(
             *listener_findings(dataplane.spec, port, own_ports),
-            *(credential_findings(mesh.spec, transport, mode, credentials) if credentials else ()),
+            *neighbour_findings(dataplane, port, neighbours),
+            *(
+                credential_findings(
+                    mesh.spec, transport, mode, credentials, reachable_address(dataplane.spec)
+                )
+                if credentials
+                else ()
+            ),
             *(entry.refused for entry in aggregate if entry.refused is not None),
             *proxy_findings(mesh.spec, layers, transport, mode, tags, permissions),
             *label_findings(dataplane),

@@ -10,6 +10,7 @@ from meshmeter.effective.access import matches
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.addresses import ip_literal, load_assignment, socket_address
 from meshmeter.envoy.protocols import Protocol, protocol_of
+from meshmeter.resources.addresses import is_metadata
 from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec, Inbound, Networking
 from meshmeter.xds import types
 
@@ -47,6 +48,11 @@ def find_endpoints(view: MeshView, tags: Mapping[str, str]) -> Found:
                 problems.append(
                     f"{dataplane.name} cannot be called for {tags[SERVICE_TAG]}: {written or 'no address'} "
                     "is no IP address; set networking.advertisedAddress or networking.address to one"
+                )
+            elif is_metadata(address):
+                problems.append(
+                    f"{dataplane.name} cannot be called for {tags[SERVICE_TAG]}: {address} is no address of a proxy, "
+                    "cloud metadata services answer there; set networking.address to that of its host"
                 )
             elif inbound.port:
                 endpoints.add(Endpoint(address, inbound.port, protocol_of(inbound)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from meshmeter.effective.transport import mtls_enabled
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy import names
 from meshmeter.envoy.clusters import service_cluster
@@ -27,21 +26,20 @@ class Service:
     """Why a peer that should serve it cannot be called."""
 
 
-def service_of(view: MeshView, tags: Mapping[str, str]) -> Service:
-    """The service that these tags name; `kuma.io/service` has to be among them."""
-    key = (Service, frozenset(tags.items()))
+def service_of(view: MeshView, tags: Mapping[str, str], *, with_mtls: bool) -> Service:
+    """The service that these tags name, called in plain or by mTLS; `kuma.io/service` has to be among them."""
+    key = (Service, with_mtls, frozenset(tags.items()))
     known = view.memo.get(key)
     if not isinstance(known, Service):
-        known = view.memo[key] = _build(view, tags)
+        known = view.memo[key] = _build(view, tags, with_mtls)
     return known
 
 
-def _build(view: MeshView, tags: Mapping[str, str]) -> Service:
+def _build(view: MeshView, tags: Mapping[str, str], with_mtls: bool) -> Service:
     found = find_endpoints(view, tags)
     protocol = common_protocol(found.protocols)
     cluster = names.service_cluster(tags)
-    mesh = view.mesh
-    tls = upstream_mtls(mesh.name, service=tags[SERVICE_TAG]) if mtls_enabled(mesh.spec) else None
+    tls = upstream_mtls(view.mesh.name, service=tags[SERVICE_TAG]) if with_mtls else None
     return Service(
         protocol=protocol,
         cluster=pack(service_cluster(cluster, protocol, tls)),

@@ -16,7 +16,8 @@ from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
 from meshmeter.effective.interfaces import DEFAULT_OUTBOUND_ADDRESS, listen_address
 from meshmeter.effective.metrics import EffectiveMetrics
 from meshmeter.effective.targets import MetricsTarget
-from meshmeter.effective.transport import Transport, mtls_enabled, permissive
+from meshmeter.effective.tls_stage import TlsStage
+from meshmeter.effective.transport import Transport, mtls_enabled
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy import clusters, listeners, names, tls
 from meshmeter.envoy.addresses import ip_literal
@@ -34,7 +35,6 @@ from meshmeter.resources.dataplane import (
     Networking,
     Outbound,
 )
-from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
 from meshmeter.xds import types
 from meshmeter.xds.snapshot import Resource as XdsResource
@@ -95,14 +95,18 @@ def build_snapshot(
     """
     parts = _Parts()
     networking = dataplane.spec.networking or Networking()
-    identity = credentials.identity if mtls_enabled(view.mesh.spec) else None
+    stage = view.tls_stage
+    identity = credentials.identity if stage.accepts_mtls else None
+    if identity is None and not mtls_enabled(view.mesh.spec):
+        # On its way to plain traffic, and there already for want of an identity.
+        stage = TlsStage.OFF
     if identity is not None:
         parts.resources += [pack(document) for document in tls.secrets(identity)]
-    if _carries_traffic(view.mesh.spec, networking, has_identity=identity is not None):
+    if _carries_traffic(stage, networking, has_identity=identity is not None):
         for index, inbound in enumerate(networking.inbound or ()):
-            _add_inbound(parts, view, networking, inbound, f"networking.inbound[{index}]")
+            _add_inbound(parts, view, stage, networking, inbound, f"networking.inbound[{index}]")
         for index, outbound in enumerate(networking.outbound or ()):
-            _add_outbound(parts, view, outbound, f"networking.outbound[{index}]")
+            _add_outbound(parts, view, stage, outbound, f"networking.outbound[{index}]")
     if effective is not None:
         written = listen_address(dataplane.spec)
         _add_metrics(parts, view, effective, written, proxy, has_identity=identity is not None)
@@ -111,17 +115,19 @@ def build_snapshot(
     return build(parts.resources, parts.references, parts.problems)
 
 
-def _carries_traffic(mesh: MeshSpec, networking: Networking, *, has_identity: bool) -> bool:
+def _carries_traffic(stage: TlsStage, networking: Networking, *, has_identity: bool) -> bool:
     """The one place that decides whether inbounds and outbounds are opened.
 
     In a mesh with mTLS they stay closed without an identity: plain listeners would let everybody in. A builtin gateway
     has listeners of its own kind, which are not built here.
     """
     builtin_gateway = networking.gateway is not None and networking.gateway.type == BUILTIN_GATEWAY
-    return (has_identity or not mtls_enabled(mesh)) and not builtin_gateway
+    return (has_identity or not stage.accepts_mtls) and not builtin_gateway
 
 
-def _add_inbound(parts: _Parts, view: MeshView, networking: Networking, inbound: Inbound, path: str) -> None:
+def _add_inbound(
+    parts: _Parts, view: MeshView, stage: TlsStage, networking: Networking, inbound: Inbound, path: str
+) -> None:
     service = (inbound.tags or {}).get(SERVICE_TAG, "unknown")
     if inbound.state == IGNORED or not inbound.port:
         return
@@ -141,25 +147,25 @@ def _add_inbound(parts: _Parts, view: MeshView, networking: Networking, inbound:
     if parts.is_taken(address, inbound.port, path):
         return
     cluster = _local_cluster(parts, application, service_port, inbound)
-    protocol, access = protocol_of(inbound), _access(view, inbound)
+    protocol, access = protocol_of(inbound), _access(view, stage, inbound)
     parts.listen(
         listeners.inbound_listener(address, inbound.port, service, cluster, service_port, protocol, access),
         cluster,
-        _secrets(view),
+        _secrets(view, stage.accepts_mtls),
     )
 
 
-def _access(view: MeshView, inbound: Inbound) -> listeners.MeshAccess | None:
-    if view.mesh.spec.mtls is None or not mtls_enabled(view.mesh.spec):
+def _access(view: MeshView, stage: TlsStage, inbound: Inbound) -> listeners.MeshAccess | None:
+    if not stage.accepts_mtls:
         return None
     permission = select_permission(view.permissions, inbound.tags or {})
     lifetime = certificate_lifetime(view.mesh.spec.mtls)
-    return listeners.MeshAccess(view.mesh.name, permission, permissive(view.mesh.spec), lifetime)
+    return listeners.MeshAccess(view.mesh.name, permission, stage.accepts_plain, lifetime)
 
 
-def _secrets(view: MeshView) -> tuple[ResourceKey, ...]:
+def _secrets(view: MeshView, with_mtls: bool) -> tuple[ResourceKey, ...]:
     """What everything that speaks the mesh's mTLS refers to."""
-    return tls.secret_keys(view.mesh.name) if mtls_enabled(view.mesh.spec) else ()
+    return tls.secret_keys(view.mesh.name) if with_mtls else ()
 
 
 def _local_cluster(parts: _Parts, address: str, port: int, inbound: Inbound) -> str:
@@ -173,7 +179,7 @@ def _local_cluster(parts: _Parts, address: str, port: int, inbound: Inbound) -> 
     return name
 
 
-def _add_outbound(parts: _Parts, view: MeshView, outbound: Outbound, path: str) -> None:
+def _add_outbound(parts: _Parts, view: MeshView, stage: TlsStage, outbound: Outbound, path: str) -> None:
     tags: Mapping[str, str] = outbound.tags or {}
     if not outbound.port:
         return
@@ -183,13 +189,13 @@ def _add_outbound(parts: _Parts, view: MeshView, outbound: Outbound, path: str) 
     address = _ip(parts, outbound.address or DEFAULT_OUTBOUND_ADDRESS, path, "address")
     if address is None or parts.is_taken(address, outbound.port, path):
         return
-    service = service_of(view, tags)
+    service = service_of(view, tags, with_mtls=stage.calls_by_mtls)
     cluster = service.cluster
     if cluster.name not in parts.services:
         parts.services.add(cluster.name)
         parts.problems.extend(service.problems)
         parts.resources += [cluster, service.endpoints]
-        parts.refer(cluster, service.endpoints.key, *_secrets(view))
+        parts.refer(cluster, service.endpoints.key, *_secrets(view, stage.calls_by_mtls))
     parts.listen(
         listeners.outbound_listener(
             address, outbound.port, tags[SERVICE_TAG], cluster.name, service.protocol
@@ -212,13 +218,12 @@ def _add_metrics(
         parts.problems.append(_not_an_ip("networking.address", written))
         return
     permission = select_permission(view.permissions, effective.tags.value)
-    mtls = view.mesh.spec.mtls
-    lifetime = certificate_lifetime(mtls) if mtls is not None and has_identity else None
+    lifetime = certificate_lifetime(view.mesh.spec.mtls) if has_identity else None
     document = metrics_listener(effective, address, proxy, lifetime=lifetime, permission=permission)
     if document is None or parts.is_taken(address, effective.port.value, "the metrics endpoint"):
         return
     parts.resources.append(pack(clusters.metrics_cluster(proxy.agent_socket)))
-    secrets = _secrets(view) if effective.transport is Transport.MTLS else ()
+    secrets = _secrets(view, effective.transport is Transport.MTLS)
     parts.listen(document, names.METRICS_CLUSTER, secrets)
 
 
@@ -246,7 +251,7 @@ def _add_metrics_proxy(
     parts.refer(listener, routes.key)
     for cluster in clusters:
         parts.refer(routes, cluster.key)
-        parts.refer(cluster, *_secrets(view))
+        parts.refer(cluster, *_secrets(view, with_tls))
     parts.problems += made.problems
 
 

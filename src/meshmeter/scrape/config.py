@@ -91,6 +91,9 @@ class ScrapeConfig:
     """In CIDR form: where host names of sources may lead to, beyond the agent's own host (design 8)."""
     agent_metrics: bool = False
     """Whether the agent's own metrics are part of the answer."""
+    metrics_address: str = ""
+    metrics_port: int = 0
+    """Where the metrics endpoint itself listens, which no source may lead to; an older control plane does not tell."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -102,6 +102,8 @@ class ScrapePlan:
     limits: FetchLimits = FetchLimits()
     allowed_networks: tuple[str, ...] = ()
     """Where host names may lead to, beyond this host."""
+    metrics_endpoint: tuple[str, int] = ("", 0)
+    """Address and port of the endpoint that is scraped, which no source may be."""
     queried: bool = False
     """Whether the scraper's query changes what Envoy is asked."""
     hops: tuple[str, ...] = ()
@@ -128,6 +130,7 @@ def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = No
         agent_metrics=config.agent_metrics,
         limits=limits or FetchLimits(),
         allowed_networks=config.allowed_networks,
+        metrics_endpoint=(config.metrics_address, config.metrics_port),
         queried=targets != envoy_targets("", config),
         hops=request.hops,
     )

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from meshmeter.errors import StartupError, StoreUnavailable
+from meshmeter.folders import UnsafeFolder, check_folder
 
 
 class FileLock:
@@ -27,11 +28,13 @@ class FileLock:
     def take(cls, path: Path) -> FileLock:
         """Lock this file and its directory, making them if needed.
 
-        Raises StartupError if another process, or another lock of this one, holds one of them; StoreUnavailable if they
-        cannot be opened.
+        Raises StartupError if another process, or another lock of this one, holds one of them, or if other users may
+        change what is in the directory; StoreUnavailable if they cannot be opened.
         """
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_folder(path.parent)
+        except UnsafeFolder as exc:
+            raise StartupError(f"cannot use {path.parent}: {exc}; or choose another with --data-dir") from exc
         except OSError as exc:
             raise StoreUnavailable(
                 f"cannot make the directory {path.parent}: {exc.strerror}; choose another with --data-dir"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,9 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 5.0
 """How long to wait for a lock that somebody else holds, such as a backup."""
+
+LEAST_FREE = 256 << 10
+"""Bytes: a file system that has less is full, whatever an error is called."""
 
 REMEDIES = {
     "SQLITE_FULL": "free space on the file system",
@@ -405,6 +409,16 @@ def _check_version(key: Key, expected: int | None, stored: AnyResource | None) -
 
 
 def _explain(path: Path, exc: sqlite3.Error) -> str:
-    name = getattr(exc, "sqlite_errorname", "") or ""
+    name, what = getattr(exc, "sqlite_errorname", "") or "", str(exc)
+    if name.startswith("SQLITE_IOERR") and _is_full(path.parent):
+        # What SQLite says where the file for its shared memory, or one of a transaction, has no room.
+        name, what = "SQLITE_FULL", "database or disk is full"
     remedy = next((text for beginning, text in REMEDIES.items() if name.startswith(beginning)), "")
-    return f"{path}: {exc}" + (f": {remedy}" if remedy else "")
+    return f"{path}: {what}" + (f": {remedy}" if remedy else "")
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < LEAST_FREE
+    except OSError:
+        return False

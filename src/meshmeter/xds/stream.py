@@ -5,6 +5,7 @@ Feed it what happens and perform what it returns, in order:
     receive(request)     a message of the proxy arrived
     update(snapshot)     the proxy is to have this now
     retry()              some time has passed since `Refused`
+    tidy()               it is `removal_due`
 
 Rules:
 
@@ -24,16 +25,19 @@ Rules:
  8. On reconnect the proxy reports what it has (initial_resource_versions); it gets the difference.
  9. After a response the resources that what it contains cannot do without are sent again (`types.NEEDED`): Envoy
     lets a changed cluster wait for endpoints, and does not ask for a name that it is subscribed to already.
+10. What may be taken away lingers for a while all the same (`types.LINGERING`): a listener that was replaced or removed
+    goes on with the requests of its open connections until Envoy has drained it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from meshmeter.xds.messages import Request, Response
-from meshmeter.xds.snapshot import Snapshot
+from meshmeter.xds.snapshot import ResourceKey, Snapshot
 from meshmeter.xds.subscription import Subscription
-from meshmeter.xds.types import NEEDED, ORDER, REFERRED, REFERRERS, WILDCARD
+from meshmeter.xds.types import LINGERING, NEEDED, ORDER, REFERRED, REFERRERS, WILDCARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,11 @@ Output = Response | Acknowledged | Refused
 class DeltaStream:
     """State of one stream. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = lambda: 0.0, linger: float = 0.0) -> None:
+        """`linger` is how long, by the clock, what is of no use any more stays (rule 10)."""
+        self._clock = clock
+        self._linger = linger
+        self._unused_since: dict[ResourceKey, float] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._snapshot: Snapshot | None = None
         self._responses = 0
@@ -70,6 +78,22 @@ class DeltaStream:
     def refusing(self) -> bool:
         """Whether something is held back that the proxy refused."""
         return any(subscription.refused for subscription in self._subscriptions.values())
+
+    @property
+    def settled(self) -> bool:
+        """Whether the proxy has acknowledged all that it asked for and is to have; something else may linger."""
+        return self._snapshot is None or all(
+            not subscription.under_way
+            and not subscription.missing(resources)
+            and (type_url in LINGERING or not subscription.superfluous(resources))
+            for type_url, subscription in self._subscriptions.items()
+            for resources in (self._snapshot.of(type_url),)
+        )
+
+    @property
+    def removal_due(self) -> float | None:
+        """When, by the clock, the next of what lingers is to be taken away; None while nothing does."""
+        return min(self._unused_since.values()) + self._linger if self._unused_since else None
 
     def receive(self, request: Request) -> list[Output]:
         """A message of the proxy. Raises ProtocolError if the stream cannot go on.
@@ -110,6 +134,10 @@ class DeltaStream:
             subscription.forgive()
         return self._send()
 
+    def tidy(self) -> list[Output]:
+        """Take away what has lingered for long enough."""
+        return self._send()
+
     def _send(self) -> list[Output]:
         if self._snapshot is None:
             return []
@@ -120,7 +148,7 @@ class DeltaStream:
                 continue
             resources = self._snapshot.of(type_url)
             additions = subscription.additions(resources)
-            removals = subscription.removals(resources) if self._may_remove(type_url) else ()
+            removals = self._lingered(type_url, subscription.removals(resources))
             awaited = subscription.wildcard and not subscription.answered
             if additions or removals or awaited:
                 self._responses += 1
@@ -153,6 +181,25 @@ class DeltaStream:
             for referred in REFERRED.get(type_url, ())
             if (subscription := self._subscriptions.get(referred)) is not None
         )
+
+    def _lingered(self, type_url: str, removals: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the removals that may be sent now (rules 4 and 10)."""
+        keys = {ResourceKey(type_url, name) for name in removals}
+        for key in [key for key in self._unused_since if key.type_url == type_url and key not in keys]:
+            del self._unused_since[key]
+        if not self._may_remove(type_url):
+            return ()
+        if type_url not in LINGERING:
+            return removals
+        now = self._clock()
+        for key in keys:
+            self._unused_since.setdefault(key, now)
+        due = tuple(
+            name for name in removals if now - self._unused_since[ResourceKey(type_url, name)] >= self._linger
+        )
+        for name in due:
+            del self._unused_since[ResourceKey(type_url, name)]
+        return due
 
     def _may_remove(self, type_url: str) -> bool:
         """Whether nothing that the proxy has can refer to resources of this type that are to go (rule 4)."""

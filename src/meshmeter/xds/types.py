@@ -46,5 +46,8 @@ A listener goes together with its replacements in one response, because Envoy fr
 listeners before it binds those of new ones.
 """
 
+LINGERING = frozenset({CLUSTER, ENDPOINTS, ROUTES, SECRET})
+"""Types that listeners make use of, also those that are being drained."""
+
 NAME_FIELD: Mapping[str, str] = MappingProxyType({ENDPOINTS: "clusterName"})
 """The field that names a resource, where it is not `name`."""

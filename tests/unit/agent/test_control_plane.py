@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -182,6 +183,11 @@ async def test_a_token_file_without_a_token_is_told_without_its_content(
     assert fault().endswith("cannot be read: not text")
     server.token_file.unlink()
     assert fault().endswith("cannot be read: No such file or directory")
+    os.mkfifo(server.token_file)  # nobody is waited for
+    assert fault().endswith("cannot be read: it is a pipe, not a regular file")
+    server.token_file.unlink()
+    server.token_file.symlink_to("/dev/zero")
+    assert fault().endswith("cannot be read: it is a device, not a regular file")
 
 
 async def test_a_report_over_the_limit_is_not_sent(server: FakeControlPlane, client: ControlPlane) -> None:

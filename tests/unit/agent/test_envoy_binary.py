@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from meshmeter.agent import envoy_binary
 from meshmeter.agent.envoy_binary import find, version
 from meshmeter.errors import StartupError
 from support.require import envoy
@@ -29,14 +28,11 @@ def test_one_that_is_not_there_is_named_with_the_way_out(tmp_path: Path, name: s
     assert str(tmp_path / name) in str(caught.value)
 
 
-def test_without_the_extra_it_is_looked_for_on_the_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(envoy_binary, "_packaged", lambda: None)
+def test_without_the_extra_it_is_looked_for_on_the_path(tmp_path: Path) -> None:
     a_program(tmp_path / "envoy")
-    assert find(None, {"PATH": str(tmp_path)}) == tmp_path / "envoy"
+    assert find(None, {"PATH": str(tmp_path)}, packaged=lambda: None) == tmp_path / "envoy"
     with pytest.raises(StartupError, match="there is no Envoy on this machine: pip install"):
-        find(None, {"PATH": str(tmp_path / "elsewhere")})
+        find(None, {"PATH": str(tmp_path / "elsewhere")}, packaged=lambda: None)
 
 
 def test_the_extra_is_found_without_a_path() -> None:
@@ -72,9 +68,6 @@ async def test_an_envoy_that_would_refuse_the_bootstrap_is_told(
             await version(program)
 
 
-async def test_a_program_that_hangs_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(envoy_binary, "VERSION_SECONDS", 0.05)
-    with pytest.raises(StartupError, match="did not end within"):
-        await version(a_program(tmp_path / "x", "exec sleep 60"))
+async def test_a_program_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(StartupError, match=r"did not end within 0\.05 s"):
+        await version(a_program(tmp_path / "x", "exec sleep 60"), seconds=0.05)

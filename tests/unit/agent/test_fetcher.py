@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
 from meshmeter.scrape.results import FetchError
 from support.certificates import server_certificate
+from support.processes import free_port
 
 
 @asynccontextmanager
@@ -214,6 +216,21 @@ async def test_other_hosts_only_where_networks_allow_them(tmp_path: Path, addres
     assert app.error is FetchError.ADDRESS and "--allowed-networks" in app.detail, app
 
 
+@pytest.mark.attack(
+    "B1: an entry leads to the metrics endpoint of its own proxy by a name or an odd notation"
+)
+@pytest.mark.parametrize("listens_on", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("address", ["localhost", "127.1", "0x7f000001", "::ffff:127.0.0.1"])
+async def test_its_own_endpoint_is_no_source(tmp_path: Path, address: str, listens_on: str) -> None:
+    seen: list[web.Request] = []
+    async with server(seen) as port, Fetcher(tmp_path / "no.sock") as fetcher:
+        source = SourceConfig("app", address, port, "/m")
+        config = ScrapeConfig("1", "m", "d", True, (source,), metrics_address=listens_on, metrics_port=port)
+        _envoy, app = await fetcher.fetch_all(plan(Request(), config))
+    assert app.error is FetchError.ADDRESS and "metrics endpoint of the proxy itself" in app.detail, app
+    assert not seen
+
+
 @pytest.mark.parametrize(
     "address", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "::ffff:127.0.0.1", "localhost"]
 )
@@ -261,3 +278,22 @@ async def test_an_error_tells_neither_parameters_nor_what_was_sent(tmp_path: Pat
         _envoy, app = await fetcher.fetch_all(with_options(port, params=(("key", "hidden"),)))
     assert app.error is FetchError.PROTOCOL and app.detail
     assert "mine" not in app.detail and "hidden" not in app.detail
+
+
+async def test_a_port_where_nobody_listens_is_told_without_numbers_and_in_the_words_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(host: str, *more: Any, **options: Any) -> list[Any]:
+        infos = ((socket.AF_INET6, ("::1", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port)))
+        return [(family, socket.SOCK_STREAM, 6, "", address) for family, address in infos]
+
+    port = free_port()
+    async with Fetcher(tmp_path / "no.sock") as fetcher:
+        envoy, app = await fetcher.fetch_all(scrape(port))
+        assert (envoy.error, envoy.detail) == (FetchError.CONNECT, "no such file or directory")
+        assert (app.error, app.detail) == (FetchError.CONNECT, "connection refused")
+        monkeypatch.setattr(socket, "getaddrinfo", both)
+        named = (SourceConfig("app", "an.example", port, "/m"),)
+        _, app = await fetcher.fetch_all(plan(Request(), ScrapeConfig("1", "m", "d", True, named)))
+        assert app.error is FetchError.CONNECT and app.detail.startswith("connection refused"), app.detail
+        assert "Errno" not in app.detail and "call failed" not in app.detail

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -31,14 +32,19 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def certificate(
-    key: Key, *, start: datetime = NOW - DAY, end: datetime = NOW + DAY, client: bool = False
+    key: Key,
+    *,
+    start: datetime = NOW - DAY,
+    end: datetime = NOW + DAY,
+    client: bool = False,
+    names: Sequence[x509.GeneralName] = (),
 ) -> bytes:
     """A leaf of an authority that nobody here knows."""
     signer = new_key()
     usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    made = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leaf")]))
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer")]))
@@ -48,8 +54,10 @@ def certificate(
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        .sign(signer, SHA256())
     )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    made = builder.sign(signer, SHA256())
     return made.public_bytes(Encoding.PEM)
 
 
@@ -77,7 +85,7 @@ Judge = Callable[[bytes, bytes], pc.Finding]
 
 @pytest.mark.parametrize("key", [new_key(), rsa.generate_private_key(65537, 2048)], ids=["ecdsa", "rsa"])
 def test_a_good_pair_and_when_it_expires(judge: Judge, key: Key) -> None:
-    assert judge(certificate(key), pem(key)) == pc.Finding(pc.USABLE, "", NOW + DAY)
+    assert judge(certificate(key), pem(key)) == pc.Finding(pc.USABLE, "", NOW + DAY, ())
 
 
 def test_a_chain_with_words_around_it(judge: Judge) -> None:
@@ -167,4 +175,19 @@ def test_what_the_control_plane_is_told() -> None:
         "state": "expired",
         "detail": "why",
         "notAfter": "2026-01-01T00:00:00+00:00",
+        "names": None,
     }
+
+
+def test_the_names_that_clients_compare_are_told(judge: Judge) -> None:
+    names = [
+        x509.DNSName("*.app.example"),
+        x509.IPAddress(ip_address("10.0.0.7")),
+        x509.IPAddress(ip_address("2001:db8::7")),
+        x509.UniformResourceIdentifier("spiffe://x/y"),
+    ]
+    found = judge(certificate(KEY, names=names), pem(KEY))
+    assert found.names == ("*.app.example", "10.0.0.7", "2001:db8::7")
+    assert found.to_json()["names"] == ["*.app.example", "10.0.0.7", "2001:db8::7"]
+    assert judge(certificate(KEY), pem(KEY)).names == (), "a common name is none"
+    assert judge(b"", pem(KEY)).to_json()["names"] is None

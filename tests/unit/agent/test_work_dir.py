@@ -9,6 +9,7 @@ import pytest
 
 from meshmeter.agent.work_dir import SOCKET_PATH_LIMIT, default_path, locked, write_private
 from meshmeter.errors import StartupError
+from support.require import root
 
 
 def refused(path: Path) -> str:
@@ -66,13 +67,39 @@ def test_an_unsafe_directory_is_refused_with_the_way_out(tmp_path: Path) -> None
     assert "other users may change what is in" in refused(anybody / "w")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+    root()
     path = tmp_path / "theirs"
     path.mkdir(0o700)
     os.chown(path, 65534, 65534)
     assert "belongs to user 65534" in refused(path)
     assert "other users may change" in refused(path / "below")
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+@pytest.mark.attack("B8: another user has made the default work directory, or a link in its place")
+def test_the_default_is_refused_where_another_user_was_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_link: bool
+) -> None:
+    root()
+    shared, ours = tmp_path / "tmp", tmp_path / "ours"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    ours.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(shared))
+    path = default_path("shop", "web", {})
+    with locked(path):
+        pass
+    made = shared / f"meshmeter-{os.geteuid()}"
+    made.rename(shared / "before")
+    if is_link:
+        made.symlink_to(ours)
+    else:
+        made.mkdir()
+    os.chown(made, 65534, 65534, follow_symlinks=False)
+    message = refused(path)
+    assert "user 65534" in message and "use another --work-dir" in message
+    assert not list(ours.iterdir())
 
 
 def test_a_path_too_long_for_a_socket_is_refused_with_the_excess(tmp_path: Path) -> None:

@@ -58,7 +58,11 @@ def provided(state: CertificateState, detail: str = "") -> str:
 
 def test_a_provided_certificate_and_its_end() -> None:
     good = provided(CertificateState.USABLE)
-    assert "serves metrics" in good and "certificate usable, valid until 2026-01-01T12:00:00" in good
+    assert (
+        "not connected" in good
+        and "serves metrics\n" not in good
+        and "certificate usable, valid until 2026-01-01T12:00:00" in good
+    )
     bad = provided(CertificateState.EXPIRED, "/tls/cert expired")
     assert "REFUSED" in bad and "certificate expired, valid until" in bad and ": /tls/cert expired" in bad
     assert "provided-tls-expired" in bad
@@ -129,6 +133,7 @@ def test_a_refused_configuration_is_shown_in_full() -> None:
     nack = Nack(LISTENER, message, NOW)
     shown = tree(metered(), dataplane(), status=ProxyStatus(connected_since=NOW, nack=nack))
     assert message in shown and "listener-rejected" in shown
+    assert "Envoy REFUSED its configuration; what it served before stays" in shown
 
 
 def test_who_may_scrape() -> None:
@@ -139,6 +144,7 @@ def test_who_may_scrape() -> None:
     )
     shown = tree(metered(mtls=True), dataplane(), allowed)
     assert "source kuma.io/service=prometheus" in shown
+    assert "scraped at https://192.168.0.1:5670/metrics with a certificate of the mesh" in shown
 
 
 def test_metrics_that_are_off() -> None:
@@ -153,7 +159,7 @@ def test_a_mesh_in_numbers() -> None:
     assert answer is not None
     shown = mesh_tree(answer)
     assert shown.startswith("Mesh default: 7 proxies\n")
-    assert "0 serve, 7 refuse, 0 are off; 7 with warnings" in shown
+    assert "0 serve, 7 refuse, 0 are off, 0 unknown (rejected or offline); 7 with warnings" in shown
     assert "metrics-port-conflict (refused): 7 of 7 proxies: a, b, c, d, e, …" in shown
     one = explainer(MeshView(metered(), {"a": dataplane("a")})).mesh("default")
     assert one is not None and mesh_tree(one).startswith("Mesh default: 1 proxy\n")

@@ -12,6 +12,7 @@ from meshmeter.certs.authority import issue_server, make_authority
 from meshmeter.certs.mesh_ca import BACKDATE
 from meshmeter.cli import identity_files
 from meshmeter.cli.identity_files import read_identity, write_identity
+from meshmeter.folders import UnsafeFolder
 from support.mesh_authority import MeshAuthority
 
 NAMES = ("tls.crt", "tls.key", "ca.crt")
@@ -40,6 +41,15 @@ async def test_three_files_for_their_owner_only(tmp_path: Path) -> None:
     assert held.uris == ("spiffe://default/prometheus",)
     issued = held.not_before + BACKDATE
     assert held.renew_at - issued == held.not_after - held.renew_at
+
+
+async def test_nothing_is_written_where_others_may_change_it(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(UnsafeFolder, match=f"chmod 700 {folder}"):
+        write_identity(folder, await certificate(MeshAuthority()), b"key", "trust")
+    assert not list(folder.iterdir())
 
 
 async def test_a_renewal_replaces_all_and_leaves_nothing(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_on_a_terminal_there_are_colours(monkeypatch: pytest.MonkeyPatch) -> Non
     output.fail("no")
     output.warn("hm")
     output.faults([Violation("f", "r")])
+    output.tree("a\nx (refused): y\nx (warning): y")
     assert screen.getvalue().splitlines() == [
         "\x1b[1mA   B\x1b[0m",
         "1   2",
@@ -105,4 +106,7 @@ def test_on_a_terminal_there_are_colours(monkeypatch: pytest.MonkeyPatch) -> Non
         "\x1b[31mError:\x1b[0m no",
         "\x1b[33mWarning:\x1b[0m hm",
         "\x1b[31mf\x1b[0m: r",
+        "a",
+        "\x1b[31mx (refused): y\x1b[0m",
+        "\x1b[33mx (warning): y\x1b[0m",
     ]

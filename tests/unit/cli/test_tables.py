@@ -45,12 +45,18 @@ def test_dataplanes_show_state_tags_and_what_envoy_refused() -> None:
         } | fields
 
     text = TABLES["Dataplane"](
-        [overview(), overview(status="rejected", nack={"message": "cannot\nbind"}), overview(dataplane={})],
+        [
+            overview(),
+            overview(status="rejected", finding="listener-rejected", nack={"message": "cannot\nbind"}),
+            overview(dataplane={}),
+            overview(metrics="refused", finding="metrics-port-conflict"),
+        ],
         NOW,
     )
-    first, second, third = text.splitlines()[1:]
+    first, second, third, fourth = text.splitlines()[1:]
+    assert fourth.endswith("metrics-port-conflict")
     assert "kuma.io/service=a,b" in first and "online" in first and "10.0.0.1" in first
-    assert "rejected" in second and second.endswith("cannot bind")
+    assert "rejected" in second and second.endswith("listener-rejected: cannot bind")
     assert third.split()[:3] == ["m", "n", "online"]
 
 

@@ -68,8 +68,10 @@ async def test_snapshots_are_pushed_as_they_come() -> None:
     client = Client()
     client.cache.set("default", "dp", build([listener("a")]))
     assert await client.responses(1) == [["a"]]
+    assert not client.stream.in_step
     client.answer()
-    await until(lambda: client.hooks.acks, "the acknowledgement")
+    await until(lambda: client.stream.in_step, "the proxy to be in step")
+    assert client.hooks.acks
     client.cache.set("default", "dp", build([listener("a"), listener("b")]))
     assert await client.responses(2) == [["a"], ["b"]]
     client.end()

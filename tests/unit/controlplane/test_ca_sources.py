@@ -122,7 +122,7 @@ async def test_a_missing_secret_or_file_is_named(source: AuthoritySource, tmp_pa
     reason = await unusable(source, mtls("provided", {"cert": cert, "key": {"file": f"{tmp_path}/no-such"}}))
     assert f"open {tmp_path}/no-such: No such file or directory" in reason
     reason = await unusable(source, mtls("provided", {"cert": cert, "key": {"file": str(tmp_path)}}))
-    assert "not a file" in reason
+    assert "not a regular file" in reason
 
 
 async def test_a_secret_of_another_mesh_is_out_of_reach(source: AuthoritySource, vault: SecretVault) -> None:

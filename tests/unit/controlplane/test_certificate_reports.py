@@ -7,7 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from meshmeter.agent import provided_certificate
-from meshmeter.controlplane.certificate_reports import LONGEST_DETAIL, read_certificate
+from meshmeter.controlplane.certificate_reports import (
+    LONGEST_DETAIL,
+    LONGEST_NAME,
+    MOST_NAMES,
+    read_certificate,
+)
 from meshmeter.effective.credentials import CertificateState
 from meshmeter.errors import InvalidResource
 
@@ -18,6 +23,15 @@ def test_what_an_agent_sends_is_understood() -> None:
         sent = provided_certificate.Finding(str(state), "why", moment).to_json()
         read = read_certificate(sent, "certificate")
         assert (read.state, read.detail, read.not_after) == (state, "why", moment)
+
+
+def test_names_are_understood_and_older_agents_tell_none() -> None:
+    sent = provided_certificate.Finding("usable", names=("a.example", "10.0.0.7")).to_json()
+    assert read_certificate(sent, "certificate").names == ("a.example", "10.0.0.7")
+    assert read_certificate({"state": "usable", "names": []}, "certificate").names == ()
+    assert read_certificate({"state": "usable"}, "certificate").names is None
+    many = read_certificate({"state": "usable", "names": ["x" * 999] * 999}, "certificate").names
+    assert many == ("x" * LONGEST_NAME,) * MOST_NAMES
 
 
 def test_every_word_of_the_agent_is_known_here() -> None:
@@ -38,6 +52,8 @@ def test_a_long_story_is_cut() -> None:
     ("sent", "field"),
     [
         ([], "certificate"),
+        ({"state": "usable", "names": "x"}, "certificate.names"),
+        ({"state": "usable", "names": [1]}, "certificate.names"),
         ({}, "certificate.state"),
         ({"state": "fine"}, "certificate.state"),
         ({"state": ["usable"]}, "certificate.state"),

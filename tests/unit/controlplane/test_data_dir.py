@@ -156,7 +156,7 @@ def test_a_place_that_cannot_be_a_directory_is_named(tmp_path: Path) -> None:
 
 def test_a_directory_in_the_place_of_a_file_is_named(path: Path) -> None:
     (path / "signing.key").mkdir(parents=True)
-    assert f"cannot use {path}/signing.key: Is a directory" in refusal(path)
+    assert f"cannot use {path}/signing.key: it is a directory, not a regular file" in refusal(path)
 
 
 # endpoints.json

@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from meshmeter.controlplane.explain import Explainer, time_text
 from meshmeter.controlplane.proxy_status import Nack, ProxyStatus
 from meshmeter.effective.view import MeshView
@@ -68,7 +70,6 @@ def test_each_value_comes_with_its_origin_and_what_it_overrode() -> None:
         ],
     }
     assert answer["urls"] == ["http://192.168.0.1:2000/metrics"]
-    assert answer["metrics"] == "serving"
 
 
 def test_the_applications_and_their_states() -> None:
@@ -90,7 +91,10 @@ def test_tls_says_what_is_in_force_and_why() -> None:
     plain = explain(metered(), dataplane())["tls"]
     assert (plain["mode"], plain["transport"]) == ("activeMTLSBackend", "plain")
     assert "the Mesh has no mTLS" in plain["reason"]
-    assert explain(metered(mtls=True), dataplane())["tls"]["transport"] == "mtls"
+    of_the_mesh = explain(metered(mtls=True), dataplane())
+    assert of_the_mesh["tls"]["transport"] == "mtls"
+    assert "HTTPS with the proxy's certificate of the mesh" in of_the_mesh["tls"]["reason"]
+    assert of_the_mesh["urls"] == ["https://192.168.0.1:5670/metrics"]
     provided = explain(metered(tls={"mode": "providedTLS"}), dataplane())
     assert provided["tls"]["transport"] == "provided-tls"
     assert provided["urls"][0].startswith("https://")
@@ -100,7 +104,11 @@ def test_tls_says_what_is_in_force_and_why() -> None:
 def test_access_names_the_permission_and_its_sources() -> None:
     prometheus = {"kuma.io/service": "prometheus"}
     allowed = permission("p", sources=[prometheus], destinations=[{"kuma.io/service": "dataplane-metrics"}])
-    assert explain(metered(), dataplane(), allowed)["access"]["restricted"] is False
+    open_to_all = explain(metered(), dataplane(), allowed)["access"]
+    assert open_to_all["restricted"] is False and "needs the mesh's mTLS" in open_to_all["reason"]
+    for mode in ("providedTLS", "disabled"):
+        reason = explain(metered(mtls=True, tls={"mode": mode}), dataplane(), allowed)["access"]["reason"]
+        assert mode in reason and "no effect" in reason and "mTLS" not in reason
     access = explain(metered(mtls=True), dataplane(), allowed)["access"]
     assert (access["restricted"], access["permission"], access["sources"]) == (True, "p", [prometheus])
     refused = explain(metered(mtls=True), dataplane())
@@ -147,7 +155,15 @@ def test_a_mesh_is_summed_up() -> None:
     online = ProxyStatus(connected_since=NOW)
     answer = explainer(Known(MeshView(metered(), taken | fine), z=online)).mesh("default")
     assert answer is not None
-    assert answer["proxies"] == {"total": 8, "serving": 1, "refused": 7, "off": 0, "warned": 7}
+    assert answer["proxies"] == {
+        "total": 8,
+        "serving": 1,
+        "refused": 7,
+        "off": 0,
+        "offline": 0,
+        "rejected": 0,
+        "warned": 7,
+    }
     assert answer["connections"] == {"online": 1, "offline": 7, "rejected": 0}
     conflict = next(found for found in answer["findings"] if found["code"] == "metrics-port-conflict")
     assert (conflict["proxies"], conflict["examples"]) == (7, list("abcde"))
@@ -176,3 +192,30 @@ def test_what_envoy_could_not_be_given_is_a_finding() -> None:
     assert answer is not None
     found = {finding["code"]: finding["message"] for finding in answer["findings"]}
     assert found["proxy-config-incomplete"] == "port 81 is used twice"
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "closing"),
+    [
+        (ProxyStatus(connected_since=NOW), "serving", None),
+        (ProxyStatus(), "offline", None),
+        (ProxyStatus(connected_since=NOW, nack=Nack(LISTENER, "no", NOW)), "rejected", "listener-rejected"),
+    ],
+)
+def test_only_of_a_proxy_that_took_everything_is_said_that_it_serves(
+    status: ProxyStatus, word: str, closing: str | None
+) -> None:
+    assert explain(metered(), dataplane(), status=status)["metrics"] == word
+    a = dataplane("a")
+    asked = explainer(Known(MeshView(metered(), {"a": a}), a=status))
+    (overview,) = asked.overviews([a])
+    assert (overview["metrics"], overview["finding"]) == (word, closing)
+    summary = asked.mesh("default")
+    assert summary is not None and summary["proxies"][word] == 1
+
+
+def test_an_overview_names_the_finding_that_closes_the_endpoint() -> None:
+    taken = dataplane("a", conf={"port": 8080})
+    asked = explainer(Known(MeshView(metered(), {"a": taken})))
+    (overview,) = asked.overviews([taken])
+    assert (overview["metrics"], overview["finding"]) == ("refused", "metrics-port-conflict")

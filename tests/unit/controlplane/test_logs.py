@@ -103,6 +103,14 @@ def test_what_happens_often_is_told_seldom_with_a_count() -> None:
     assert [seldom.due() for _ in range(3)] == [0, 0, None]
 
 
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_no_message_is_endless(format: Literal["console", "json"]) -> None:
+    stream = written(format)
+    logging.getLogger("meshmeter.test").warning("it said %s", "x" * 3_000_000)
+    assert "xxx… (3000008 characters)" in stream.getvalue()
+    assert len(stream.getvalue()) < 20_000
+
+
 @pytest.mark.attack("B7: who reads the log finds keys and credentials that somebody sent")
 @pytest.mark.parametrize("format", ["console", "json"])
 def test_keys_and_credentials_are_not_logged(format: Literal["console", "json"]) -> None:

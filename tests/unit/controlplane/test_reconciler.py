@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
+from meshmeter.controlplane.mtls_switch import MtlsSwitch
 from meshmeter.controlplane.reconciler import Reconciler
 from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
+from meshmeter.effective.tls_stage import TlsStage
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import StoreUnavailable
 from meshmeter.resources.resource import Key
 from meshmeter.store.base import Contents, Delete, Put
 from meshmeter.store.sqlite import SqliteStore
 from meshmeter.xds.cache import SnapshotCache
-from meshmeter.xds.types import ROUTES
+from meshmeter.xds.types import LISTENER, ROUTES
 from support.resources import dataplane, metered
 from support.snapshots import documents
 
@@ -247,6 +249,35 @@ async def test_an_authority_that_takes_long_holds_up_its_own_mesh_only(store: Sq
                 ),
                 lambda: asyncio.sleep(0.01),
             )
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_switch_of_mtls_goes_on_when_proxies_have_what_belongs_to_a_stage(store: SqliteStore) -> None:
+    await store.commit([Put(metered()), Put(dataplane())])
+    cache, switch = SnapshotCache(), MtlsSwitch(clock=lambda: 0.0)
+    reconciler = Reconciler(store, cache, switch=switch)
+    task = asyncio.create_task(reconciler.run())
+    try:
+        async with asyncio.timeout(10):
+            await reconciler.ready.wait()
+            reconciler.proxy_connected(PROXY)
+            assert not reconciler.in_step("default")
+            assert reconciler.in_step("another")
+            await until(lambda: reconciler.in_step("default"), lambda: asyncio.sleep(0.01))
+            before = cache.get("default", "backend-1")
+            assert before is not None and before.of(LISTENER)
+            await store.commit([Put(metered(mtls=True))])
+            view = reconciler.view("default")
+            while view is None or view.mesh.spec.mtls is None:
+                await asyncio.sleep(0.01)
+                view = reconciler.view("default")
+            await until(lambda: reconciler.in_step("default"), lambda: asyncio.sleep(0.01))
+            assert switch.stage(view.mesh) is TlsStage.ACCEPTING
+            reconciler.restage("default")
+            assert not reconciler.in_step("default")
+            await until(lambda: reconciler.in_step("default"), lambda: asyncio.sleep(0.01))
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -398,7 +398,7 @@ async def test_explain_and_overview_of_a_proxy(api: ServedApi, client: ClientSes
     assert explained["urls"] == ["http://192.168.0.1:5670/metrics"]
     assert [found["code"] for found in explained["findings"]] == ["proxy-not-connected"]
     overview = (await ask(client, "GET", f"{ONE}/_overview"))[1]
-    assert (overview["name"], overview["status"], overview["metrics"]) == ("backend-1", "offline", "serving")
+    assert (overview["name"], overview["status"], overview["metrics"]) == ("backend-1", "offline", "offline")
     api.registry.stream_opened("default", "backend-1", "1", "1.36")
     for path in ("/dataplanes/_overview", "/meshes/default/dataplanes/_overview"):
         assert [item["status"] for item in (await ask(client, "GET", path))[1]["items"]] == ["online"]

@@ -69,3 +69,33 @@ def test_a_report_that_is_odd_is_survived(odd: dict[str, Any]) -> None:
             connected(last_report={**odd, "received_at": received}), NOW, has_endpoint=True
         ):
             assert len(found.message) < 1000
+
+
+@pytest.mark.parametrize(
+    ("error", "option"),
+    [
+        ("connect", "`address`"),
+        ("address", "--allowed-networks"),
+        ("credentials", "--allow-files"),
+        ("too_large", "`limits.bodyBytes`"),
+        ("timeout", "`timeout`"),
+        ("tls", "`tls.caFile`"),
+        ("status", "`path`"),
+        ("new in a later version", "`port`"),
+        (["odd"], "`port`"),
+    ],
+)
+def test_a_remedy_names_the_option_to_use(error: Any, option: str) -> None:
+    down = {"name": "app", "up": False, "error": error}
+    (found,) = runtime_findings(connected(last_report=report(down)), NOW, has_endpoint=True)
+    assert option in found.remedy
+
+
+def test_a_source_of_which_nothing_is_left_is_a_finding_that_names_the_label() -> None:
+    gone = {"name": "app", "up": True, "samples": 0, "dropped": {"duplicate_series": 7}}
+    fine = {"name": "b", "up": True, "samples": 1, "dropped": {"duplicate_series": 7}}
+    empty = {"name": "c", "up": True, "samples": 0, "dropped": {}}
+    odd = {"name": "d", "up": True, "samples": 0, "dropped": {"duplicate_series": "x"}}
+    (found,) = runtime_findings(connected(last_report=report(gone, fine, empty, odd)), NOW, has_endpoint=True)
+    assert found.code == "source-all-duplicates"
+    assert "'app'" in found.message and "`applicationLabel`" in found.remedy

@@ -35,6 +35,11 @@ EXAMPLES: Mapping[str, tuple[str, object]] = {
     "registrations_per_token": ("20", 20),
     "dataplanes_per_token": ("30", 30),
     "identities_per_token": ("40", 40),
+    "max_inbounds": ("50", 50),
+    "max_outbounds": ("60", 60),
+    "max_tags": ("70", 70),
+    "max_aggregate_entries": ("80", 80),
+    "max_document_bytes": ("90000", 90000),
     "log_format": ("json", "json"),
     "log_level": ("DEBUG", "debug"),
 }
@@ -188,7 +193,10 @@ def test_a_file_that_cannot_be_read_is_named_with_who_named_it(tmp_path: Path, c
     where = f"cannot read {config}: No such file or directory"
     assert fault({"config": str(config)}) == f"--config: {where}"
     assert fault({}, {"MESHMETER_CONFIG": str(config)}) == f"MESHMETER_CONFIG: {where}"
-    assert fault({"config": str(tmp_path)}) == f"--config: cannot read {tmp_path}: Is a directory"
+    assert (
+        fault({"config": str(tmp_path)})
+        == f"--config: cannot read {tmp_path}: it is a directory, not a regular file"
+    )
     config.write_bytes(b"\xff\xfe\x00")
     assert fault({"config": str(config)}).startswith(str(config))
 

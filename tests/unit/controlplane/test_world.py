@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshmeter.controlplane.world import World
+from meshmeter.effective.view import MOST_NEIGHBOURS
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import AnyResource, Key, Meta, Resource
@@ -19,8 +20,11 @@ def a_permission(name: str) -> AnyResource:
     return Resource("TrafficPermission", Meta(name, "default"), TrafficPermissionSpec())
 
 
-def a_dataplane(name: str, *, serves: str = "", calls: str = "", mesh: str = "default") -> AnyResource:
-    networking: dict[str, Any] = {"address": "127.0.0.1"}
+def a_dataplane(
+    name: str, *, serves: str = "", calls: str = "", mesh: str = "default", address: str = ""
+) -> AnyResource:
+    """Each on a host of its own, unless `address` says otherwise."""
+    networking: dict[str, Any] = {"address": address or f"{name}.example"}
     if serves:
         networking["inbound"] = [{"port": 80, "tags": {"kuma.io/service": serves}}]
     if calls:
@@ -86,3 +90,21 @@ def test_a_deleted_permission_leaves_the_view() -> None:
 
 def test_kinds_of_a_newer_version_touch_nothing() -> None:
     assert World([a_mesh()]).apply(Key("Novelty", "default", "n"), None) == set()
+
+
+def test_dataplanes_at_one_address_touch_each_other_since_a_port_is_the_first_ones() -> None:
+    world = World([a_mesh(), a_dataplane("a", address="10.0.0.1"), a_dataplane("c")])
+    assert change(world, a_dataplane("b", address="10.0.0.1")) == {"a", "b"}
+    view = world.view("default")
+    assert view is not None
+    assert [n.name for n in view.neighbours(view.dataplanes["b"])] == ["a"]
+    assert view.neighbours(view.dataplanes["c"]) == ()
+    assert change(world, a_dataplane("b", address="10.0.0.2")) == {"a", "b"}
+    assert change(world, a_dataplane("a", address="10.0.0.1")) == {"a"}
+
+
+def test_where_many_share_an_address_it_is_none_of_one_host() -> None:
+    world = World([a_mesh(), *(a_dataplane(f"d{n}", address="10.0.0.1") for n in range(MOST_NEIGHBOURS))])
+    assert change(world, a_dataplane("one-more", address="10.0.0.1")) == {"one-more"}
+    view = world.view("default")
+    assert view is not None and view.neighbours(view.dataplanes["d0"]) == ()

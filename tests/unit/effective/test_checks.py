@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from meshmeter.effective.credentials import CertificateState, Credentials, ProvidedCertificate
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.own_ports import OwnPorts
+from meshmeter.resources.resource import EPOCH
 from support.resources import dataplane, metered, permission
 
 
@@ -83,6 +86,27 @@ def test_nobody_is_led_to_the_control_plane() -> None:
     assert effective({"port": 5670}, address="127.0.0.1", own_ports=OURS).listed
 
 
+@pytest.mark.parametrize(("later", "expected"), [(True, ["metrics-port-of-other-proxy"]), (False, [])])
+def test_a_port_of_an_older_dataplane_at_the_same_address_is_its_own(
+    later: bool, expected: list[str]
+) -> None:
+    moments = [EPOCH, EPOCH + timedelta(seconds=1)]
+    other, mine = (
+        replace(made, meta=replace(made.meta, creation_time=moment))
+        for made, moment in zip(
+            (
+                dataplane("first", address="10.0.0.1"),
+                dataplane("second", address="10.0.0.2", advertisedAddress="10.0.0.1", inbound=[]),
+            ),
+            moments if later else reversed(moments),
+            strict=True,
+        )
+    )
+    found = effective_metrics(metered(port=8081), mine, neighbours=(other,))
+    assert found is not None and codes(found) == expected
+    assert found.listed is not later
+
+
 @pytest.mark.parametrize(
     ("address", "own", "expected"),
     [
@@ -118,6 +142,29 @@ def test_a_protection_that_cannot_be_had_closes_the_endpoint(
     found = effective(conf, mtls=True, credentials=credentials)
     assert codes(found) == [code]
     assert not found.serves
+
+
+def usable(*names: str) -> Credentials:
+    return Credentials(provided=ProvidedCertificate(CertificateState.USABLE, names=names))
+
+
+@pytest.mark.parametrize(
+    ("names", "address", "words"),
+    [
+        ((), "10.0.0.1", "no subject alternative name"),
+        (("10.0.0.2", "app.example"), "10.0.0.1", "is for 10.0.0.2, app.example"),
+    ],
+)
+def test_a_certificate_that_prometheus_will_not_accept_is_a_warning(
+    names: tuple[str, ...], address: str, words: str
+) -> None:
+    found = effective(PROVIDED, address=address, credentials=usable(*names))
+    assert codes(found) == ["provided-tls-not-for-address"] and found.serves
+    assert words in found.findings[0].message
+
+
+def test_one_for_the_address_that_discovery_tells_is_none() -> None:
+    assert codes(effective(PROVIDED, address="10.0.0.1", credentials=usable("x", "10.0.0.1"))) == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials, Identity
+import pytest
+
+from meshmeter.effective.credentials import (
+    NO_CREDENTIALS,
+    CertificateState,
+    Credentials,
+    Identity,
+    ProvidedCertificate,
+)
 
 
 def test_the_key_is_in_no_text() -> None:
@@ -14,3 +22,22 @@ def test_the_key_is_in_no_text() -> None:
 
 def test_without_credentials_there_is_no_identity() -> None:
     assert NO_CREDENTIALS.identity is None and NO_CREDENTIALS.provided is None
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "is_for"),
+    [
+        (("10.0.0.7",), "10.0.0.7", True),
+        (("10.0.0.7",), "::ffff:10.0.0.7", True),
+        (("2001:db8::7",), "2001:DB8:0::7", True),
+        (("*.0.0.7",), "10.0.0.7", False),
+        (("App.example",), "app.EXAMPLE.", True),
+        (("*.example",), "app.example", True),
+        (("*.example",), "a.app.example", False),
+        (("*.example",), "example", False),
+        (("*",), "app", False),
+        ((), "app", False),
+    ],
+)
+def test_the_name_that_a_client_looks_for(names: tuple[str, ...], host: str, is_for: bool) -> None:
+    assert ProvidedCertificate(CertificateState.USABLE, names=names).is_for(host) is is_for

@@ -46,6 +46,20 @@ def test_the_address_that_peers_use() -> None:
     assert found(advertised) == (at("1.2.3.4"),)
 
 
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"])
+def test_no_service_is_at_a_metadata_service(address: str) -> None:
+    """Whoever may register a service would lead its callers there."""
+    for made in (
+        dataplane("a", address=address, inbound=[inbound()]),
+        dataplane("a", address="10.0.0.1", advertisedAddress=address, inbound=[inbound()]),
+        dataplane("a", address="10.0.0.1", inbound=[inbound(address=address)]),
+    ):
+        view = MeshView(mesh("default"), {made.name: made})
+        result = find_endpoints(view, {"kuma.io/service": "web"})
+        assert result.endpoints == ()
+        assert "is no address of a proxy" in result.problems[0]
+
+
 def test_more_tags_have_to_match_as_well() -> None:
     one = dataplane("a", address="10.0.0.1", inbound=[inbound(tags={"version": "1"})])
     two = dataplane("b", address="10.0.0.2", inbound=[inbound(tags={"version": "2"})])

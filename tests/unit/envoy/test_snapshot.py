@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from meshmeter.effective.credentials import Credentials, Identity
 from meshmeter.effective.metrics import effective_metrics
 from meshmeter.effective.targets import MetricsTarget
+from meshmeter.effective.tls_stage import TlsStage
 from meshmeter.effective.transport import Transport
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
@@ -192,3 +195,33 @@ def test_a_port_that_an_outbound_has_is_not_taken_twice() -> None:
     snapshot = built(dataplane(outbound=calls, metricsProxy={"port": 15100}))
     assert "outbound:127.0.0.1:15100" in names(snapshot, LISTENER)
     assert any("networking.metricsProxy: 127.0.0.1:15100 is already used" in p for p in snapshot.problems)
+
+
+IDENTITY = Identity(
+    "default", "certificate", "key", "bundle", not_after=datetime(2030, 1, 1, tzinfo=UTC), version="1"
+)
+
+
+@pytest.mark.parametrize("asked", [metered(), metered(mtls=True)], ids=["going off", "going on"])
+@pytest.mark.parametrize("stage", list(TlsStage))
+def test_inbounds_and_outbounds_are_as_the_stage_says(asked: Resource[MeshSpec], stage: TlsStage) -> None:
+    calls = [{"port": 10001, "tags": {"kuma.io/service": "web"}}]
+    made = dataplane(inbound=[inbound()], outbound=calls)
+    view = MeshView(asked, {made.name: made}, stage=stage)
+    credentials = Credentials(identity=IDENTITY)
+    snapshot = build_snapshot(view, made, effective_metrics(asked, made), PROXY, credentials=credentials)
+    found = documents(snapshot)
+    chains = found["inbound:192.168.0.1:80"]["filterChains"]
+    with_tls = [chain for chain in chains if "transportSocket" in chain]
+    assert bool(with_tls) is stage.accepts_mtls
+    assert (len(chains) > len(with_tls)) is stage.accepts_plain
+    assert ("transportSocket" in documents(snapshot, CLUSTER)["web"]) is stage.calls_by_mtls
+    assert ("identity_cert:secret:default" in found) is stage.accepts_mtls
+
+
+def test_on_the_way_to_plain_traffic_nobody_needs_an_identity_that_cannot_be_had() -> None:
+    made = dataplane(inbound=[inbound()])
+    view = MeshView(metered(), {made.name: made}, stage=TlsStage.CALLING)
+    found = documents(build_snapshot(view, made, None, PROXY))
+    (chain,) = found["inbound:192.168.0.1:80"]["filterChains"]
+    assert "transportSocket" not in chain

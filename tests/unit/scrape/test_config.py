@@ -71,6 +71,14 @@ def test_what_cannot_be_used_is_told_by_its_field(path: tuple[Any, ...], value: 
         ScrapeConfig.from_json(data)
 
 
+def test_an_older_control_plane_does_not_tell_where_the_endpoint_is() -> None:
+    config = ScrapeConfig("1", "m", "d", True, metrics_address="10.0.0.7", metrics_port=5670)
+    data = config.to_json()
+    assert ScrapeConfig.from_json(data) == config
+    del data["metrics_address"], data["metrics_port"]
+    assert ScrapeConfig.from_json(data) == ScrapeConfig("1", "m", "d", True)
+
+
 def test_a_field_that_is_missing_is_told() -> None:
     with pytest.raises(ValueError, match="version is missing"):
         ScrapeConfig.from_json({})

@@ -34,7 +34,7 @@ def test_another_process_is_kept_out_and_children_do_not_keep_it(tmp_path: Path)
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreUnavailable, match=r"cannot make the directory .*file: File exists"):
+    with pytest.raises(StoreUnavailable, match=r"cannot make the directory .*file: Not a directory"):
         FileLock.take(tmp_path / "file" / "lock")
     (tmp_path / "folder").mkdir()
     with pytest.raises(StoreUnavailable, match="folder: Is a directory"):
@@ -46,6 +46,15 @@ def test_the_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "database.lock").exists()
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     lock.release()
+
+
+def test_a_directory_that_others_may_change_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(StartupError, match=rf"chmod 700 {folder}.*--data-dir"):
+        FileLock.of(folder / "database")
+    assert not list(folder.iterdir())
 
 
 def test_who_deletes_the_file_lets_nobody_in(tmp_path: Path) -> None:

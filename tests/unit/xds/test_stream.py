@@ -96,6 +96,43 @@ def test_make_before_break() -> None:
     assert proxy.ack(CLUSTER) == ["ack Cluster"]
 
 
+def test_what_a_replaced_listener_used_lingers_until_it_is_drained() -> None:
+    proxy = Conversation(linger=10)
+    proxy.update(cluster("old"), secret("old"), listener("l", 1))
+    proxy.subscribe(CLUSTER)
+    proxy.subscribe(SECRET, "old")
+    proxy.subscribe(LISTENER)
+    for type_url in (CLUSTER, SECRET, LISTENER):
+        proxy.ack(type_url)
+    assert proxy.update(listener("l", 2)) == ["Listener +l"]
+    assert proxy.passes(20) == [], "the old one is in use until the new one is acknowledged"
+    assert proxy.stream.removal_due is None and not proxy.stream.settled
+    assert proxy.ack(LISTENER) == ["ack Listener"]
+    assert proxy.stream.removal_due == 30 and proxy.stream.settled
+    assert proxy.passes(9) == []
+    assert proxy.passes(1) == ["Cluster -old"]
+    assert proxy.ack(CLUSTER) == ["ack Cluster"]
+    assert proxy.stream.removal_due == 40, "for secrets it begins when no cluster refers to them any more"
+    assert proxy.passes(10) == ["Secret -old"]
+    proxy.ack(SECRET)
+    assert proxy.stream.removal_due is None
+
+
+def test_what_is_wanted_again_while_it_lingers_stays_and_costs_nothing() -> None:
+    proxy = Conversation(linger=10)
+    proxy.update(cluster("a"))
+    proxy.subscribe(CLUSTER)
+    proxy.ack(CLUSTER)
+    assert proxy.update() == []
+    proxy.passes(9)
+    assert proxy.update(cluster("a")) == []
+    assert proxy.stream.removal_due is None
+    assert proxy.passes(9) == []
+    assert proxy.update() == []
+    assert proxy.passes(9) == []
+    assert proxy.passes(1) == ["Cluster -a"]
+
+
 def test_a_listener_goes_together_with_what_may_take_its_port() -> None:
     proxy = Conversation()
     proxy.update(listener("inbound", 5670))
@@ -264,6 +301,21 @@ def test_a_changed_cluster_gets_its_endpoints_again() -> None:
     assert proxy.ack(CLUSTER) == ["ack Cluster"]
     assert proxy.ack(ENDPOINTS) == ["ack ClusterLoadAssignment"]
     assert proxy.update(*changed) == []
+
+
+def test_a_stream_is_settled_when_the_proxy_has_acknowledged_what_it_is_to_have() -> None:
+    proxy = with_endpoints(cluster("a", 1))
+    assert proxy.stream.settled
+    proxy.update(cluster("a", 2), endpoints("a"))
+    assert not proxy.stream.settled
+    proxy.ack(CLUSTER)
+    assert not proxy.stream.settled, "it has not said yet that it has the endpoints"
+    proxy.ack(ENDPOINTS)
+    assert proxy.stream.settled
+    proxy.update(cluster("a", 3), endpoints("a"))
+    proxy.ack(ENDPOINTS)
+    proxy.nack(CLUSTER)
+    assert not proxy.stream.settled
 
 
 def test_endpoints_that_are_under_way_follow_a_changed_cluster_once_more() -> None:
