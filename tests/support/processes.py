@@ -32,7 +32,7 @@ MESHMETER = (sys.executable, "-m", "meshmeter")
 T = TypeVar("T")
 
 
-def eventually(check: Callable[[], T], what: str, seconds: float = 20.0) -> T:
+def eventually(check: Callable[[], T], what: str, seconds: float = 60.0) -> T:
     """Repeat `check` until it returns something true; what it returned. Fails the test after `seconds`.
 
     An AssertionError or OSError of `check` counts as "not yet" and is shown if it never becomes true.

@@ -64,14 +64,17 @@ class WorkDir:
             socket.unlink(missing_ok=True)
 
 
-def default_path(mesh: str, name: str, environ: Mapping[str, str]) -> Path:
+def default_path(mesh: str, name: str, environ: Mapping[str, str], temporary: Path | None = None) -> Path:
     """The same for every run of this Dataplane by this user, so that a restart finds its state again."""
-    return shared_folders(environ)[0] / mesh / name
+    return shared_folders(environ, temporary)[0] / mesh / name
 
 
-def shared_folders(environ: Mapping[str, str]) -> list[Path]:
-    """Where the work directories of this user's agents are, if they were not told another; new ones in the first."""
-    usual = Path(tempfile.gettempdir(), f"meshmeter-{os.geteuid()}")
+def shared_folders(environ: Mapping[str, str], temporary: Path | None = None) -> list[Path]:
+    """Where the work directories of this user's agents are, if they were not told another; new ones in the first.
+
+    `temporary` is the system's directory for temporary files unless given.
+    """
+    usual = Path(temporary or tempfile.gettempdir(), f"meshmeter-{os.geteuid()}")
     runtime = environ.get("XDG_RUNTIME_DIR")
     return [Path(runtime, "meshmeter"), usual] if runtime else [usual]
 

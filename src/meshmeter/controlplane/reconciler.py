@@ -102,6 +102,7 @@ class Reconciler:
         switch: MtlsSwitch | None = None,
         allowed_networks: Sequence[IPv4Network | IPv6Network] = (),
         own_ports: OwnPorts = NO_PORTS,
+        retry: float = RETRY,
         on_compiled: Callable[[float, int], None] = lambda _seconds, _proxies: None,
     ):
         """Without `trust` nobody has an identity, and what needs one stays closed."""
@@ -111,6 +112,7 @@ class Reconciler:
         self._switch = switch or MtlsSwitch()
         self._allowed_networks = tuple(allowed_networks)
         self._own_ports = own_ports
+        self._retry = retry
         self._on_compiled = on_compiled
         self._work = CompileWork()
         self._world = World()
@@ -301,7 +303,7 @@ class Reconciler:
                 if not self.store_is_away:
                     log.error("the store is away, serving the last good configuration: %s", exc)
                 self.store_is_away = True
-                await asyncio.sleep(RETRY)
+                await asyncio.sleep(self._retry)
             except WatchExpired:
                 log.info("the watch fell behind, reading everything again")
 

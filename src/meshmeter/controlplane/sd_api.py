@@ -52,12 +52,13 @@ def discovery_app(
     assignments: Published[AssignmentSnapshot],
     *,
     default_fetch_timeout: float = DEFAULT_FETCH_TIMEOUT,
+    max_wait: float = MAX_WAIT,
     authorize: Authorize,
     watch_tokens: Callable[[Callable[[], None]], None] = lambda _reconsider: None,
 ) -> web.Application:
     """The application; serve it with `discovery_runner`. `watch_tokens` takes what is to be called when tokens may have
     become void."""
-    api = _DiscoveryApi(assignments, default_fetch_timeout, authorize)
+    api = _DiscoveryApi(assignments, default_fetch_timeout, max_wait, authorize)
     watch_tokens(api.reconsider)
     app = web.Application(client_max_size=MAX_REQUEST, middlewares=[_errors])
     app.router.add_post(DISCOVERY_PATH, api.discover)
@@ -81,10 +82,15 @@ def discovery_runner(app: web.Application) -> web.AppRunner:
 
 class _DiscoveryApi:
     def __init__(
-        self, assignments: Published[AssignmentSnapshot], default_fetch_timeout: float, authorize: Authorize
+        self,
+        assignments: Published[AssignmentSnapshot],
+        default_fetch_timeout: float,
+        max_wait: float,
+        authorize: Authorize,
     ):
         self._assignments = assignments
         self._default_fetch_timeout = default_fetch_timeout
+        self._max_wait = max_wait
         self._authorize = authorize
         self._bodies = BodyCache()
         self._polls: dict[asyncio.Timeout, web.Request] = {}
@@ -151,7 +157,7 @@ class _DiscoveryApi:
         if given is None:
             return self._default_fetch_timeout
         try:
-            return min(parse_duration(given), MAX_WAIT)
+            return min(parse_duration(given), self._max_wait)
         except ValueError as exc:
             raise _BadRequest("Could not parse fetch-timeout", str(exc)) from exc
 

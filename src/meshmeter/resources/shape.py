@@ -134,7 +134,7 @@ def _reader(annotation: Any) -> _Reader:
         (inner,) = (a for a in arguments if a is not type(None))
         return _reader(inner)
     if origin is tuple:
-        return _list_of(_reader(arguments[0]))
+        return _list_of(_reader(arguments[0]), get_origin(arguments[0]) or arguments[0])
     if origin is dict:
         return _strings if arguments[1] is str else _mapping
     if hasattr(annotation, "__metadata__"):
@@ -176,14 +176,14 @@ def _message(
     return read
 
 
-def _list_of(read: _Reader) -> _Reader:
+def _list_of(read: _Reader, empty: Callable[[], object]) -> _Reader:
     def _list(value: object, path: str, reading: Reading) -> list[Any] | None:
         if not isinstance(value, list | tuple):
             reading.wrong(path, f"must be a list, got {show(value)}")
             return None
         items = (read(content, paths.item(path, i), reading) for i, content in enumerate(value))
-        # A faulty string leaves its place filled, so that the paths of its neighbours stay right.
-        return ["" if content is None else content for content in items]
+        # A faulty item leaves its place filled, so that the paths of its neighbours stay right.
+        return [empty() if content is None else content for content in items]
 
     return _list
 

@@ -69,8 +69,16 @@ REMEDIES = {
 class SqliteStore:
     """A `Store`. Make one with `open`."""
 
-    def __init__(self, path: Path, lock: FileLock, now: Callable[[], datetime], on_error: Callable[[], None]):
+    def __init__(
+        self,
+        path: Path,
+        lock: FileLock,
+        now: Callable[[], datetime],
+        on_error: Callable[[], None],
+        busy_seconds: float,
+    ):
         self._path = path
+        self._busy_seconds = busy_seconds
         self._lock = lock
         self._now = now
         self._on_error = on_error
@@ -90,14 +98,16 @@ class SqliteStore:
         lock: FileLock | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_error: Callable[[], None] = lambda: None,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> SqliteStore:
         """Open the database, making its directory, making or upgrading it as needed.
 
         `lock` is that of the database, if the caller has it already; the store releases it when it is closed.
-        `on_error` is called, in the event loop, for every StoreUnavailable. Raises StartupError if another control
+        `on_error` is called, in the event loop, for every StoreUnavailable. A lock that another program holds on the
+        database is waited for `busy_seconds`. Raises StartupError if another control
         plane uses the directory, StoreUnavailable if the database cannot be used.
         """
-        store = cls(path, lock or FileLock.of(path), now, on_error)
+        store = cls(path, lock or FileLock.of(path), now, on_error, busy_seconds)
         try:
             store._log = EventLog(await store._run(store._open))
         except BaseException:
@@ -114,7 +124,7 @@ class SqliteStore:
             raise StoreUnavailable(
                 f"cannot open {self._path}: {exc.strerror}; it must be a file that the control plane's user can write"
             ) from exc
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None)
         # Text that is no UTF-8 costs its own row, and not the query.
         connection.text_factory = lambda text: text.decode(errors="surrogateescape")
         self._connection = connection

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,13 @@ import pytest
 from meshmeter.agent.work_dir import SOCKET_PATH_LIMIT, default_path, locked, write_private
 from meshmeter.errors import StartupError
 from support.require import root
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A new directory with a short name: with `tmp_path` a work directory below it is too long for its sockets."""
+    with tempfile.TemporaryDirectory(prefix="mm-") as folder:
+        yield Path(folder)
 
 
 def refused(path: Path) -> str:
@@ -79,15 +88,14 @@ def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_link", [True, False])
 @pytest.mark.attack("B8: another user has made the default work directory, or a link in its place")
 def test_the_default_is_refused_where_another_user_was_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_link: bool
+    tmp_path: Path, short_path: Path, is_link: bool
 ) -> None:
     root()
-    shared, ours = tmp_path / "tmp", tmp_path / "ours"
+    shared, ours = short_path / "tmp", tmp_path / "ours"
     shared.mkdir()
     shared.chmod(0o1777)
     ours.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(shared))
-    path = default_path("shop", "web", {})
+    path = default_path("shop", "web", {}, shared)
     with locked(path):
         pass
     made = shared / f"meshmeter-{os.geteuid()}"
@@ -110,11 +118,12 @@ def test_a_path_too_long_for_a_socket_is_refused_with_the_excess(tmp_path: Path)
     assert "3 bytes too long" in message and "shorter --work-dir" in message
 
 
-def test_the_default_is_stable_and_different_for_every_dataplane(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_is_stable_and_different_for_every_dataplane() -> None:
     runtime = {"XDG_RUNTIME_DIR": "/run/user/7"}
     assert default_path("shop", "web", runtime) == Path("/run/user/7/meshmeter/shop/web")
-    monkeypatch.setattr("tempfile.tempdir", "/tmp")
-    assert default_path("shop", "web", {}) == Path(f"/tmp/meshmeter-{os.geteuid()}/shop/web")
+    assert default_path("shop", "web", {}, Path("/t")) == Path(f"/t/meshmeter-{os.geteuid()}/shop/web")
+    usual = Path(tempfile.gettempdir(), f"meshmeter-{os.geteuid()}")
+    assert default_path("shop", "web", {}) == usual / "shop" / "web"
     assert default_path("a-b", "c", {}) != default_path("a", "b-c", {})
 
 

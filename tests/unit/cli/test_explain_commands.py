@@ -20,7 +20,7 @@ def explained(cli: Cli, tmp_path: Path) -> Cli:
 
 def test_a_proxy_is_explained_in_every_form(explained: Cli) -> None:
     assert explained.ok("explain", "dataplane", "web").startswith(
-        "Dataplane web in mesh default: serves metrics"
+        "Dataplane web in mesh default: not connected, whether it serves metrics is not known"
     )
     assert json.loads(explained.ok("explain", "dataplane", "web", "-o", "json"))["dataplane"] == "web"
     assert yaml.safe_load(explained.ok("explain", "dataplane", "web", "-o", "yaml"))["dataplane"] == "web"

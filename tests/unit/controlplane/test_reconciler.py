@@ -29,8 +29,8 @@ PROXY = ProxyInfo("default", "backend-1", "/run/a.sock", "/run/e.sock")
 
 
 @asynccontextmanager
-async def following(store: Any, cache: SnapshotCache) -> AsyncIterator[Reconciler]:
-    reconciler = Reconciler(store, cache)
+async def following(store: Any, cache: SnapshotCache, **options: Any) -> AsyncIterator[Reconciler]:
+    reconciler = Reconciler(store, cache, **options)
     task = asyncio.create_task(reconciler.run())
     try:
         async with asyncio.timeout(10):
@@ -126,12 +126,9 @@ class FlakyStore:
         return self._store.watch(after)
 
 
-async def test_a_store_that_is_away_is_read_when_it_is_back(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("meshmeter.controlplane.reconciler.RETRY", 0.01)
+async def test_a_store_that_is_away_is_read_when_it_is_back(store: SqliteStore) -> None:
     await store.commit([Put(metered()), Put(dataplane())])
-    async with following(FlakyStore(store, 3), SnapshotCache()) as reconciler:
+    async with following(FlakyStore(store, 3), SnapshotCache(), retry=0.01) as reconciler:
         assert not reconciler.store_is_away
         assert len(reconciler.assignments.value.assignments) == 1
 

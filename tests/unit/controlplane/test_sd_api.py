@@ -14,7 +14,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from meshmeter.controlplane import sd_api
 from meshmeter.controlplane.published import Published
 from meshmeter.controlplane.sd_api import (
     DISCOVERY_PATH,
@@ -134,9 +133,8 @@ async def test_the_server_says_how_long_to_wait_when_the_client_does_not() -> No
         assert await api.poll(api.published.value.version) == (304, None)
 
 
-async def test_no_poll_waits_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sd_api, "MAX_WAIT", 0.01)
-    async with served("default/a") as api:
+async def test_no_poll_waits_longer_than_the_limit() -> None:
+    async with served("default/a", max_wait=0.01) as api:
         assert await api.poll(api.published.value.version, "1d") == (304, None)
 
 

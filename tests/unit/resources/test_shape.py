@@ -29,6 +29,7 @@ class Example(Model):
     words: tuple[str, ...] | None = None
     tags: dict[str, str] | None = None
     kept: dict[str, Any] | None = None
+    listed: tuple[dict[str, Any], ...] | None = None
     inner: tuple[Inner, ...] | None = None
     conf: Conf | None = None
 
@@ -98,6 +99,8 @@ def test_a_port_may_be_written_in_several_ways(port: object) -> None:
         ({"kept": {"a": float("nan")}}, "kept.a: must be plain JSON, got nan"),
         ({"kept": {"a": "\x00"}}, "kept.a: must not contain control characters"),
         ({"inner": [None]}, "inner[0]: must be a mapping, got null"),
+        ({"listed": [{}, None]}, "listed[1]: must be a mapping, got null"),
+        ({"listed": [[]]}, "listed[0]: must be a mapping, got a list"),
         (
             {"inner": [{"mode": "providdTLS"}]},
             'inner[0].mode: unknown value "providdTLS", must be one of "activeMTLSBackend", "providedTLS",'

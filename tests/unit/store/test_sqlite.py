@@ -226,9 +226,8 @@ async def test_a_read_only_file_system_is_named(store: SqliteStore) -> None:
         await store.commit([Put(mesh())])
 
 
-async def test_a_lock_of_another_program_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meshmeter.store.sqlite.BUSY_SECONDS", 0.05)
-    store = await SqliteStore.open(path)
+async def test_a_lock_of_another_program_is_named(path: Path) -> None:
+    store = await SqliteStore.open(path, busy_seconds=0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="another program holds a lock on it"):

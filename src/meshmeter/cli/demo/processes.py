@@ -31,10 +31,14 @@ class Child:
 
 
 class Children:
-    """A context manager; leaving it stops every child, newest first, and waits for it."""
+    """A context manager; leaving it stops every child, newest first, and waits for it.
 
-    def __init__(self, folder: Path):
+    Those that have not stopped after `stop_seconds` are killed.
+    """
+
+    def __init__(self, folder: Path, *, stop_seconds: float = STOP_SECONDS):
         self._folder = folder
+        self._stop_seconds = stop_seconds
         self.all: list[Child] = []
 
     def __enter__(self) -> Children:
@@ -67,14 +71,14 @@ class Children:
                 raise StartupError(f"{child.name} ended with code {code}; it said:\n{child.tail()}")
 
     def stop(self) -> None:
-        """SIGTERM to all, newest first; after `STOP_SECONDS` SIGKILL to the whole session of who is left."""
+        """SIGTERM to all, newest first; after `stop_seconds` SIGKILL to the whole session of who is left."""
         for child in reversed(self.all):
             if child.process.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
                     child.process.stdin.close()
             if child.process.poll() is None:
                 child.process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + self._stop_seconds
         for child in reversed(self.all):
             try:
                 child.process.wait(max(0.1, deadline - time.monotonic()))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from meshmeter.cli.demo import processes
 from meshmeter.cli.demo.processes import Children, free_port
 from meshmeter.errors import StartupError
 
@@ -37,9 +36,8 @@ def test_leaving_stops_every_child(tmp_path: Path) -> None:
     assert not any(map(is_alive, pids))
 
 
-def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "STOP_SECONDS", 0.2)
-    with Children(tmp_path) as children:
+def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    with Children(tmp_path, stop_seconds=0.2) as children:
         child = children.start("stubborn", STUBBORN)
         while "ready" not in child.log.read_text():
             os.sched_yield()
