@@ -9,29 +9,30 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from meshmeter.scrape.config import PLAIN, SourceOptions
 from support.exposition import accepted_by_promtool, samples
 from support.many_clusters import running_envoy
 from support.sources import (
     BLEMISHES,
     FAULTS,
     GOOD,
-    SHORT,
+    LONG,
     Respond,
     agent,
     answer,
     at,
     drip,
+    patience,
     reset,
     serving,
     silence,
     values,
+    with_timeout,
+    within_a_deadline,
 )
 
 pytestmark = pytest.mark.integration
@@ -51,9 +52,9 @@ async def test_a_fault_costs_only_its_source(
     async with (
         serving(respond) as bad,
         serving(answer(GOOD)) as good,
-        agent(tmp_path, envoy, at(bad, "bad"), at(good, "good")) as scraped,
+        agent(tmp_path, envoy, at(bad, "bad", timeout=patience(reason)), at(good, "good")) as scraped,
     ):
-        status, body, _ = await scraped.scrape(**SHORT)
+        status, body, _ = await scraped.scrape(**LONG)
 
     assert status == 200
     assert accepted_by_promtool(body) == ""
@@ -68,37 +69,51 @@ async def test_a_fault_costs_only_its_source(
     assert b"secret" not in body and "secret" not in str(scraped.reports)
 
 
-@pytest.mark.parametrize("timeout", ["1", "60"])
-async def test_all_faults_at_once(tmp_path: Path, envoy: Path, timeout: str) -> None:
-    """With the longer timeout, entries that have less time are cut by their own; a slow one has all it needs."""
+async def check_all_faults(tmp_path: Path, envoy: Path, *, timeout: int, own: bool, slow: float) -> None:
+    """All at once, with a source that answers after `slow` seconds. With `own` those that go on for ever have a timeout
+    of their own; without it nothing but the scraper's ends them."""
 
-    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(1.5)
+    async def hesitate(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(slow)
         await answer(GOOD.replace(b"good", b"slow"))(reader, writer)
 
-    own = SourceOptions(timeout=1.0) if timeout == "60" else PLAIN
+    reasons = {name: reason for name, (_, reason) in FAULTS.items()}
     async with AsyncExitStack() as stack:
         sources = [
-            replace(at(await stack.enter_async_context(serving(respond)), name), options=own)
-            for name, (respond, _) in FAULTS.items()
+            at(
+                await stack.enter_async_context(serving(respond)),
+                name,
+                timeout=patience(reason) if own else None,
+            )
+            for name, (respond, reason) in FAULTS.items()
         ]
         good = await stack.enter_async_context(serving(answer(GOOD)))
-        late = await stack.enter_async_context(serving(slow))
+        late = await stack.enter_async_context(serving(hesitate))
         scraped = await stack.enter_async_context(
             agent(tmp_path, envoy, *sources, at(late, "slow"), at(good, "good"))
         )
-        status, body, _ = await scraped.scrape(**{"X-Prometheus-Scrape-Timeout-Seconds": timeout})
+        status, body, _ = await scraped.scrape(**with_timeout(timeout))
     assert status == 200
     assert accepted_by_promtool(body) == ""
     assert values(body, "good_total") == values(body, "envoy_server_live") == {(): 1}
-    assert values(body, "slow_total") == ({(): 1} if timeout == "60" else {})
-    reasons = {name: reason for name, (_, reason) in FAULTS.items()}
-    if timeout == "1":
+    assert values(body, "slow_total") == ({(): 1} if slow < timeout else {})
+    if slow > timeout:
         reasons["slow"] = "timeout"
     errors = values(body, "meshmeter_source_error")
     assert {dict(labels)["source"]: dict(labels)["reason"] for labels in errors} == reasons
     up = {dict(labels)["source"]: value for labels, value in values(body, "meshmeter_source_up").items()}
     assert {name for name, value in up.items() if not value} == set(reasons)
+
+
+async def test_all_faults_at_once_are_cut_by_the_scrapers_timeout(tmp_path: Path, envoy: Path) -> None:
+    await within_a_deadline(
+        lambda seconds: check_all_faults(tmp_path, envoy, timeout=seconds, own=False, slow=seconds + 0.5)
+    )
+
+
+async def test_all_faults_at_once_are_cut_by_timeouts_of_their_own(tmp_path: Path, envoy: Path) -> None:
+    """And a slow one, which has none, has all the time it needs."""
+    await check_all_faults(tmp_path, envoy, timeout=60, own=True, slow=1.5)
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text;version=1.0.0"])
@@ -226,17 +241,23 @@ ENVOY_FAULTS = {
 async def test_an_envoy_that_does_not_answer_well_costs_only_itself(
     tmp_path: Path, respond: Respond, reason: str
 ) -> None:
+    async def check(seconds: int) -> None:
+        for _ in range(4):
+            status, body, _ = await scraped.scrape(**with_timeout(seconds))
+            assert status == 200
+            assert accepted_by_promtool(body) == ""
+            assert values(body, "good_total") == {(): 1}
+            assert values(body, "meshmeter_source_error") == {(("reason", reason), ("source", "envoy")): 1}
+
     async with (
         serving(respond, tmp_path / "admin.sock"),
         serving(answer(GOOD)) as port,
         agent(tmp_path, tmp_path / "admin.sock", at(port)) as scraped,
     ):
-        for _ in range(4):
-            status, body, _ = await scraped.scrape(**SHORT)
-            assert status == 200
-            assert accepted_by_promtool(body) == ""
-            assert values(body, "good_total") == {(): 1}
-            assert values(body, "meshmeter_source_error") == {(("reason", reason), ("source", "envoy")): 1}
+        if reason == "timeout":
+            await within_a_deadline(check)
+        else:
+            await check(60)
 
 
 async def test_filters_of_both_sides_hold(tmp_path: Path, envoy: Path) -> None:
@@ -325,7 +346,7 @@ async def test_a_scraper_that_leaves_stops_its_fetches(tmp_path: Path, envoy: Pa
         scrape = asyncio.get_running_loop().create_task(scraped.scrape())
         await asked.wait()
         scrape.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await left.wait()
 
 
@@ -348,7 +369,7 @@ async def test_an_entry_that_leads_back_to_the_agent(tmp_path: Path, envoy: Path
 
     server = await asyncio.start_server(relay, "127.0.0.1", 0)
     async with server, agent(tmp_path, envoy, at(server.sockets[0].getsockname()[1])) as scraped:
-        status, _, _ = await scraped.scrape(**SHORT)
+        status, _, _ = await scraped.scrape(**LONG)
         assert status == 200
         assert scraped.source("app")["detail"].startswith("HTTP status 508: it leads back")
     for task in relays:
