@@ -221,7 +221,7 @@ def test_a_revoked_token_ends_the_stream_of_a_real_envoy_and_opens_nothing_more(
         grpc.StatusCode.UNAUTHENTICATED,
         reason,
     )
-    eventually(lambda: not is_online(control_plane), "the stream of Envoy to be closed", 10.0)
+    eventually(lambda: not is_online(control_plane), "the stream of Envoy to be closed")
     log = control_plane.process.output()
     assert "default/backend has to leave: the token is revoked" in log and stolen not in log
     # The proxy goes on serving, says what is wrong, and is back once it has another token.
@@ -331,7 +331,7 @@ def test_tokens_of_the_old_key_hold_during_the_overlap_and_not_after(control_pla
         status, text = agent_config(control_plane, "default", "backend", brief)
         return status == 401 and "the token expired at" in text
 
-    eventually(brief_is_over, "the brief token to expire during the overlap", 10.0)
+    eventually(brief_is_over, "the brief token to expire during the overlap")
     # The overlap ends with the last token of the key, or when it is told to: here at once.
     control_plane.ok("token", "rotate-key", "--no-overlap")
     void = (401, "the token is signed by a key that is not known here")
@@ -359,7 +359,7 @@ def test_a_key_without_overlap_closes_open_streams(control_plane: ControlPlane) 
     proxy = start_proxy(control_plane, made).wait()
     eventually(lambda: is_online(control_plane), "the proxy to be online")
     control_plane.ok("token", "rotate-key", "--no-overlap")
-    eventually(lambda: not is_online(control_plane), "the stream to be closed", 10.0)
+    eventually(lambda: not is_online(control_plane), "the stream to be closed")
     assert "signed by a key that is no longer known here; issue a new one" in control_plane.process.output()
     assert proxy.metrics()
 

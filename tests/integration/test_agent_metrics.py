@@ -56,7 +56,7 @@ def test_they_come_and_go_with_the_configuration(control_plane: ControlPlane) ->
     assert [each["value"] for each in setting(control_plane)["overrode"]] == [True, False]
 
     command = ["curl", "-sS", "--unix-socket", str(proxy.work_dir / "self.sock"), "http://agent/metrics"]
-    own = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    own = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     assert samples(own, "meshmeter_agent_control_plane_connected") == connected
 
 

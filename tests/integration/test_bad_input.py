@@ -75,7 +75,7 @@ def test_a_token_for_another_mesh_is_refused(control_plane: ControlPlane) -> Non
     foreign = control_plane.ok("token", "dataplane", "--mesh", "shop", "--name", "backend")
     made = dataplane_document("backend", "127.0.0.9", service_port=80)
     proxy = start_proxy(control_plane, made, token=foreign)
-    assert proxy.process.popen.wait(20) == 3
+    assert proxy.process.popen.wait(60) == 3
     assert "default" in proxy.process.output() and "shop" in proxy.process.output()
     assert "Traceback" not in proxy.process.output()
 

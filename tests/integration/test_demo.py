@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -97,8 +96,8 @@ def test_an_interrupt_leaves_no_process_behind(how: signal.Signals, tmp_path: Pa
         )
         children = descendants(demo.pid)
         demo.send_signal(how)
-        assert demo.wait(30) == 0, (tmp_path / "out").read_text()
-        eventually(lambda: not any(map(is_running, children)), "every child to be gone", seconds=5)
+        assert demo.wait(60) == 0, (tmp_path / "out").read_text()
+        eventually(lambda: not any(map(is_running, children)), "every child to be gone")
     finally:
         if demo.poll() is None:
             demo.kill()
@@ -113,7 +112,6 @@ def _name(pid: int) -> str:
 
 
 def test_without_envoy_it_says_how_to_get_one(tmp_path: Path) -> None:
-    started = time.monotonic()
     done = subprocess.run(
         [*MESHMETER, "demo", "--once"],
         capture_output=True,
@@ -124,4 +122,3 @@ def test_without_envoy_it_says_how_to_get_one(tmp_path: Path) -> None:
     )
     assert done.returncode == 3
     assert "meshmeter[envoy]" in done.stdout + done.stderr
-    assert time.monotonic() - started < 60

@@ -69,7 +69,7 @@ def test_a_start_says_that_it_is_one_and_can_be_stopped(
     eventually(is_compiling, "the start to say where it is")
     assert get(url + "/healthy")[0] == 200 and get(url + "/metrics")[0] == 200
     process.popen.send_signal(number)
-    assert process.popen.wait(20) == 0
+    assert process.popen.wait(60) == 0
     assert not (folder / "endpoints.json").exists()
 
 
@@ -83,7 +83,7 @@ def test_a_store_that_is_held_is_waited_for_and_then_named(processes: Processes,
             lambda: readiness(url)["reasons"] == {"start": "opening the store"},
             "the start to say what it does",
         )
-        assert process.popen.wait(30) == 3
+        assert process.popen.wait(60) == 3
     holder.close()
     assert "another program holds a lock on it" in process.output() and "Traceback" not in process.output()
 

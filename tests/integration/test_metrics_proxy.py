@@ -99,7 +99,7 @@ def test_it_follows_the_mesh_live(proxied: tuple[Proxy, Proxy, int], control_pla
     control_plane.ok("apply", "-f", "-", stdin=document(**changed))
     url = f"http://{BACKEND}:{conf['port']}/stats/prometheus"
     eventually(lambda: through(port, url)[0] == 200, "the new port and path")
-    assert through(port, target.metrics_url)[0] == 403
+    eventually(lambda: through(port, target.metrics_url)[0] == 403, "the old port and path to be unknown")
     target.process.stop()
     eventually(lambda: through(port, url)[0] == 403, "a proxy that left to be unknown")
     assert through(port, beside.metrics_url)[0] == 200

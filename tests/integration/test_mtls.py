@@ -286,7 +286,7 @@ def test_a_kept_alive_connection_does_not_outlive_the_certificate_that_opened_it
     context = ssl.create_default_context(cafile=authority.bundle)
     context.load_cert_chain(client.certificate, client.key)
 
-    connection = http.client.HTTPSConnection(BACKEND, proxy.metrics_port, timeout=10, context=context)
+    connection = http.client.HTTPSConnection(BACKEND, proxy.metrics_port, timeout=60, context=context)
     with contextlib.closing(connection):
         for _ in range(600):
             connection.request("GET", "/metrics?filter=^server.live")

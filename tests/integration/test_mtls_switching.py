@@ -35,7 +35,7 @@ class Load:
         connection: http.client.HTTPConnection | None = None
         while not self._stop.is_set():
             try:
-                connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+                connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
                 connection.request("GET", "/")
                 response = connection.getresponse()
                 body = response.read()
@@ -92,7 +92,7 @@ class Mesh:
         context.check_hostname = False
         try:
             with (
-                socket.create_connection((BACKEND, self.backend.port), timeout=10) as connection,
+                socket.create_connection((BACKEND, self.backend.port), timeout=60) as connection,
                 context.wrap_socket(connection),
             ):
                 pass

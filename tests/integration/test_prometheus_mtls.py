@@ -63,7 +63,7 @@ def follows_the_permission(prometheus: Prometheus, control_plane: ControlPlane, 
         assert found == dict.fromkeys(targets, value), (found, prometheus.errors())
         return True
 
-    eventually(lambda: all_are(1), "every target to be up", 40.0)
+    eventually(lambda: all_are(1), "every target to be up")
     envoys = prometheus.query("envoy_server_live")
     assert envoys == dict.fromkeys(targets, 1), envoys
     assert set(prometheus.query('meshmeter_source_up{source="app"} == 1')) == targets

@@ -167,7 +167,7 @@ def test_replaced_files_are_in_use_within_seconds_and_without_a_failed_scrape(
             assert scrape(https(proxy), trusts=files.ca)[0] == 200
             return certificate_of(https(proxy)).serial_number == serial
 
-        eventually(is_new, "the new certificate", seconds=5)
+        eventually(is_new, "the new certificate")
     assert findings(control_plane) == set()
 
 

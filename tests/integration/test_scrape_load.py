@@ -165,7 +165,7 @@ async def ask(path: Path, query: str = "") -> tuple[asyncio.StreamReader, asynci
 
 
 async def head(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         return await reader.readuntil(b"\r\n\r\n")
 
 

@@ -308,7 +308,7 @@ def do_everything_wrong(system: System) -> None:
         system.written[f"refused {path[:7]}"] = ask(control_plane.url("api") + path, good)[1]
     # A proxy that is not let in, and says so.
     refused = start_proxy(control_plane, made | {"name": "else"}, token=good)
-    assert refused.process.popen.wait(20) == 3
+    assert refused.process.popen.wait(60) == 3
 
 
 def answer_every_get(system: System) -> None:

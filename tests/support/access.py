@@ -87,7 +87,7 @@ def stream(
     name: str,
     token: str | None,
     padding: str = "",
-    seconds: float = 10,
+    seconds: float = 60,
 ) -> tuple[grpc.StatusCode, str]:
     """Open an ADS stream as the Envoy of a proxy: `OK` once the first answer has come, else why not.
 
@@ -102,7 +102,7 @@ def stream(
 
     def requests() -> Iterator[bytes]:
         yield request.SerializeToString()
-        over.wait(10)
+        over.wait(60)
 
     credentials = grpc.ssl_channel_credentials((control_plane.data_dir / "ca.crt").read_bytes())
     metadata = (("authorization", f"Bearer {token}"),) if token is not None else ()

@@ -51,7 +51,7 @@ class ServedApi:
     async def caught_up(self) -> None:
         """Until what `explain` sees is what is stored."""
         stored = {r.key for r in (await self.store.contents()).resources if r.kind == "Dataplane"}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while {("Dataplane", *key) for key in self.world.proxies()} != {
                 (key.kind, key.mesh, key.name) for key in stored
             }:
@@ -124,11 +124,11 @@ def serve_in_thread(folder: Path) -> Iterator[ServedApi]:
 
     thread = threading.Thread(target=run, name="resource API")
     thread.start()
-    ready.wait(30)
+    ready.wait(60)
     try:
         assert started, "the resource API did not start"
         yield started[0]
     finally:
         if started:
             loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
+        thread.join(60)

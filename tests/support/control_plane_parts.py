@@ -70,7 +70,7 @@ async def running_parts(
     key = SigningKey("k", ec.generate_private_key(ec.SECP256R1()))
     tasks = [asyncio.create_task(reconciler.run()), asyncio.create_task(registrar.run())]
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await reconciler.ready.wait()
         yield Parts(store, cache, registry, reconciler, registrar, Verifier({"k": key}), key)
     finally:

@@ -62,7 +62,7 @@ class Client:
 
     async def answer(self) -> str:
         """The head of one answer, its body read too."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
             length = head.lower().partition("content-length: ")[2].partition("\r\n")[0]
             await self.reader.readexactly(int(length or 0))
@@ -70,7 +70,7 @@ class Client:
 
     async def is_closed(self) -> bool:
         """Once the server has ended it, without another byte."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read(1) == b""
             except ConnectionError:

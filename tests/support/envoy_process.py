@@ -16,7 +16,7 @@ import aiohttp
 from support.require import envoy
 
 
-async def until(check: Callable[[], Any], what: str, seconds: float = 15.0) -> Any:
+async def until(check: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """Repeat `check` (plain or async) until it gives something true; that. Fails the test after `seconds`.
 
     An AssertionError or a refused connection counts as "not yet".

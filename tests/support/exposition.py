@@ -51,5 +51,5 @@ def _number(label: str, value: str) -> str:
 def accepted_by_promtool(text: bytes) -> str:
     """Empty if Prometheus's own parser reads the text (lint advice aside), else what it says."""
     promtool = program("promtool", "apt-get install prometheus")
-    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, timeout=30)
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, timeout=60)
     return "" if done.returncode in (0, 3) else done.stderr.decode()

@@ -105,7 +105,7 @@ def running_envoy(
             stderr=log,
         )
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while True:
                 assert process.poll() is None, (folder / "envoy.log").read_text()
                 try:
@@ -117,4 +117,4 @@ def running_envoy(
             yield admin_socket
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)

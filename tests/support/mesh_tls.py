@@ -117,5 +117,5 @@ def certificate_of(url: str) -> x509.Certificate:
     parts = urlsplit(url)
     assert parts.hostname and parts.port
     return x509.load_pem_x509_certificate(
-        ssl.get_server_certificate((parts.hostname, parts.port), timeout=10).encode()
+        ssl.get_server_certificate((parts.hostname, parts.port), timeout=60).encode()
     )

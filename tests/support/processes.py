@@ -93,7 +93,7 @@ class Process:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def stop(self, seconds: float = 15.0) -> int:
+    def stop(self, seconds: float = 60.0) -> int:
         """SIGTERM and wait; the exit code. Fails if it does not stop."""
         self.popen.terminate()
         return self.popen.wait(seconds)
@@ -234,7 +234,7 @@ def _start_control_plane(
     return process
 
 
-def get(url: str, timeout: float = 10.0, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
+def get(url: str, timeout: float = 60.0, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
     """GET without redirects; status and body. OSError if there is no answer."""
     import http.client
     from urllib.parse import urlsplit

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 def through(proxy_port: int, target: str, *, method: str = "GET", authority: str = "") -> tuple[int, str]:
     """A request as a client of an HTTP proxy sends it; status and body. OSError if there is no answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", proxy_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", proxy_port, timeout=60)
     try:
         connection.putrequest(method, target, skip_host=True)
         connection.putheader("Host", authority or urlsplit(target).netloc or f"127.0.0.1:{proxy_port}")

@@ -129,7 +129,7 @@ class Rotation:
         assert parts.hostname and parts.port
         context = ssl.create_default_context(cafile=self._identity / "ca.crt")
         context.load_cert_chain(self._identity / "tls.crt", self._identity / "tls.key")
-        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=5, context=context)
+        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=60, context=context)
         seen.scrapes += 1
         try:
             connection.connect()

@@ -35,7 +35,7 @@ def labelled(resource: AnyResource, **labels: str) -> AnyResource:
 async def events_after(store: Store, revision: int, count: int) -> list[Event]:
     """The next `count` events, however they are batched."""
     seen: list[Event] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for batch in store.watch(revision):
             seen += batch
             if len(seen) >= count:
@@ -279,7 +279,7 @@ class StoreContract:
         await asyncio.sleep(0)
         assert not waiting.done()
         await store.commit([Put(mesh())])
-        [event] = await asyncio.wait_for(waiting, 10)
+        [event] = await asyncio.wait_for(waiting, 60)
         assert event.key == MESH and event.resource == await store.get(MESH)
 
     async def test_watches_do_not_take_events_from_each_other(self, store: Store) -> None:

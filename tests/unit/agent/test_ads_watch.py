@@ -30,7 +30,7 @@ async def process(work_dir: WorkDir) -> AsyncIterator[EnvoyProcess]:
     made = EnvoyProcess(EnvoyOptions(envoy(), drain_time=0.0, concurrency=1), work_dir, backoff=Backoff(0.01))
     made.set_bootstrap(lonely_bootstrap(work_dir.admin_socket, token="old"))
     async with running(made.run):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await made.started.wait()
         yield made
 

@@ -73,7 +73,7 @@ class Dataplane:
 
     async def says(self, words: str) -> str:
         """Wait until its log has the words (a pattern); the match."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 if found := re.search(words, self.output):
                     return found[0]
@@ -90,7 +90,7 @@ class Dataplane:
 
     async def ended(self) -> int:
         assert self.process is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             code = await self.process.wait()
             await self._reading
         return code
@@ -124,7 +124,7 @@ async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def until(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             if check():
                 return
@@ -226,7 +226,7 @@ async def test_what_the_agent_tells_of_itself(dataplane: Dataplane) -> None:
     await dataplane.start()
     envoy_pid = await dataplane.envoy_pid()
     await dataplane.server.waiting.wait()
-    async with asyncio.timeout(20):  # the agent looks twice a second whether Envoy has what it needs
+    async with asyncio.timeout(60):  # the agent looks twice a second whether Envoy has what it needs
         while "connected 1.0" not in (await dataplane.scrape("self.sock"))[1]:
             await asyncio.sleep(0.02)
     await dataplane.scrape()
@@ -243,7 +243,7 @@ async def test_what_the_agent_tells_of_itself(dataplane: Dataplane) -> None:
     await dataplane.says("starting it again in 1 s")
     dataplane.server.publish(replace(dataplane.server.config, version="v2", agent_metrics=True))
     await dataplane.says("changed to version v2")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (answer := await dataplane.scrape())[0] != 200:
             await asyncio.sleep(0.1)
     assert lines(answer[1], "envoy_restarts_total") == ["meshmeter_agent_envoy_restarts_total 1.0"]

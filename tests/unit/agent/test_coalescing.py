@@ -38,6 +38,12 @@ async def read(shared: Coalescer[str], key: str, work: Work) -> tuple[int, str, 
         return answer.status, answer.content_type, await answer.body()
 
 
+async def some_turns() -> None:
+    """Let everybody do what can be done without waiting."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 async def test_readers_at_the_same_time_share() -> None:
     joined: list[None] = []
     shared: Coalescer[str] = Coalescer(lambda: joined.append(None))
@@ -86,13 +92,14 @@ async def test_the_last_one_to_leave_stops_the_work() -> None:
     shared: Coalescer[str] = Coalescer()
     work = Work()
     readers = [asyncio.create_task(read(shared, "x", work)) for _ in range(2)]
-    await asyncio.sleep(0.01)
+    await some_turns()
+    assert work.started == 1
     readers[0].cancel()
-    await asyncio.sleep(0.01)
+    await some_turns()
     assert work.cancelled == 0
     readers[1].cancel()
     await asyncio.gather(*readers, return_exceptions=True)
-    await asyncio.sleep(0.01)
+    await some_turns()
     assert work.cancelled == 1
     work.put(None)
     assert (await read(shared, "x", work))[1] == "text/2"
@@ -139,7 +146,7 @@ async def test_closing_cancels_everything() -> None:
     shared: Coalescer[str] = Coalescer()
     work = Work()
     reader = asyncio.create_task(read(shared, "x", work))
-    await asyncio.sleep(0.01)
+    await some_turns()
     await shared.cancel()
     assert work.cancelled == 1
     with pytest.raises(asyncio.CancelledError):

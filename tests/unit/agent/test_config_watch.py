@@ -54,7 +54,7 @@ class Watched:
         await asyncio.sleep(0.001)
 
     async def change(self) -> Registration:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._told.wait()
         self._told.clear()
         return self.changes[-1]
@@ -73,7 +73,7 @@ async def running(watch: ConfigWatch) -> AsyncIterator[None]:
 
 
 async def until(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             if check():
                 return

@@ -43,7 +43,7 @@ def a_process(work_dir: WorkDir, drain_time: float = 5.0, **options: object) -> 
 async def running(process: EnvoyProcess) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.create_task(process.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await asyncio.wait(
                 {task, starting := asyncio.create_task(process.started.wait())},
                 return_when=asyncio.FIRST_COMPLETED,
@@ -59,7 +59,7 @@ async def running(process: EnvoyProcess) -> AsyncIterator[asyncio.Task[None]]:
 
 
 async def until(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             if check():
                 return
@@ -152,7 +152,7 @@ async def test_drain_lets_an_open_connection_end(work_dir: WorkDir) -> None:
 
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
     port = free_port()
-    process = a_process(work_dir, drain_time=20.0)
+    process = a_process(work_dir, drain_time=600.0)
     upstream = server.sockets[0].getsockname()[1]
     process.set_bootstrap(bootstrap(work_dir.admin_socket, port=port, upstream=upstream))
     async with server, running(process):
@@ -164,7 +164,7 @@ async def test_drain_lets_an_open_connection_end(work_dir: WorkDir) -> None:
         assert await reader.read(100) == b"during", "the connection lives on during the drain"
         assert not draining.done()
         writer.close()
-        await asyncio.wait_for(draining, 10)  # ends as soon as nobody is connected, not after 20 s
+        await asyncio.wait_for(draining, 60)  # ends as soon as nobody is connected, not after ten minutes
 
 
 async def test_an_envoy_that_ends_while_draining_stays_gone(work_dir: WorkDir) -> None:
@@ -233,7 +233,7 @@ async def test_envoy_dies_with_an_agent_that_was_killed(work_dir: WorkDir, tmp_p
     agent = await asyncio.create_subprocess_exec(sys.executable, str(script), stdout=asyncio.subprocess.PIPE)
     try:
         assert agent.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             pid = int(await agent.stdout.readline())
         assert is_alive(pid)
     finally:

@@ -22,7 +22,7 @@ class Receiver:
             raise self.failures.pop()
 
     async def next(self) -> Mapping[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self._arrived.wait()
         self._arrived.clear()
         return self.got[-1]

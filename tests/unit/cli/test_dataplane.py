@@ -40,7 +40,7 @@ def meshmeter(*arguments: str) -> subprocess.CompletedProcess[str]:
     """In a process of its own: it installs signal handlers, a umask and logging."""
     code = "import sys; from meshmeter.cli.dataplane import run; sys.exit(run(sys.argv[1:]))"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=60
     )
 
 
@@ -90,7 +90,7 @@ def test_an_unusable_authority_is_wrong_usage(tmp_path: Path) -> None:
 def test_it_imports_nothing_that_the_agent_must_not_carry() -> None:
     code = "import sys, meshmeter.cli.dataplane; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     loaded = set(done.stdout.split())
     assert loaded & {"aiohttp", "yaml"} == {"aiohttp", "yaml"}

@@ -45,6 +45,6 @@ def test_run_writes_and_stops_cleanly_when_told(api: ServedApi, tmp_path: Path) 
             eventually(lambda: read_identity(out), "the identity to be written")
         finally:
             running.send_signal(signal.SIGTERM)
-        shown = running.communicate(timeout=10)[0].decode()
+        shown = running.communicate(timeout=60)[0].decode()
         assert running.returncode == 0, shown
     assert "spiffe://default/prometheus" in shown and "PRIVATE" not in shown

@@ -22,7 +22,7 @@ CERTIFICATE = ProvidedCertificate(CertificateState.USABLE, "", datetime(2030, 1,
 
 
 async def until(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not check():
             await asyncio.sleep(0.005)
 

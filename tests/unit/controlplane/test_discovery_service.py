@@ -57,7 +57,7 @@ def first(proxy: ProxyInfo = PROXY, *, node_id: str | None = None, type_url: str
 
 
 async def status(stream: Any) -> tuple[grpc.StatusCode, str]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await stream.code(), await stream.details()
 
 
@@ -170,7 +170,7 @@ async def test_stop_ends_streams_and_may_be_repeated(server: AdsServer) -> None:
         await until(lambda: server.hooks.connected, "the stream")
         service = server.service
         assert service is not None
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await server.stop()
             await service.stop()
         assert server.hooks.disconnected == [("default", "dp")]
@@ -256,7 +256,7 @@ def greeting(port: int) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=60))
     connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
     if not connection.recv(100):
         raise ConnectionResetError
@@ -269,7 +269,7 @@ async def test_connections_beyond_the_most_are_turned_away_until_one_ends() -> N
         with pytest.raises(OSError):
             await asyncio.to_thread(greeting, server.port)
         one.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 with contextlib.suppress(OSError):
                     (await asyncio.to_thread(greeting, server.port)).close()

@@ -270,7 +270,7 @@ async def test_a_dead_drive_holds_up_its_own_mesh_only(stage: Stage, tmp_path: P
     source = AuthoritySource(stage.vault, now=lambda: stage.now, files=lambda path: Path(path).read_bytes())
     stage.trust = stage.make(source)
     dead = mesh("dead", mtls=provided(pipe, pipe).spec.model_dump()["mtls"])
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         waiting = asyncio.create_task(stage.trust.prepare(dead))
         await asyncio.sleep(0)
         assert (await stage.credentials(builtin())).identity is not None

@@ -54,7 +54,7 @@ async def test_what_is_set_before_a_waiting_task_comes_to_run_is_not_missed() ->
     seen = published.value
     waiter = asyncio.create_task(published.until(lambda value: value != seen))
     published.set(1)  # the task was made and has not run
-    assert await asyncio.wait_for(waiter, 10) == 1
+    assert await asyncio.wait_for(waiter, 60) == 1
 
 
 async def test_waiting_for_a_value_goes_on_until_it_is_there() -> None:

@@ -110,7 +110,7 @@ async def test_it_holds_after_a_good_bye_and_nothing_is_served_meanwhile(parts: 
     await apply(parts, changed(**LIVE))
     assert await parts.registrar.deregister("default", "backend-1", "i")
     assert is_away(await stored(parts))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while parts.reconciler.assignments.value.assignments:
             await parts.reconciler.assignments.next()
     assert parts.reconciler.dataplane("default", "backend-1") is None
@@ -397,7 +397,7 @@ async def test_one_token_registers_so_many_dataplanes(tmp_path: Path) -> None:
             await register(parts, DOCUMENT | {"name": "three"}, name=None)
         assert [each.name for each in await parts.store.list("Dataplane")] == ["one", "two"]
         assert await parts.registrar.deregister("default", "one", "i")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while parts.reconciler.dataplane("default", "one") is not None:
                 await asyncio.sleep(0)
         await time.passes(1.0)  # a look at what is there

@@ -60,7 +60,7 @@ async def test_every_server_shows_the_new_one_to_who_connects(tmp_path: Path) ->
     ads_port = await ads.start("127.0.0.1", 0, lambda: stage.certificate.pair)
     ports = http.sockets[0].getsockname()[1], ads_port
     task = asyncio.create_task(stage.certificate.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await stage.look()
         assert [await shown(port) for port in ports] == [first, first]
         stage.now += 300 * DAY
@@ -79,7 +79,7 @@ async def test_one_of_the_future_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "server.crt").unlink()
     stage = Stage(open_data_dir(tmp_path, (), now=now + 40 * DAY))
     task = asyncio.create_task(stage.certificate.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await stage.look()
     certificate = stage.certificate.pair.certificate
     assert certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
@@ -94,7 +94,7 @@ async def test_what_cannot_be_renewed_stays_and_is_told(
     task = asyncio.create_task(stage.certificate.run())
     (tmp_path / "data").rename(tmp_path / "away")
     stage.now += 300 * DAY
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await stage.look()
         assert stage.certificate.pair is directory.server and "cannot renew" in caplog.text
         (tmp_path / "away").rename(tmp_path / "data")

@@ -19,7 +19,7 @@ async def watched(store: SqliteStore, path: Path, until: Callable[[StoreWatch], 
     watch = StoreWatch(store, path, interval=1.0, sleep=lambda _: asyncio.sleep(0.001))
     task = asyncio.create_task(watch.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not until(watch):
                 await asyncio.sleep(0.001)
     finally:

@@ -63,11 +63,11 @@ async def test_writers_do_not_wait_for_a_check_and_it_ends_with_its_task(tmp_pat
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM resources").fetchone()
         checking.set()
-        go.wait(30)
+        go.wait(60)
         return damage(connection)
 
     task = asyncio.create_task(look_for_damage(tmp_path / "m.db", check=slow))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await asyncio.to_thread(checking.wait, 30)
         await store.commit([Put(mesh("new"))])
         assert not task.done()
@@ -83,12 +83,12 @@ async def test_a_check_that_ends_at_the_moment_of_its_cancellation_is_cancelled(
     def ended(connection: sqlite3.Connection) -> str | None:
         connection.close()
         closed.set()
-        go.wait(30)
+        go.wait(60)
         return None
 
     closed, go = threading.Event(), threading.Event()
     task = asyncio.create_task(look_for_damage(tmp_path / "m.db", check=ended))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await asyncio.to_thread(closed.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

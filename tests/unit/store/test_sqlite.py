@@ -118,7 +118,7 @@ async def test_a_cancelled_request_does_not_tear_a_commit(store: SqliteStore) ->
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
         await request
-    [event] = await asyncio.wait_for(anext(store.watch(0)), 10)
+    [event] = await asyncio.wait_for(anext(store.watch(0)), 60)
     assert event.resource == await store.get(Key("Mesh", "", "default"))
 
 
