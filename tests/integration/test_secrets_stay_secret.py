@@ -101,6 +101,7 @@ def stranger_key() -> str:
 
 @pytest.fixture
 def system(processes: Processes, tmp_path: Path) -> System:
+    processes.warm = False  # the list of processes is searched too
     return System(processes, tmp_path)
 
 

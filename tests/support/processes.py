@@ -6,9 +6,9 @@ import contextlib
 import fcntl
 import functools
 import io
+import itertools
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -25,6 +25,7 @@ from unittest import mock
 import pytest
 
 from meshmeter.cli.main import run
+from support import warm
 
 MESHMETER = (sys.executable, "-m", "meshmeter")
 
@@ -56,20 +57,20 @@ def free_port(address: str = "127.0.0.1") -> int:
     It is below the range that the kernel hands out to outgoing connections: it is used only some time later, and a port
     of that range might be taken by then.
     """
-    ports = _own_ports()
-    while True:
-        port = random.choice(ports)
+    for port in _own_ports():
         with socket.socket() as probe:
             try:
                 probe.bind((address, port))
             except OSError:
                 continue
             return port
+    raise AssertionError("unreachable")
 
 
 @functools.cache
-def _own_ports() -> range:
-    """The ports of this process: the first block of 600 that no other process has a lock on, until this one ends."""
+def _own_ports() -> Iterator[int]:
+    """The ports of this process, over and over: the first block of 600 that no other process has a lock on, until this
+    one ends. No port comes again soon, so that several can be chosen before any of them is used."""
     folder = Path(tempfile.gettempdir(), f"meshmeter-test-ports-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
     for first in range(12000, 30000, 600):
@@ -79,7 +80,7 @@ def _own_ports() -> range:
         except BlockingIOError:
             os.close(lock)
         else:
-            return range(first, first + 600)
+            return itertools.cycle(range(first, first + 600))
     pytest.fail("30 processes run these tests on this machine already, which leaves no ports for another")
 
 
@@ -109,18 +110,23 @@ class Processes:
 
     folder: Path
     all: list[Process] = field(default_factory=list)
+    warm: bool = True
+    """Whether processes of `meshmeter` are forked from one that has imported it. They have another name then."""
 
     def start(self, name: str, *command: str, env: Mapping[str, str] | None = None) -> Process:
         log = self.folder / f"{name}-{len(self.all)}.log"
         with log.open("wb") as output:
-            popen = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {})},
-                start_new_session=True,
-            )
+            if self.warm and command[: len(MESHMETER)] == MESHMETER and not env:
+                popen = warm.start(command[len(MESHMETER) :], output)
+            else:
+                popen = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **(env or {})},
+                    start_new_session=True,
+                )
         process = Process(name, popen, log)
         self.all.append(process)
         return process
