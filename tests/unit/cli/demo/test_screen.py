@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 from rich.console import Console
 
 from meshmeter.cli.demo.mesh import RunningMesh
 from meshmeter.cli.demo.observation import Observation, Target
-from meshmeter.cli.demo.screen import hints, table
+from meshmeter.cli.demo.screen import _traffic, hints, table
 
 
 def shown(renderable: object) -> str:
@@ -48,3 +51,26 @@ def test_the_hints_are_commands_to_try() -> None:
     assert "curl http://127.0.0.2:8080/" in text
     assert "curl 'http://127.0.0.1:5676/v1/targets'" in text
     assert "http://127.0.0.1:9090/targets" in text
+
+
+async def test_requests_count_once_the_proxies_are_ready() -> None:
+    """A proxy on its way gives no answer, then 503; what it fails later counts."""
+    answers = iter([503, 502, 200, 503, 200])
+    answered: Counter[str] = Counter()
+    all_given = asyncio.Event()
+
+    async def answer(_request: web.Request) -> web.Response:
+        if (status := next(answers, None)) is None:
+            all_given.set()
+            await asyncio.Event().wait()
+        return web.Response(status=status or 500)
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with TestServer(app, shutdown_timeout=0) as server, ClientSession() as session:
+        mesh = RunningMesh(Path("/tmp/d"), Path("/tmp/d/cp"), {}, str(server.make_url("/")), None)
+        traffic = asyncio.create_task(_traffic(session, mesh, answered))
+        await all_given.wait()
+        traffic.cancel()
+        await asyncio.gather(traffic, return_exceptions=True)
+    assert answered == {"200": 2, "503": 1}
