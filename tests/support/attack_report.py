@@ -24,6 +24,13 @@ class AttackReport:
         self._broken: Counter[str] = Counter()
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Nothing of the workers' state either (pytest-xdist)."""
+        progress = self._config.pluginmanager.getplugin("terminaldistreporter")
+        if progress is not None:
+            self._config.pluginmanager.unregister(progress)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """The dots give way to the lines."""
         return (report.outcome, "", "") if report.when == "call" else None

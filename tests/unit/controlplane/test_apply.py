@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from meshmeter.controlplane.apply import (
     decode_documents,
 )
 from meshmeter.errors import InvalidResource, NotFound, VersionConflict
+from meshmeter.resources import codec
 from meshmeter.resources.resource import AnyResource, Key
 from meshmeter.store.base import Change
 from meshmeter.store.sqlite import SqliteStore
@@ -50,6 +53,28 @@ async def test_documents_of_one_batch_may_need_each_other(store: SqliteStore) ->
     assert outcomes(await apply(store, DATAPLANE, MESH)) == ["Unchanged", "Unchanged"]
     changed = {**DATAPLANE, "labels": {"a": "b"}}
     assert outcomes(await apply(store, changed)) == ["Updated"]
+
+
+@pytest.mark.attack("B4: a batch, or a Mesh of thousands of proxies, holds up nobody while it is compared")
+async def test_what_changes_is_worked_out_beside_the_event_loop(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await apply(store, MESH, DATAPLANE)
+    contents = await store.contents()
+    threads: list[threading.Thread] = []
+
+    class Watched(tuple[AnyResource, ...]):
+        def __iter__(self) -> Iterator[AnyResource]:
+            threads.append(threading.current_thread())
+            return super().__iter__()
+
+    async def watched() -> object:
+        return replace(contents, resources=Watched(contents.resources))
+
+    monkeypatch.setattr(store, "contents", watched)
+    batch = await apply(store, codec.to_universal(metered("shop")))
+    assert batch.affected.proxies == 1
+    assert len(threads) >= 2 and threading.current_thread() not in threads
 
 
 async def test_a_dry_run_writes_nothing(store: SqliteStore) -> None:
