@@ -21,5 +21,14 @@ def quoted(text: str, limit: int = NAME) -> str:
     return kept if len(text) <= limit else f"{kept}… ({len(text)} characters)"
 
 
+def words(text: str) -> str:
+    """A message of several lines as one: what it says, quoted."""
+    start = text[: 2 * WORDS]  # of megabytes no more is looked at
+    lines = "; ".join(line for each in start.split("\n") if (line := each.strip()))
+    if len(text) <= len(start) and len(lines) <= WORDS:
+        return quoted(lines, WORDS)
+    return f"{quoted(lines[:WORDS], WORDS)}… ({len(text)} characters)"
+
+
 def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")

@@ -51,25 +51,31 @@ def readiness(url: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_start_says_that_it_is_one_and_can_be_stopped(
-    processes: Processes, tmp_path: Path, number: signal.Signals
+    processes: Processes, control_plane: ControlPlane, number: signal.Signals
 ) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir(mode=0o700)
-    waiting = (
-        "import asyncio\nfrom meshmeter.controlplane.reconciler import Reconciler\n"
-        "Reconciler.run = lambda self: asyncio.sleep(3600)"
-    )
-    process, url = begin(processes, folder, *broken(waiting))
+    """One that goes on for ever, because the resources cannot be read."""
+    assert control_plane.process.stop() == 0
+    folder = control_plane.data_dir
+    with sqlite3.connect(folder / "meshmeter.db") as db:
+        ((page,),) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'resources'")
+        ((size,),) = db.execute("PRAGMA page_size")
+    db.close()
+    with (folder / "meshmeter.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    process, url = begin(processes, folder)
 
     def is_compiling() -> bool:
         found = readiness(url)
         assert found["status"] == "starting", process.output()
-        return "compiling" in str(found["reasons"])
+        reasons = str(found["reasons"])
+        return "compiling" in reasons and "restore a backup" in reasons
 
     eventually(is_compiling, "the start to say where it is")
     assert get(url + "/healthy")[0] == 200 and get(url + "/metrics")[0] == 200
     process.popen.send_signal(number)
     assert process.popen.wait(60) == 0
+    assert "Traceback" not in process.output()
     assert not (folder / "endpoints.json").exists()
 
 

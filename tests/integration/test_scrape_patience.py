@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from support.many_clusters import running_envoy
-from support.sources import GOOD, agent, answer, at, serving, silence, values
+from support.sources import GOOD, LONG, agent, answer, at, serving, silence, values
 
 pytestmark = pytest.mark.integration
-
-TIMEOUT = {"X-Prometheus-Scrape-Timeout-Seconds": "2"}
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +37,10 @@ async def test_a_source_that_never_answers_until_it_does(tmp_path: Path, envoy: 
     async with (
         serving(sick, seen=seen) as bad,
         serving(answer(GOOD.replace(b"good", b"fine"))) as good,
-        agent(tmp_path, envoy, at(bad, "bad"), at(good, "good")) as scraped,
+        agent(tmp_path, envoy, at(bad, "bad", timeout=1.5), at(good, "good")) as scraped,
     ):
         for _ in range(4):
-            status, body, _ = await scraped.scrape(**TIMEOUT)
+            status, body, _ = await scraped.scrape(**LONG)
             assert status == 200
             assert values(body, "fine_total") == {(): 1}
             assert not values(body, "good_total")
@@ -53,8 +51,8 @@ async def test_a_source_that_never_answers_until_it_does(tmp_path: Path, envoy: 
         assert scraped.source("good")["trouble"] is None
 
         well.set()
-        _, body, _ = await scraped.scrape(**TIMEOUT)
+        _, body, _ = await scraped.scrape(**LONG)
         assert values(body, "good_total") == {(): 1}
         assert scraped.source("bad")["trouble"] is None
-        await scraped.scrape(**TIMEOUT)
+        await scraped.scrape(**LONG)
         assert deadlines[4:] == ["1", "1.5"]

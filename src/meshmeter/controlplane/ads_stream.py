@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Protocol
 
-from meshmeter.quoting import WORDS, quoted
+from meshmeter.quoting import words
 from meshmeter.xds.cache import SnapshotCache
 from meshmeter.xds.messages import Request, Response, decode_request, encode_response
 from meshmeter.xds.stream import Acknowledged, DeltaStream, Output, Refused
@@ -185,9 +185,9 @@ class AdsStream:
                     self._hooks.on_ack(*self._key, type_url, version)
                 case Refused(type_url, message):
                     self._refused_types.add(type_url)
-                    words = quoted(message, WORDS)
-                    log.warning("%s/%s refused %s: %s", *self._key, type_url.rpartition(".")[2], words)
-                    self._hooks.on_nack(*self._key, type_url, words)
+                    said = words(message)
+                    log.warning("%s/%s refused %s: %s", *self._key, type_url.rpartition(".")[2], said)
+                    self._hooks.on_nack(*self._key, type_url, said)
         if not self._stream.refusing:
             self._cancel_retry()
         elif self._retry is None:

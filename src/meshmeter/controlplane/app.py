@@ -181,7 +181,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
             },
             trust.authority_expiries,
         )
-        readiness.check("store", lambda: watch.reason() or _store_away(reconciler))
+        readiness.check("store", lambda: watch.reason() or reconciler.away())
         readiness.remark(lambda: _unreadable(reconciler))
         tasks = await stack.enter_async_context(Background())
         tasks.start(reconciler.run(), "reconciler")
@@ -368,12 +368,6 @@ def _runner(app: web.Application) -> web.AppRunner:
         shutdown_timeout=SHUTDOWN_SECONDS,
         handler_cancellation=True,
     )
-
-
-def _store_away(reconciler: Reconciler) -> str | None:
-    if not reconciler.store_is_away:
-        return None
-    return f"away, serving what was known {reconciler.age():.0f} s ago"
 
 
 def _unreadable(reconciler: Reconciler) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from meshmeter.controlplane.proxy_status import Nack, ProxyStatus
 from meshmeter.controlplane.world import ProxyKey
-from meshmeter.quoting import WORDS, quoted
+from meshmeter.quoting import quoted
 
 RETURN_SECONDS = 60.0
 """How long proxies may take to come back after a start of the control plane; they try every 30 s at the least."""
@@ -125,9 +125,9 @@ class ProxyRegistry:
         )
 
     def refused(self, mesh: str, name: str, type_url: str, message: str) -> None:
-        """Envoy refused a version, with these words."""
+        """Envoy refused a version, with these words, already quoted."""
         entry = self._touch(mesh, name)
-        entry.status = replace(entry.status, nack=Nack(type_url, quoted(message, WORDS), self._now()))
+        entry.status = replace(entry.status, nack=Nack(type_url, message, self._now()))
 
     def reported(self, mesh: str, name: str, report: dict[str, Any]) -> None:
         """The agent told of its last scrape."""

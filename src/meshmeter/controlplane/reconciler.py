@@ -137,8 +137,9 @@ class Reconciler:
         self.ready = asyncio.Event()
         """Set once everything in the store has been compiled and published."""
         self.assignments: Published[AssignmentSnapshot] = Published(build_snapshot(()))
-        self.in_step_at = 0.0
-        """Monotonic time when the picture was last known to equal the store; its age is a metric."""
+        self.in_step_at = time.monotonic()
+        """Monotonic time when the picture was last known to equal the store, before that of the start; its age is a
+        metric."""
         self.store_is_away = False
         self.unreadable: dict[Key, str] = {}
         """What the store keeps and cannot read, each with the reason; everything else is served."""
@@ -208,6 +209,14 @@ class Reconciler:
     def age(self) -> float:
         """Seconds since the picture was last known to equal the store; 0 while the store is followed."""
         return time.monotonic() - self.in_step_at if self.store_is_away else 0.0
+
+    def away(self) -> str | None:
+        """What there is to say of a store that is away."""
+        if not self.store_is_away:
+            return None
+        if not self.ready.is_set():
+            return "away since the start, and there is nothing to serve yet"
+        return f"away, serving what was known {self.age():.0f} s ago"
 
     # What others tell
 

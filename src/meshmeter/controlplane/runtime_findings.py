@@ -36,6 +36,12 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
 )
 """By the error of a source; without one, the remedy of the register."""
 
+ADDRESS_REMEDY = (
+    "Set networking.address (or the inbound's address) of the Dataplane to an address that its host has; an address at "
+    "which only others reach it is networking.advertisedAddress."
+)
+"""Where Envoy cannot bind because its host does not have the address."""
+
 LONGEST_TEXT = 300
 """Characters of a name or an error that are repeated in a finding."""
 
@@ -53,7 +59,11 @@ def runtime_findings(status: ProxyStatus, now: datetime, *, has_endpoint: bool) 
         return
     if status.nack is not None:
         kind = status.nack.type_url.rpartition(".")[2]
-        yield finding("listener-rejected", f"Envoy refused its {kind} configuration: {status.nack.message}")
+        yield finding(
+            "listener-rejected",
+            f"Envoy refused its {kind} configuration: {status.nack.message}",
+            remedy=ADDRESS_REMEDY if "Cannot assign requested address" in status.nack.message else "",
+        )
     if not has_endpoint:
         return
     report = status.last_report

@@ -145,8 +145,10 @@ async def test_the_words_of_a_refusal_are_cut_and_escaped(caplog: pytest.LogCapt
     await client.responses(1)
     client.answer("no\nERROR forged" + "x" * 3_000_000)
     await until(lambda: client.hooks.nacks, "the refusal")
-    ((_, words),) = client.hooks.nacks
-    assert words.startswith("no\\nERROR forgedxxx") and len(words) < 3000
+    ((_, said),) = client.hooks.nacks
+    assert (
+        said.startswith("no; ERROR forgedxxx") and said.endswith("(3000015 characters)") and len(said) < 3000
+    )
     assert len(caplog.text) < 4000
     client.end()
     await client.task

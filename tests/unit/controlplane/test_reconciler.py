@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -131,6 +132,25 @@ async def test_a_store_that_is_away_is_read_when_it_is_back(store: SqliteStore) 
     async with following(FlakyStore(store, 3), SnapshotCache(), retry=0.01) as reconciler:
         assert not reconciler.store_is_away
         assert len(reconciler.assignments.value.assignments) == 1
+
+
+async def test_of_a_store_that_was_never_there_nothing_is_known(store: SqliteStore) -> None:
+    before = time.monotonic()
+    away: Any = FlakyStore(store, 1)
+    reconciler = Reconciler(away, SnapshotCache(), retry=3600.0)
+    task = asyncio.create_task(reconciler.run())
+    await until(lambda: reconciler.store_is_away, lambda: asyncio.sleep(0.01))
+    assert reconciler.away() == "away since the start, and there is nothing to serve yet"
+    assert reconciler.in_step_at >= before
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_of_a_store_that_went_away_the_age_of_what_is_served_is_told(store: SqliteStore) -> None:
+    async with following(store, SnapshotCache()) as reconciler:
+        assert reconciler.away() is None
+        reconciler.store_is_away = True
+        assert (reconciler.away() or "").startswith("away, serving what was known ")
 
 
 # Metrics proxies

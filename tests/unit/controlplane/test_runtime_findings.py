@@ -39,6 +39,12 @@ def test_a_refused_configuration_is_told_in_envoys_words() -> None:
     assert "Listener" in found.message and "Address already in use" in found.message
 
 
+def test_an_address_that_the_host_does_not_have_is_the_dataplanes_to_mend() -> None:
+    nack = Nack(LISTENER, "cannot bind '192.0.2.7:5670': Cannot assign requested address", NOW)
+    (found,) = runtime_findings(connected(nack=nack, last_report=report()), NOW, has_endpoint=True)
+    assert "networking.address" in found.remedy and "free the port" not in found.remedy
+
+
 def test_silence_is_a_finding_after_a_while() -> None:
     assert codes(connected()) == ["agent-not-reporting"]
     assert codes(ProxyStatus(connected_since=NOW - SILENCE)) == []

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from meshmeter.documents.reader import parse_documents, read_documents
 from meshmeter.errors import InvalidResource
+from meshmeter.resources.base import Model
 from meshmeter.resources.codec import (
     decode,
     decode_all,
@@ -21,6 +23,7 @@ from meshmeter.resources.codec import (
     to_stored,
     to_universal,
 )
+from meshmeter.resources.kinds import KINDS, Kind
 from meshmeter.resources.resource import AnyResource
 from meshmeter.resources.validation import violations, warnings
 
@@ -324,6 +327,45 @@ permissions = st.builds(
     names,
     st.dictionaries(st.sampled_from(["kuma.io/service", "version"]), names, min_size=1, max_size=2),
 )
+
+
+def odd_values(annotation: Any) -> Iterator[Any]:
+    """Values of every type for a field of this annotation, and for whatever is inside it."""
+    yield from (
+        None,
+        True,
+        3,
+        0.5,
+        "x",
+        [],
+        {},
+        [None],
+        [[]],
+        [3],
+        ["x"],
+        [{}, None],
+        {"x": None},
+        {"x": 3},
+        {3: "x"},
+    )
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        for name, field in annotation.model_fields.items():
+            yield from ({field.alias or name: value} for value in odd_values(field.annotation))
+    for inner in get_args(annotation):
+        as_list = get_origin(annotation) is tuple
+        yield from ([value] if as_list else value for value in odd_values(inner))
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_value_of_any_type_in_any_field_is_decoded_or_refused(kind: Kind, wrapped: bool) -> None:
+    head = {"type": kind.name, "name": "a"} | ({"mesh": "default"} if kind.mesh_scoped else {})
+    for spec in odd_values(kind.spec):
+        if isinstance(spec, dict):
+            try:
+                decode(head | ({"spec": spec} if wrapped else spec))
+            except InvalidResource as refused:
+                assert refused.violations, spec
 
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
