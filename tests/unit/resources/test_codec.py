@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from meshmeter.documents.reader import parse_documents, read_documents
 from meshmeter.errors import InvalidResource
+from meshmeter.resources.addresses import is_metadata
 from meshmeter.resources.base import Model
 from meshmeter.resources.codec import (
     decode,
@@ -313,7 +314,7 @@ dataplanes = st.builds(
         "metrics": {"type": "prometheus", "conf": conf},
     },
     names,
-    st.ip_addresses().filter(lambda ip: not ip.is_unspecified),
+    st.ip_addresses().filter(lambda ip: not ip.is_unspecified and not is_metadata(str(ip))),
     confs,
 )
 permissions = st.builds(
