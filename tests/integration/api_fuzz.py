@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from requests import Session
 from schemathesis import Case
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -44,6 +45,13 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApi]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    """Keeps its connection: thousands of requests are made."""
+    with Session() as kept:
+        yield kept
+
+
 schema = schemathesis.openapi.from_dict(description()).include(method=os.environ["FUZZED_METHODS"].split())
 
 
@@ -63,8 +71,11 @@ def aim(case: Case) -> None:
 
 @schema.parametrize()
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_described(case: Case, api: ServedApi) -> None:
+def test_every_answer_is_described(case: Case, api: ServedApi, session: Session) -> None:
     aim(case)
     case.call_and_validate(
-        base_url=api.url, headers={"Authorization": f"Bearer {api.admin_token}"}, checks=CHECKS
+        base_url=api.url,
+        headers={"Authorization": f"Bearer {api.admin_token}"},
+        checks=CHECKS,
+        session=session,
     )
