@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.processes import MESHMETER, eventually
 from support.require import envoy, program
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """A demo has addresses and ports of its own choice, so one at a time runs on a machine, whoever tests there."""
+    with open(Path(tempfile.gettempdir(), f"meshmeter-test-demo-{os.getuid()}"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def descendants(pid: int) -> set[int]:
