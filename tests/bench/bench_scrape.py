@@ -37,6 +37,26 @@ SERIES = 1_000
 
 TICK = os.sysconf("SC_CLK_TCK")
 
+IDLE_SECONDS = 30
+"""For which an agent is left alone; the clock of CPU times has steps of 10 ms."""
+
+OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
+
+RATIOS = {
+    ("native", 40): 1.35,
+    ("native", 400): 1.12,
+    ("native", 2000): 1.12,
+    ("python", 40): 5.0,
+    ("python", 400): 4.0,
+}
+"""Targets: a whole scrape against Envoy's admin answer."""
+
+CPU = {("native", 40): 3.0, ("native", 400): 16.0}
+"""Targets: ms of the agent's CPU for a scrape."""
+
+IDLE_MEMORY, PEAK_MEMORY, IDLE_CPU = 42.0, 62.0, 0.35
+"""Targets: MB, MB at 400 clusters, ms of CPU in a second."""
+
 
 @contextmanager
 def application(body: bytes) -> Iterator[int]:
@@ -115,11 +135,11 @@ class Agent:
         self.process.wait(10)
 
 
-def scrape(port: int) -> tuple[float, float, int]:
+def scrape(port: int, headers: dict[str, str] | None = None) -> tuple[float, float, int]:
     """Seconds to the first byte and to the last, and the size."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     started = time.perf_counter()
-    connection.request("GET", "/metrics")
+    connection.request("GET", "/metrics", headers=headers or {})
     response = connection.getresponse()
     response.read(1)
     first = time.perf_counter() - started
@@ -189,22 +209,31 @@ def _measure(count: int, runs: int, kernel: str) -> Iterator[Figure]:
     with running_world(count, kernel, two_applications()) as world:
         agent, admin_socket, port = world.agent, world.admin_socket, world.port
         idle, _ = agent.memory()
-        direct, first, whole = [], [], []
+        direct, first, whole, typed = [], [], [], []
         size = 0
         scrape(port)
-        used = agent.cpu()
+        scrape(port, OPENMETRICS)
+        used = 0.0
         for _ in range(runs):
             started = time.perf_counter()
             get(admin_socket, "/stats/prometheus?text_readouts=")
             direct.append(time.perf_counter() - started)
+            before = agent.cpu()
             to_first, to_last, size = scrape(port)
+            used += agent.cpu() - before
             first.append(to_first)
             whole.append(to_last)
-        cpu = (agent.cpu() - used) / runs
+            typed.append(scrape(port, OPENMETRICS)[1])
+        cpu = used / runs
         resident, peak = agent.memory()
         name = f"{count} clusters ({size / 1e6:.2f} MB), {kernel}"
         admin = "Envoy's admin answer"
-        for what, seconds in (("scrape", whole), ("first byte of a scrape", first), (admin, direct)):
+        for what, seconds, target in (
+            ("scrape", whole, RATIOS.get((kernel, count))),
+            ("scrape in OpenMetrics", typed, None),
+            ("first byte of a scrape", first, None),
+            (admin, direct, None),
+        ):
             value = statistics.median(seconds)
             yield Figure(
                 f"{what}, {name}",
@@ -212,14 +241,17 @@ def _measure(count: int, runs: int, kernel: str) -> Iterator[Figure]:
                 "ms",
                 admin,
                 round(value / statistics.median(direct), 3),
+                target,
             )
-        yield Figure(f"agent CPU per scrape, {name}", round(cpu * 1000, 1), "ms")
-        yield Figure(f"agent RSS idle, {name}", round(idle, 1), "MB")
         yield Figure(
-            f"agent RSS after {runs} scrapes, {name}",
-            round(resident, 1),
-            "MB",
-            "idle",
-            round(resident / idle, 2),
+            f"agent CPU per scrape, {name}", round(cpu * 1000, 1), "ms", target=CPU.get((kernel, count))
         )
-        yield Figure(f"agent RSS peak, {name}", round(peak, 1), "MB", "idle", round(peak / idle, 2))
+        yield Figure(f"agent RSS idle, {name}", round(idle, 1), "MB", target=IDLE_MEMORY)
+        yield Figure(f"agent RSS after {2 * runs} scrapes, {name}", round(resident, 1), "MB")
+        peak_target = PEAK_MEMORY if (kernel, count) == ("native", 400) else None
+        yield Figure(f"agent RSS peak, {name}", round(peak, 1), "MB", target=peak_target)
+        if count == 40:
+            before = agent.cpu()
+            time.sleep(IDLE_SECONDS)
+            rate = (agent.cpu() - before) / IDLE_SECONDS * 1000
+            yield Figure(f"agent CPU idle, {name}", round(rate, 2), "ms/s", target=IDLE_CPU)
