@@ -22,6 +22,7 @@ from meshmeter.exposition.formats import Format, sniff
 from meshmeter.exposition.merge import Limits, MergeResult, Options, Source
 from support import require
 from support.exposition import accepted_by_promtool, samples, types
+from support.judge import judged
 from support.odd_bodies import cases
 
 TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS_1
@@ -41,11 +42,16 @@ def kernel(request: pytest.FixtureRequest) -> Iterator[None]:
     under_test.remove(merge)
 
 
-def run(sources: list[Source], format: Format = TEXT, **options: object) -> MergeResult:
+def run(
+    sources: list[Source], format: Format = TEXT, *, judge: bool = True, **options: object
+) -> MergeResult:
+    """Without `judge` other parsers are not asked."""
     wanted = Options(format, **options)  # type: ignore[arg-type]  # keyword options of a test
     (merge,) = under_test
     result = merge(sources, wanted)
     assert result == LONG_WAY(sources, wanted)
+    if judge:
+        judged(result.pieces, format)
     return result
 
 
@@ -664,7 +670,7 @@ def test_numbers_of_all_kinds(numbers: list[str], answer: Format) -> None:
     ]
     lines += [f'envoy_t{{n="{n}"}} 1 {text}\n' for n, text in enumerate(numbers)]
     for spoken in (TEXT, OPENMETRICS):
-        run([Source("envoy", "".join(lines).encode(), spoken, envoy=True)], answer)
+        run([Source("envoy", "".join(lines).encode(), spoken, envoy=True)], answer, judge=False)
 
 
 @pytest.mark.parametrize("path", EXPOSITIONS, ids=lambda path: path.name)
