@@ -10,6 +10,7 @@ use crate::index::{Family, normalise};
 use crate::labels::LabelTable;
 use crate::reading::{Reader, Scratch};
 use crate::samples::Samples;
+use crate::soundness::sound;
 use crate::split::merge_split;
 use crate::writing::{Head, Writer};
 
@@ -42,21 +43,29 @@ pub fn merge(sources: &[Source<'_>], options: &Options) -> Merged {
             continue;
         }
         let before = body.len();
+        let (name, kind, marks) = (&family.name, family.kind, &mut scratch.marks);
+        let fits = !untyped.contains(&at);
+        let typed = fits && sound(name, kind, &samples, &table, marks, options.openmetrics);
         let mut writer = Writer::new(body, &table);
         let head = head(family, &readers);
         if options.openmetrics {
-            writer.openmetrics(&head, &samples, !untyped.contains(&at), &mut scratch.marks);
+            writer.openmetrics(&head, &samples, typed, marks);
         } else {
-            writer.text(&head, &samples);
+            writer.text(&head, &samples, typed);
         }
         body = writer.out;
         if options.total_bytes.is_some_and(|limit| written + body.len() + end.len() > limit) {
             body.truncate(before);
-            for (reader, count) in counts {
-                readers[reader].drop(Fault::TotalLimit, count, &family.name);
+            for Count { reader, samples, .. } in counts {
+                readers[reader].drop(Fault::TotalLimit, samples, &family.name);
             }
         } else {
-            counts.into_iter().for_each(|(reader, count)| readers[reader].samples += count);
+            for Count { reader, samples, exemplars } in counts {
+                let reader = &mut readers[reader];
+                reader.samples += samples;
+                reader.drop(Fault::Type, usize::from(fits && !typed && samples > 0), &family.name);
+                reader.drop(Fault::Exemplar, if typed { 0 } else { exemplars }, &family.name);
+            }
         }
         if body.len() >= PIECE {
             written += body.len();
@@ -104,14 +113,21 @@ fn join(readers: &mut [Reader<'_>]) -> Vec<Joined> {
     joined
 }
 
-/// The samples of a family over all sources, and how many each source has in it.
+/// What a source has in a family.
+struct Count {
+    reader: usize,
+    samples: usize,
+    exemplars: usize,
+}
+
+/// The samples of a family over all sources, and what each source has in it.
 fn collect<'b>(
     family: &Joined,
     readers: &mut [Reader<'b>],
     table: &mut LabelTable,
     scratch: &mut Scratch,
     options: &Options,
-) -> (Samples<'b>, Vec<(usize, usize)>) {
+) -> (Samples<'b>, Vec<Count>) {
     let mut collected = Samples::default();
     let mut counts = Vec::with_capacity(family.parts.len());
     for &(n, part) in &family.parts {
@@ -122,15 +138,16 @@ fn collect<'b>(
             reader.drop(Fault::Quantile, quantiles, &family.name);
             samples = merged;
         }
-        let mut found = samples.len();
+        let mut count = Count { reader: n, samples: samples.len(), exemplars: samples.exemplars };
         if collected.is_empty() {
             collected = samples;
         } else {
             let refused = collected.add(samples, &mut scratch.marks);
-            reader.drop(Fault::Duplicate, refused, &family.name);
-            found -= refused;
+            reader.drop(Fault::Duplicate, refused.samples, &family.name);
+            count.samples -= refused.samples;
+            count.exemplars -= refused.exemplars;
         }
-        counts.push((n, found));
+        counts.push(count);
     }
     (collected, counts)
 }

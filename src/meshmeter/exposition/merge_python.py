@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from meshmeter.exposition import writing
+from meshmeter.exposition import soundness, writing
 from meshmeter.exposition.families import Type, openmetrics_claims
 from meshmeter.exposition.index import Family
 from meshmeter.exposition.lines import Fault
@@ -53,13 +53,12 @@ def merge(sources: Sequence[Source], options: Options, *, shortcuts: bool = True
         samples, counts = _collect(family)
         if not len(samples):
             continue
-        if openmetrics:
-            pieces = writing.openmetrics(family.head(), samples, typed=family.name not in untyped)
-        else:
-            pieces = writing.text(family.head(), samples)
-        written = b"".join(pieces)
+        fits = family.name not in untyped
+        typed = fits and soundness.sound(family.name, family.type, samples, openmetrics=openmetrics)
+        write = writing.openmetrics if openmetrics else writing.text
+        written = b"".join(write(family.head(), samples, typed=typed))
         if options.total_bytes is not None and size + len(written) + len(end) > options.total_bytes:
-            for reader, count in counts:
+            for reader, count, _ in counts:
                 reader.drop(Fault.TOTAL_LIMIT, count, family.name)
             continue
         body += written
@@ -67,8 +66,10 @@ def merge(sources: Sequence[Source], options: Options, *, shortcuts: bool = True
         if len(body) >= PIECE:
             done.append(bytes(body))
             body.clear()
-        for reader, count in counts:
+        for reader, count, exemplars in counts:
             reader.samples += count
+            reader.drop(Fault.TYPE, fits and not typed and count > 0, family.name)
+            reader.drop(Fault.EXEMPLAR, 0 if typed else exemplars, family.name)
     body += end
     if body:
         done.append(bytes(body))
@@ -110,8 +111,8 @@ def _join(readers: Iterable[Reader]) -> list[_Merged]:
     return list(joined.values())
 
 
-def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int]]]:
-    """The samples of a family over all sources, and how many each source has in it."""
+def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int, int]]]:
+    """The samples of a family over all sources, and how many, and how many exemplars, each source has in it."""
     collected = Samples()
     counts = []
     for reader, part in family.parts:
@@ -126,7 +127,7 @@ def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int]]]:
             refused = collected.add(samples)
             reader.drop(Fault.DUPLICATE, refused, family.name)
             found -= refused
-        counts.append((reader, found))
+        counts.append((reader, found, samples.exemplars))
     return collected, counts
 
 
