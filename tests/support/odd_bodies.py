@@ -10,13 +10,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
+from meshmeter.exposition import merge_python
 from meshmeter.exposition.formats import Format
-from meshmeter.exposition.kernel import choose
+from meshmeter.exposition.kernel import PYTHON, Kernel, choose
 from meshmeter.exposition.merge import Limits, Options, Source
-from meshmeter.exposition.merge_python import merge
+
+LONG_WAY = Kernel("long way", partial(merge_python.begin, shortcuts=False))
+"""The Python kernel without its shortcuts for plain text."""
 
 FILES = sorted((Path(__file__).parents[1] / "data" / "expositions").iterdir())
 
@@ -25,7 +29,9 @@ _CLUSTER = ("w-0123456789abcdef", "w-fedcba9876543210", "w", "-0123456789abcdef"
 _TYPES = ("counter", "gauge", "histogram", "summary", "gaugehistogram", "info", "stateset", "untyped", "odd")
 _LABELS = (
     "", "{}", '{x=""}', '{x="1"}', '{l="z",x="2"}', '{x="2",l="z",}', '{ x = "1" }', '{"c.d"="x"}', '{x="\\\\"}',
-    '{le="x"}', '{le="NaN",x="1"}', '{quantile="x"}', '{le="-1"}', '{le=""}', '{quantile=""}', '{x="",le="1"}', '{le="",quantile="0.5"}', '{"c.d"="",c_d="x"}', '{x="",x="1"}',
+    '{le="x"}', '{le="NaN",x="1"}', '{quantile="x"}', '{le="-1"}',
+    '{le=""}', '{quantile=""}', '{x="",le="1"}',
+    '{le="",quantile="0.5"}', '{"c.d"="",c_d="x"}', '{x="",x="1"}',
     '{a="s1"}', '{a="s2",b="1"}', '{kuma_io_mesh_traffic="q",app="1",exported_app="2"}', '{le="1"}', '{le="+Inf"}',
     '{le="-0"}', '{le="1.0",x="1"}', '{x="1",le="1e0"}', '{le="1",le="2"}', '{,le="2"}', '{quantile="0.5"}',
     '{x="1",quantile="-0"}', '{quantile="2"}',
@@ -61,6 +67,12 @@ def _source(random: Random, n: int) -> Source:
         label=random.choice((None, None, None, "app", "a", "w.x")),
         limits=random.choice((Limits(), Limits(), limits)),
     )
+
+
+def lines(random: Random) -> Iterator[bytes]:
+    """Lines of all kinds, without end."""
+    while True:
+        yield _line(random)
 
 
 def _line(random: Random) -> bytes:
@@ -104,11 +116,7 @@ def main(seconds: float) -> int:
     native, end, count = choose("native"), time.monotonic() + seconds, 0
     seed = time.time_ns()
     for sources, options in cases(Random(seed)):
-        results = [
-            merge(sources, options),
-            merge(sources, options, shortcuts=False),
-            native.merge(sources, options),
-        ]
+        results = [kernel.merge(sources, options) for kernel in (PYTHON, LONG_WAY, native)]
         if results[0] != results[1] or results[1] != results[2]:
             print(sources, options, *results, sep="\n")
             return 1

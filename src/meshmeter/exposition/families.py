@@ -63,8 +63,8 @@ class Role(StrEnum):
     GCOUNT = "_gcount"
     CREATED = "_created"
     BARE = "bare"
-    """A sample of the family's own name that its type does not have: `x` of a histogram `x`, or of a summary `x` without
-    a quantile."""
+    """A sample of the family's own name that its type does not have: `x` of a histogram `x`, or of a summary `x`
+    without a quantile."""
     LOOSE = "loose"
     """A `_bucket` without a bound."""
 
