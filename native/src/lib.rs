@@ -10,6 +10,7 @@ pub mod index;
 pub mod labels;
 pub mod merge;
 pub mod numbers;
+pub mod plain;
 #[cfg(feature = "python")]
 mod python;
 pub mod reading;

@@ -8,6 +8,7 @@ use crate::contract::{Fault, Merged, Options, Source};
 use crate::families::{Type, openmetrics_claims};
 use crate::index::{Family, normalise};
 use crate::labels::LabelTable;
+use crate::plain::{self, Form, Plain};
 use crate::reading::{Reader, Scratch};
 use crate::samples::Samples;
 use crate::split::merge_split;
@@ -36,20 +37,32 @@ pub fn merge(sources: &[Source<'_>], options: &Options) -> Merged {
     let end = if options.openmetrics { EOF } else { b"" };
     let (mut table, mut scratch) = (LabelTable::default(), Scratch::default());
     let (mut pieces, mut written, mut body) = (Vec::new(), 0, Vec::new());
+    let mut plain = Plain::default();
     for (at, family) in families.iter().enumerate() {
-        let (samples, counts) = collect(family, &mut readers, &mut table, &mut scratch, options);
-        if samples.is_empty() {
-            continue;
-        }
         let before = body.len();
-        let mut writer = Writer::new(body, &table);
-        let head = head(family, &readers);
-        if options.openmetrics {
-            writer.openmetrics(&head, &samples, !untyped.contains(&at), &mut scratch.marks);
+        let form = match (options.openmetrics, untyped.contains(&at)) {
+            (false, _) => Form::Text,
+            (true, false) => Form::Typed,
+            (true, true) => Form::Untyped,
+        };
+        let counts = if let Some(count) =
+            write_plain(family, form, &mut readers, &mut table, &mut plain, &mut body)
+        {
+            vec![(family.parts[0].0, count)]
         } else {
-            writer.text(&head, &samples);
-        }
-        body = writer.out;
+            let (samples, counts) = collect(family, &mut readers, &mut table, &mut scratch, options);
+            if samples.is_empty() {
+                continue;
+            }
+            let mut writer = Writer::new(body, &table);
+            let head = head(family, &readers);
+            match form {
+                Form::Text => writer.text(&head, &samples),
+                _ => writer.openmetrics(&head, &samples, form == Form::Typed, &mut scratch.marks),
+            }
+            body = writer.out;
+            counts
+        };
         if options.total_bytes.is_some_and(|limit| written + body.len() + end.len() > limit) {
             body.truncate(before);
             for (reader, count) in counts {
@@ -69,6 +82,27 @@ pub fn merge(sources: &[Source<'_>], options: &Options) -> Merged {
         pieces.push(body.into());
     }
     Merged { pieces, sources: readers.into_iter().map(Reader::stats).collect() }
+}
+
+/// Write a family that only Envoy has, if it is plain; how many samples it is then.
+fn write_plain(
+    family: &Joined,
+    form: Form,
+    readers: &mut [Reader<'_>],
+    table: &mut LabelTable,
+    plain: &mut Plain,
+    body: &mut Vec<u8>,
+) -> Option<usize> {
+    let &[(n, part)] = family.parts.as_slice() else { return None };
+    let reader = &mut readers[n];
+    let lines = plain::Family { name: &family.name, kind: family.kind, lines: reader.plain(part)? };
+    let before = body.len();
+    let count = plain.write(&lines, form, &mut reader.labels, table, body)?;
+    if !reader.has_room(count.read) {
+        body.truncate(before);
+        return None;
+    }
+    Some(count.written)
 }
 
 /// The families of all sources, less those that lose a conflict.

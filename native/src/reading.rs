@@ -10,7 +10,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::contract::{Fault, Options, Problem, Source, SourceStats};
 use crate::families::{Part, Role, Shape, Type};
-use crate::index::{Index, index};
+use crate::index::{Family, Index, index};
 use crate::labels::{Id, LabelTable, Marks, SourceLabels};
 use crate::numbers;
 use crate::sample::{self, Sample};
@@ -93,6 +93,21 @@ impl<'b> Reader<'b> {
         reader
     }
 
+    /// The lines of a family that may be plain: all that Envoy has of it, in one stretch, without help and unit.
+    #[must_use]
+    pub fn plain(&self, family: usize) -> Option<&'b [u8]> {
+        let Family { help, unit, spans, .. } = &self.index.families[family];
+        let &[(start, end)] = spans.as_slice() else { return None };
+        let whole = self.source.envoy && !self.source.openmetrics && !self.full;
+        (whole && help.is_empty() && unit.is_empty()).then(|| &self.body[start..end])
+    }
+
+    /// Whether the source may have as many samples more.
+    #[must_use]
+    pub fn has_room(&self, samples: usize) -> bool {
+        self.source.limits.samples.is_none_or(|limit| self.samples + samples <= limit)
+    }
+
     /// Whether the source is Envoy.
     #[must_use]
     pub fn is_envoy(&self) -> bool {
@@ -135,7 +150,7 @@ impl<'b> Reader<'b> {
         let shape = self.index.families[family].shape.clone();
         let samples = self.read_spans(&spans, &shape, table, scratch);
         self.index.families[family].spans = spans;
-        if self.source.limits.samples.is_some_and(|limit| self.samples + samples.len() > limit) {
+        if !self.has_room(samples.len()) {
             self.full = true;
             self.drop(Fault::SampleLimit, samples.len(), &shape.name);
             return Samples::default();
@@ -366,7 +381,7 @@ fn edge_label(role: Role) -> &'static [u8] {
 }
 
 /// Plain labels without the last one, which must be the given one, and the value of that.
-fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+pub(crate) fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
     let text = text.strip_suffix(b"\"")?;
     let quote = memrchr(b'"', text)?;
     let front = text[..quote].strip_suffix(b"=")?.strip_suffix(label)?;
