@@ -1,4 +1,4 @@
-"""Merging by every kernel there is: they must agree."""
+"""Merging by every kernel there is: they must agree, and what they answer has to be valid."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from meshmeter.exposition.kernel import PYTHON, choose
 from meshmeter.exposition.merge import MergeResult, Options, Source
+from support.judge import judged
 
 FASTEST = choose()
 
@@ -14,4 +15,5 @@ def merge(sources: Sequence[Source], options: Options) -> MergeResult:
     """The answer of the Python kernel, which is that of the compiled one where it is built."""
     result = PYTHON.merge(sources, options)
     assert FASTEST.merge(sources, options) == result
+    judged(result.pieces, options.format)
     return result

@@ -11,6 +11,7 @@ import pytest
 
 from meshmeter.errors import SettingsError
 from meshmeter.exposition.kernel import Kernel, choose
+from support.judge import Judge, judge
 
 
 def missing(part: str, reason: str) -> NoReturn:
@@ -43,6 +44,17 @@ def native_kernel() -> Kernel:
         if shutil.which("cargo") is None:
             pytest.skip(f"the compiled kernel is missing, and cargo to build it: {exc}")
         missing("the compiled kernel", str(exc))
+
+
+def prometheus_parsers() -> Judge:
+    """Prometheus's own parsers. Where they are not built the test is skipped; with `MESHMETER_REQUIRE=all` that fails
+    only if Go is here, as with the compiled kernel."""
+    found = judge()
+    if found is not None:
+        return found
+    if shutil.which("go") is None:
+        pytest.skip("Prometheus's parsers are missing, and Go to build them")
+    missing("Prometheus's parsers", "scripts/judge builds them")
 
 
 def envoy() -> Path:
