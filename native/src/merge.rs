@@ -45,24 +45,23 @@ pub fn merge(sources: &[Source<'_>], options: &Options) -> Merged {
             (true, false) => Form::Typed,
             (true, true) => Form::Untyped,
         };
-        let counts = if let Some(count) =
-            write_plain(family, form, &mut readers, &mut table, &mut plain, &mut body)
-        {
-            vec![(family.parts[0].0, count)]
-        } else {
-            let (samples, counts) = collect(family, &mut readers, &mut table, &mut scratch, options);
-            if samples.is_empty() {
-                continue;
-            }
-            let mut writer = Writer::new(body, &table);
-            let head = head(family, &readers);
-            match form {
-                Form::Text => writer.text(&head, &samples),
-                _ => writer.openmetrics(&head, &samples, form == Form::Typed, &mut scratch.marks),
-            }
-            body = writer.out;
-            counts
-        };
+        let counts =
+            if let Some(count) = write_plain(family, form, &mut readers, &mut table, &mut plain, &mut body) {
+                vec![(family.parts[0].0, count)]
+            } else {
+                let (samples, counts) = collect(family, &mut readers, &mut table, &mut scratch, options);
+                if samples.is_empty() {
+                    continue;
+                }
+                let mut writer = Writer::new(body, &table);
+                let head = head(family, &readers);
+                match form {
+                    Form::Text => writer.text(&head, &samples),
+                    _ => writer.openmetrics(&head, &samples, form == Form::Typed, &mut scratch.marks),
+                }
+                body = writer.out;
+                counts
+            };
         if options.total_bytes.is_some_and(|limit| written + body.len() + end.len() > limit) {
             body.truncate(before);
             for (reader, count) in counts {

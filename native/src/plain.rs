@@ -37,7 +37,8 @@ pub struct Family<'b> {
 }
 
 impl<'b> Family<'b> {
-    /// The family of a block that is a `# TYPE` line and sample lines; `None` if it begins in any other way.
+    /// The family of a block that is a `# TYPE` line, sample lines, and the empty line that older versions of Envoy
+    /// write behind them; `None` if it begins in any other way.
     #[must_use]
     pub fn of_block(block: &'b [u8]) -> Option<Self> {
         let rest = block.strip_prefix(b"# TYPE ")?;
@@ -49,6 +50,7 @@ impl<'b> Family<'b> {
             b" histogram\n" => Type::Histogram,
             _ => return None,
         };
+        let lines = lines.strip_suffix(b"\n\n").map_or(lines, |front| &lines[..=front.len()]);
         is_legacy_name(name).then_some(Family { name, kind, lines })
     }
 }
@@ -236,7 +238,12 @@ impl Plain {
     }
 
     /// The last of the buckets, and what follows them. `start` is what each of the lines begins with.
-    fn read_buckets<'r>(&mut self, start: &[u8], mut rest: &'r [u8], place: Place) -> Option<(i64, &'r [u8])> {
+    fn read_buckets<'r>(
+        &mut self,
+        start: &[u8],
+        mut rest: &'r [u8],
+        place: Place,
+    ) -> Option<(i64, &'r [u8])> {
         let mut count = 0;
         let first = match place {
             Place::New => self.values.len(),
@@ -292,7 +299,9 @@ impl Plain {
     fn write_histograms(&mut self, family: &Family<'_>, table: &LabelTable, out: &mut Vec<u8>) {
         let mut digits = itoa::Buffer::new();
         let buckets = self.edges.written.len();
-        for (place, (&target, values)) in self.targets.iter().zip(self.values.chunks_exact(buckets)).enumerate() {
+        for (place, (&target, values)) in
+            self.targets.iter().zip(self.values.chunks_exact(buckets)).enumerate()
+        {
             let labels = table.braced(target);
             self.start.clear();
             self.start.extend_from_slice(family.name);
@@ -387,17 +396,14 @@ impl Plain {
         if let Some(&found) = self.by_text.find(hash, |&at| &texts[known[at].start..known[at].end] == text) {
             return Some(found);
         }
-        let inner = if text == b" " {
-            b""
-        } else {
-            text.strip_prefix(b"{")?.strip_suffix(b"} ").filter(|inner| !inner.is_empty())?
-        };
+        let inner = if text == b" " { b"" } else { text.strip_prefix(b"{")?.strip_suffix(b"} ")? };
         std::str::from_utf8(inner).ok()?;
         let read = plain_labels(inner)?;
         if read.iter().any(|(name, _)| matches!(name.as_ref(), b"le" | b"quantile")) {
             return None;
         }
-        let owned = read.into_iter().map(|(name, value)| (name.into_owned().into(), value.into_owned().into()));
+        let owned =
+            read.into_iter().map(|(name, value)| (name.into_owned().into(), value.into_owned().into()));
         let id = labels.read(owned.collect(), table)?;
         let (start, at) = (self.texts.len(), self.known.len());
         self.texts.extend_from_slice(text);
@@ -497,4 +503,177 @@ fn head(family: &Family<'_>, form: Form, out: &mut Vec<u8>) {
     out.push(b' ');
     out.extend_from_slice(word);
     out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Options, Source};
+    use crate::merge;
+
+    const VALUES: &str = "# TYPE envoy_x_total counter
+envoy_x_total 3
+envoy_x_total{envoy_cluster_name=\"admin\"} 0
+envoy_x_total{envoy_cluster_name=\"w-0123456789abcdef\"} 999999999999999999
+envoy_x_total{envoy_cluster_name=\"w-a-0123456789abcdef\"} 10
+envoy_x_total{envoy_cluster_name=\"w-fedcba9876543210\"} 1
+envoy_x_total{envoy_cluster_name=\"w\"} 5
+";
+    const HISTOGRAMS: &str = "# TYPE envoy_h histogram
+envoy_h_bucket{envoy_cluster_name=\"w-0123456789abcdef\",le=\"0.50\"} 1
+envoy_h_bucket{envoy_cluster_name=\"w-0123456789abcdef\",le=\"1800000\"} 12
+envoy_h_bucket{envoy_cluster_name=\"w-0123456789abcdef\",le=\"+Inf\"} 12
+envoy_h_sum{envoy_cluster_name=\"w-0123456789abcdef\"} 35.35
+envoy_h_count{envoy_cluster_name=\"w-0123456789abcdef\"} 12
+envoy_h_bucket{envoy_cluster_name=\"w-fedcba9876543210\",le=\"0.50\"} 0
+envoy_h_bucket{envoy_cluster_name=\"w-fedcba9876543210\",le=\"1800000\"} 0
+envoy_h_bucket{envoy_cluster_name=\"w-fedcba9876543210\",le=\"+Inf\"} 5
+envoy_h_sum{envoy_cluster_name=\"w-fedcba9876543210\"} 07
+envoy_h_count{envoy_cluster_name=\"w-fedcba9876543210\"} 5
+envoy_h_bucket{x=\"1\",le=\"0.50\"} 0
+envoy_h_bucket{x=\"1\",le=\"1800000\"} 0
+envoy_h_bucket{x=\"1\",le=\"+Inf\"} 0
+envoy_h_sum{x=\"1\"} 00
+envoy_h_count{x=\"1\"} 0
+";
+
+    /// What a block is written as, after others; `None` if it is not plain.
+    fn written(blocks: &[&str], form: Form, merge_clusters: bool) -> Option<(String, Count)> {
+        let options =
+            Options { openmetrics: form != Form::Text, merge_clusters, utf8_names: false, total_bytes: None };
+        let source = Source { envoy: true, ..Source::default() };
+        let mut labels = SourceLabels::new(source, &options);
+        let (mut table, mut plain, mut out) = (LabelTable::default(), Plain::default(), Vec::new());
+        let mut count = None;
+        for block in blocks {
+            out.clear();
+            let family = Family::of_block(block.as_bytes());
+            count = family.and_then(|family| plain.write(&family, form, &mut labels, &mut table, &mut out));
+            assert!(count.is_some() || out.is_empty(), "nothing is written of what is not plain");
+        }
+        Some((String::from_utf8(out).expect("text"), count?))
+    }
+
+    /// The same in the general way: a comment among the lines is not plain.
+    fn general(block: &str, form: Form, merge_clusters: bool) -> (String, usize) {
+        let options =
+            Options { openmetrics: form != Form::Text, merge_clusters, utf8_names: false, total_bytes: None };
+        let body = block.replace('\n', "\n# \n");
+        let merged = merge(&[Source { body: body.as_bytes(), envoy: true, ..Source::default() }], &options);
+        let text = String::from_utf8(merged.pieces.concat()).expect("text");
+        (text.trim_end_matches("# EOF\n").to_owned(), merged.sources[0].samples)
+    }
+
+    #[test]
+    fn as_the_general_way() {
+        let gauges = VALUES.replace("counter", "gauge").replace("} 0", "} -20");
+        let none = VALUES.replace("_total", "").replace("counter", "gauge").replace("x 3", "x{} 3");
+        for block in
+            [VALUES, HISTOGRAMS, &gauges, &none, &HISTOGRAMS.replace("x=\"1\",", "").replace("{x=\"1\"}", "")]
+        {
+            for form in [Form::Text, Form::Typed] {
+                for merge_clusters in [true, false] {
+                    let (text, count) =
+                        written(&[VALUES, HISTOGRAMS, block], form, merge_clusters).expect("a plain family");
+                    assert_eq!((text, count.written), general(block, form, merge_clusters));
+                    assert_eq!(count.read, block.lines().count() - 1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn untyped_families_keep_their_name() {
+        let block = VALUES.replace("_total", "");
+        let (text, count) = written(&[&block], Form::Untyped, true).expect("a plain family");
+        assert_eq!((text, count.written), general(&block, Form::Typed, true));
+        assert!(written(&[&block], Form::Typed, true).is_none());
+        assert!(written(&[HISTOGRAMS], Form::Untyped, true).is_none());
+    }
+
+    #[test]
+    fn the_empty_line_of_older_envoys() {
+        let older = format!("{VALUES}\n");
+        assert_eq!(written(&[&older], Form::Text, true), written(&[VALUES], Form::Text, true));
+        assert!(written(&[&format!("{VALUES}\n\n")], Form::Text, true).is_none());
+    }
+
+    #[test]
+    fn what_is_not_plain() {
+        for (from, to) in [
+            ("# TYPE", "# HELP envoy_x_total X.\n# TYPE"),
+            (" counter", " counter "),
+            (" counter", " summary"),
+            ("} 10\n", "} 10\n# \n"),
+            ("} 10\n", "} 10\r\n"),
+            ("} 10\n", "} 10 \n"),
+            ("} 10\n", "}  10\n"),
+            ("} 10\n", "}\t10\n"),
+            ("} 10\n", "} 10 1395066363000\n"),
+            ("} 10\n", "} 010\n"),
+            ("} 10\n", "} 1e1\n"),
+            ("} 10\n", "} -10\n"),
+            ("} 10\n", "} -0\n"),
+            ("} 10\n", "} \n"),
+            ("} 999", "} 9999"),
+            ("} 10\n", "} 10\nenvoy_y 1\n"),
+            ("} 10\n", "} 10\n\n"),
+            ("} 10\n", "} 10\nenvoy_x_total 4\n"),
+            ("\"admin\"", "\"ad\\\"min\""),
+            ("\"admin\"", "\"admin\","),
+            ("\"admin\"", "\"admin\",le=\"1\""),
+            ("\"admin\"", "\"admin\",envoy_cluster_name=\"b\""),
+            ("{envoy_cluster_name=\"admin\"}", "{\"c.d\"=\"admin\"}"),
+            ("} 5\n", "} 5"),
+        ] {
+            let block = VALUES.replacen(from, to, 1);
+            assert_ne!(block, VALUES, "{from}");
+            assert!(written(&[VALUES, &block], Form::Text, true).is_none(), "{from:?} as {to:?}");
+        }
+        for (from, to) in [
+            ("le=\"0.50\"} 1", "le=\"0.50\"} 13"),
+            (
+                "_count{envoy_cluster_name=\"w-0123456789abcdef\"} 12",
+                "_count{envoy_cluster_name=\"w-0123456789abcdef\"} 11",
+            ),
+            ("x=\"1\",le=\"0.50\"", "x=\"1\",le=\"0.5\""),
+            ("envoy_h_bucket{x=\"1\",le=\"0.50\"} 0\n", ""),
+            ("envoy_h_sum{x=\"1\"} 00\n", ""),
+            ("envoy_h_sum{x=\"1\"} 00\n", "envoy_h_sum{x=\"1\"} -1\n"),
+            ("envoy_h_sum{x=\"1\"} 00\n", "envoy_h_sum{x=\"1\"} NaN\n"),
+            ("x=\"1\"", "x=\"2\""),
+            ("envoy_h_sum{x=\"1\"", "envoy_h{x=\"1\""),
+            ("_bucket{x=\"1\",le=\"0.50\"} 0\n", "_bucket{x=\"1\",le=\"0.50\"} 0 # {a=\"b\"} 1\n"),
+        ] {
+            let block = HISTOGRAMS.replacen(from, to, 1);
+            assert_ne!(block, HISTOGRAMS, "{from}");
+            assert!(written(&[HISTOGRAMS, &block], Form::Text, true).is_none(), "{from:?} as {to:?}");
+        }
+        for bound in ["-1", "NaN", "1800000", "x"] {
+            let block = HISTOGRAMS.replace("0.50", bound);
+            assert!(written(&[HISTOGRAMS, &block], Form::Text, true).is_none(), "{bound}");
+        }
+        let block = HISTOGRAMS.replace("+Inf", "1e9");
+        assert!(written(&[HISTOGRAMS, &block], Form::Text, true).is_none());
+    }
+
+    #[test]
+    fn sums_that_do_not_fit() {
+        let mut block = String::from("# TYPE envoy_x gauge\n");
+        for n in 0..10 {
+            block += &format!("envoy_x{{envoy_cluster_name=\"w-{n:016}\"}} {}\n", "9".repeat(18));
+        }
+        assert!(written(&[&block], Form::Text, true).is_none());
+        assert!(written(&[&block], Form::Text, false).is_some());
+    }
+
+    #[test]
+    fn limits_of_labels() {
+        let limits = crate::contract::Limits { label_value_bytes: Some(5), ..Default::default() };
+        let source = Source { envoy: true, limits, ..Source::default() };
+        let mut labels = SourceLabels::new(source, &Options::default());
+        let family = Family::of_block(VALUES.as_bytes()).expect("a block");
+        let (mut table, mut out) = (LabelTable::default(), Vec::new());
+        assert_eq!(Plain::default().write(&family, Form::Text, &mut labels, &mut table, &mut out), None);
+    }
 }
