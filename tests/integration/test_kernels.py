@@ -53,7 +53,9 @@ def test_the_same_answer(envoy_body: bytes, options: Options, limit: int | None)
 def test_the_same_answer_from_damaged_families(envoy_body: bytes, options: Options) -> None:
     """Families of Envoy, cut to their first clusters so that the Python kernel is done soon, alone and damaged."""
     native, random = require.native_kernel(), Random(1)
-    blocks = [block[:8000].rpartition(b"\n")[0] + b"\n" for block in re.split(rb"(?m)^(?=# TYPE)", envoy_body)[1:]]
+    blocks = [
+        block[:8000].rpartition(b"\n")[0] + b"\n" for block in re.split(rb"(?m)^(?=# TYPE)", envoy_body)[1:]
+    ]
     assert len(blocks) > 200
     for block in blocks:
         for body in (block, damaged(random, block), damaged(random, block) + damaged(random, block)):

@@ -66,7 +66,15 @@ def _source(random: Random, n: int) -> Source:
 
 def _envoy(random: Random) -> Source:
     """A body as a real Envoy writes it, with a little damage to some: the same labels in each family."""
-    names = ["a", "b-0123456789abcdef", "b-c-0123456789abcdef", "b-fedcba9876543210", "b", "admin", "ads_cluster"]
+    names = [
+        "a",
+        "b-0123456789abcdef",
+        "b-c-0123456789abcdef",
+        "b-fedcba9876543210",
+        "b",
+        "admin",
+        "ads_cluster",
+    ]
     label = random.choice(("envoy_cluster_name", "envoy_cluster_name", "envoy_http_conn_manager_prefix", "x"))
     labels = [f'{label}="{name}"' for name in sorted(random.sample(names, random.randint(0, 7)))]
     families = "".join(_family(random, n, labels) for n in range(random.randint(1, 6))).encode()
@@ -80,7 +88,9 @@ def _family(random: Random, n: int, labels: list[str]) -> str:
     name = f"envoy_{n}" + random.choice(("", "_total", "_sum"))
     kind = random.choice(("counter", "gauge", "histogram", "histogram"))
     largest = random.choice((0, 9, 10, 10**4, 10**17, 10**18, 10**19))
-    own = random.choice((labels, labels, labels, labels[1:], [], [f'{label},a="1"' for label in labels], labels * 2))
+    own = random.choice(
+        (labels, labels, labels, labels[1:], [], [f'{label},a="1"' for label in labels], labels * 2)
+    )
     bounds = random.choice((("0.5", "1800000", "+Inf"), ("0.5", "1", "1.0", "+Inf"), ("+Inf",), ("1", "2")))
     lines = [f"# TYPE {name} {kind}"]
     for label in own or random.choice(([""], ["{}"])):
