@@ -130,7 +130,7 @@ impl Plain {
         &mut self,
         family: &Family<'_>,
         form: Form,
-        labels: &mut SourceLabels<'_>,
+        labels: &mut SourceLabels,
         table: &mut LabelTable,
         out: &mut Vec<u8>,
     ) -> Option<Count> {
@@ -162,7 +162,7 @@ impl Plain {
     fn read_values(
         &mut self,
         family: &Family<'_>,
-        labels: &mut SourceLabels<'_>,
+        labels: &mut SourceLabels,
         table: &mut LabelTable,
     ) -> Option<usize> {
         let (mut rest, mut read, mut before) = (family.lines, 0, None);
@@ -202,7 +202,7 @@ impl Plain {
     fn read_histograms(
         &mut self,
         family: &Family<'_>,
-        labels: &mut SourceLabels<'_>,
+        labels: &mut SourceLabels,
         table: &mut LabelTable,
     ) -> Option<usize> {
         let lines = family.lines;
@@ -368,7 +368,7 @@ impl Plain {
     fn find_metric(
         &mut self,
         bucket: &[u8],
-        labels: &mut SourceLabels<'_>,
+        labels: &mut SourceLabels,
         table: &mut LabelTable,
     ) -> Option<(usize, usize)> {
         let line = &bucket[..memchr(b'\n', bucket)?];
@@ -389,7 +389,7 @@ impl Plain {
     }
 
     /// The labels with this text.
-    fn find(&mut self, text: &[u8], labels: &mut SourceLabels<'_>, table: &mut LabelTable) -> Option<usize> {
+    fn find(&mut self, text: &[u8], labels: &mut SourceLabels, table: &mut LabelTable) -> Option<usize> {
         let hash = self.hasher.hash_one(text);
         let known = &self.known;
         let texts = &self.texts;
@@ -509,7 +509,7 @@ fn head(family: &Family<'_>, form: Form, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::contract::{Options, Source};
-    use crate::merge;
+    use crate::merge::Merging;
 
     const VALUES: &str = "# TYPE envoy_x_total counter
 envoy_x_total 3
@@ -539,10 +539,9 @@ envoy_h_count{x=\"1\"} 0
 
     /// What a block is written as, after others; `None` if it is not plain.
     fn written(blocks: &[&str], form: Form, merge_clusters: bool) -> Option<(String, Count)> {
-        let options =
-            Options { openmetrics: form != Form::Text, merge_clusters, utf8_names: false, total_bytes: None };
+        let options = Options { openmetrics: form != Form::Text, merge_clusters, ..Options::default() };
         let source = Source { envoy: true, ..Source::default() };
-        let mut labels = SourceLabels::new(source, &options);
+        let mut labels = SourceLabels::new(&source, &options);
         let (mut table, mut plain, mut out) = (LabelTable::default(), Plain::default(), Vec::new());
         let mut count = None;
         for block in blocks {
@@ -556,11 +555,13 @@ envoy_h_count{x=\"1\"} 0
 
     /// The same in the general way: a comment among the lines is not plain.
     fn general(block: &str, form: Form, merge_clusters: bool) -> (String, usize) {
-        let options =
-            Options { openmetrics: form != Form::Text, merge_clusters, utf8_names: false, total_bytes: None };
+        let options = Options { openmetrics: form != Form::Text, merge_clusters, ..Options::default() };
         let body = block.replace('\n', "\n# \n");
-        let merged = merge(&[Source { body: body.as_bytes(), envoy: true, ..Source::default() }], &options);
-        let text = String::from_utf8(merged.pieces.concat()).expect("text");
+        let mut merging = Merging::new(&options);
+        let mut text = merging.feed(body.as_bytes());
+        let merged = merging.finish(&[], true);
+        text.extend(merged.pieces);
+        let text = String::from_utf8(text.concat()).expect("text");
         (text.trim_end_matches("# EOF\n").to_owned(), merged.sources[0].samples)
     }
 
@@ -671,7 +672,7 @@ envoy_h_count{x=\"1\"} 0
     fn limits_of_labels() {
         let limits = crate::contract::Limits { label_value_bytes: Some(5), ..Default::default() };
         let source = Source { envoy: true, limits, ..Source::default() };
-        let mut labels = SourceLabels::new(source, &Options::default());
+        let mut labels = SourceLabels::new(&source, &Options::default());
         let family = Family::of_block(VALUES.as_bytes()).expect("a block");
         let (mut table, mut out) = (LabelTable::default(), Vec::new());
         assert_eq!(Plain::default().write(&family, Form::Text, &mut labels, &mut table, &mut out), None);

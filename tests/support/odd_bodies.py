@@ -10,13 +10,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
+from meshmeter.exposition import merge_python
 from meshmeter.exposition.formats import Format
-from meshmeter.exposition.kernel import choose
+from meshmeter.exposition.kernel import PYTHON, Kernel, choose
 from meshmeter.exposition.merge import Limits, Options, Source
-from meshmeter.exposition.merge_python import merge
+
+LONG_WAY = Kernel("long way", partial(merge_python.begin, shortcuts=False))
+"""The Python kernel without its shortcuts for plain text."""
 
 FILES = sorted((Path(__file__).parents[1] / "data" / "expositions").iterdir())
 
@@ -110,6 +114,12 @@ def _family(random: Random, n: int, labels: list[str]) -> str:
     return "\n".join(lines) + random.choice(("\n", "\n", "\n\n"))
 
 
+def lines(random: Random) -> Iterator[bytes]:
+    """Lines of all kinds, without end."""
+    while True:
+        yield _line(random)
+
+
 def _line(random: Random) -> bytes:
     kind = random.random()
     if kind < 0.2:
@@ -152,11 +162,7 @@ def main(seconds: float) -> int:
     native, end, count = choose("native"), time.monotonic() + seconds, 0
     seed = time.time_ns()
     for sources, options in cases(Random(seed)):
-        results = [
-            merge(sources, options),
-            merge(sources, options, shortcuts=False),
-            native.merge(sources, options),
-        ]
+        results = [kernel.merge(sources, options) for kernel in (PYTHON, LONG_WAY, native)]
         if results[0] != results[1] or results[1] != results[2]:
             print(sources, options, *results, sep="\n")
             return 1

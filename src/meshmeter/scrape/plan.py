@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from meshmeter.scrape.config import PLAIN, ScrapeConfig, SourceConfig, SourceOptions
 
@@ -33,6 +33,8 @@ OPENMETRICS_ACCEPT = (
 
 _OURS = frozenset({"format", "text_readouts", "filter", "usedonly", "invert_filter"})
 _OFF = frozenset({"false", "0", "no", "off"})
+_BYTES = "surrogateescape"
+"""Bytes that are no UTF-8 reach Envoy as they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def envoy_targets(query: str, config: ScrapeConfig) -> tuple[str, ...]:
     `usedonly` holds if the configuration or the scraper asks for it. To Envoy any `usedonly` means yes; here
     `usedonly=false` of a scraper means what it says: it does not ask.
     """
-    asked = parse_qsl(query, keep_blank_values=True)
+    asked = parse_qsl(query, keep_blank_values=True, errors=_BYTES)
     first = {key: value for key, value in reversed(asked)}
     used_only = config.used_only or ("usedonly" in first and first["usedonly"].lower() not in _OFF)
     others = [(key, value) for key, value in asked if key not in _OURS]
@@ -171,7 +173,8 @@ def envoy_targets(query: str, config: ScrapeConfig) -> tuple[str, ...]:
 
 
 def _target(parameters: Iterable[tuple[str, str]]) -> str:
-    return f"{STATS_PATH}?{urlencode(sorted(parameters), quote_via=quote_plus)}"
+    """Every byte that means something in a URL is encoded, a space too: to Envoy a plus is a plus."""
+    return f"{STATS_PATH}?{urlencode(sorted(parameters), quote_via=quote, safe='', errors=_BYTES)}"
 
 
 def _applications(sources: Iterable[SourceConfig]) -> tuple[Application, ...]:
