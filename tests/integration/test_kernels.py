@@ -60,4 +60,4 @@ def test_the_same_answer_from_damaged_families(envoy_body: bytes, options: Optio
     for block in blocks:
         for body in (block, damaged(random, block), damaged(random, block) + damaged(random, block)):
             sources = [Source("envoy", body, envoy=True)]
-            assert native.merge(sources, options) == merge(sources, options)
+            assert native.merge(sources, options) == PYTHON.merge(sources, options)
