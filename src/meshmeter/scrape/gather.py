@@ -16,13 +16,13 @@ from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.exposition.lines import LOST, escape
 from meshmeter.exposition.merge import Limits, Merging, Options, Problem, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
+from meshmeter.scrape.charsets import CharsetError, TooLong, in_utf8
 from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchError, FetchResult
 
 _PLAIN = "text/plain; charset=utf-8"
-_UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def gather(
 ) -> tuple[ScrapeResponse, tuple[SourceReport, ...]]:
     """The answer and what to tell of each source. `results` are in the order of `plan.names`; `agent` are the agent's
     own metrics in text 0.0.4, which follow the series about the sources. Every kernel gives the same answer."""
-    envoy, *applications = [_readable(result) for result in results]
+    envoy, *applications = [_readable(result, plan) for result in results]
     format = negotiate(
         plan.accept, [response_format(r.content_type) for r in applications if r.error is None]
     )
@@ -93,7 +93,7 @@ def finish(
     `envoy` says how Envoy's answer ended after `received` bytes; `applications` are in the order of
     `plan.applications`; `agent` as for `gather`.
     """
-    readable = [_readable(result) for result in applications]
+    readable = [_readable(result, plan) for result in applications]
     return _finish(plan, format, merging, envoy, received, readable, kernel, agent)
 
 
@@ -125,18 +125,19 @@ def _described(
     return kernel.merge([own], Options(format, merge_clusters=False, total_bytes=None)).pieces
 
 
-def _readable(result: FetchResult) -> FetchResult:
+def _readable(result: FetchResult, plan: ScrapePlan) -> FetchResult:
     """The result with its body in UTF-8 and, where there are two answers, only what is in both."""
     if result.error is not None:
         return result
     if response_format(result.content_type) is Format.PROTOBUF:
         return _failed(result, FetchError.FORMAT, "the answer is protobuf, which was not asked for")
-    name = charset(result.content_type)
-    if name not in _UTF8:
-        try:
-            result = replace(result, body=result.body.decode(name).encode())
-        except (LookupError, ValueError):
-            return _failed(result, FetchError.DECODE, f"the body cannot be read in the charset {name[:40]!r}")
+    try:
+        body = in_utf8(result.body, charset(result.content_type), plan.body_limit(result.name))
+    except CharsetError as exc:
+        return _failed(result, FetchError.DECODE, str(exc))
+    except TooLong as exc:
+        return _failed(result, FetchError.TOO_LARGE, str(exc))
+    result = replace(result, body=body)
     if result.restrict_to is not None:
         result = replace(result, body=intersect(result.body, result.restrict_to), restrict_to=None)
     return result

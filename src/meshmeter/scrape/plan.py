@@ -117,6 +117,13 @@ class ScrapePlan:
         """The sources in the order of their precedence."""
         return (ENVOY, *(application.name for application in self.applications))
 
+    def body_limit(self, name: str) -> int:
+        """Bytes that the body of a source may have, decompressed and in UTF-8."""
+        if name == ENVOY:
+            return self.limits.envoy_bytes
+        options = next((a.options for a in self.applications if a.name == name), PLAIN)
+        return options.body_bytes or self.limits.body_bytes
+
 
 def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = None) -> ScrapePlan:
     """The plan of one scrape. Never raises: what a scraper sends badly is as if it had not sent it."""
