@@ -21,21 +21,21 @@ from meshmeter.exposition.merge_python import merge
 FILES = sorted((Path(__file__).parents[1] / "data" / "expositions").iterdir())
 
 _REAL = [line for path in FILES for line in path.read_bytes().splitlines(keepends=True)]
-_CLUSTER = ("w-0123456789abcdef", "w-fedcba9876543210", "w", "-0123456789abcdef", "admin")
-_TYPES = ("counter", "gauge", "histogram", "summary", "gaugehistogram", "info", "stateset", "untyped", "odd")
-_LABELS = (
+CLUSTER = ("w-0123456789abcdef", "w-fedcba9876543210", "w", "-0123456789abcdef", "admin")
+TYPES = ("counter", "gauge", "histogram", "summary", "gaugehistogram", "info", "stateset", "untyped", "odd")
+LABELS = (
     "", "{}", '{x=""}', '{x="1"}', '{l="z",x="2"}', '{x="2",l="z",}', '{ x = "1" }', '{"c.d"="x"}', '{x="\\\\"}',
     '{a="s1"}', '{a="s2",b="1"}', '{kuma_io_mesh_traffic="q",app="1",exported_app="2"}', '{le="1"}', '{le="+Inf"}',
     '{le="-0"}', '{le="1.0",x="1"}', '{x="1",le="1e0"}', '{le="1",le="2"}', '{,le="2"}', '{quantile="0.5"}',
     '{x="1",quantile="-0"}', '{quantile="2"}',
-    *(f'{{envoy_cluster_name="{name}"{more}}}' for name in _CLUSTER for more in ("", ',le="0.5"', ',le="1800000"')),
-    *(f'{{envoy_cluster_name="{name}",quantile="0.5"}}' for name in _CLUSTER),
+    *(f'{{envoy_cluster_name="{name}"{more}}}' for name in CLUSTER for more in ("", ',le="0.5"', ',le="1800000"')),
+    *(f'{{envoy_cluster_name="{name}",quantile="0.5"}}' for name in CLUSTER),
 )  # fmt: skip
-_TAILS = (
+TAILS = (
     "1", "2", "0", "-1", "2.5", "1e16", "007", "+3", ".5", "nan", "-inf", "1e999", "0x1", "5 1395066363000", "5 1.5",
     '1 # {id="v"} 1 2', '1 2 # {id="v"} 1', "1 # {} x", "",
 )  # fmt: skip
-_BYTES = b'ab_{}",=\\ #\n1eE+-.NaInf\t\r\xc3\xa9\x00:\x0b'
+BYTES = b'ab_{}",=\\ #\n1eE+-.NaInf\t\r\xc3\xa9\x00:\x0b'
 _FORMATS = (Format.TEXT, Format.TEXT_UTF8, Format.OPENMETRICS_1, Format.OPENMETRICS_1_UTF8)
 
 
@@ -69,13 +69,13 @@ def _line(random: Random) -> bytes:
     )
     if kind < 0.4:
         written = f'"{name}{suffix}"' if "." in name or not name else name + suffix
-        return f"# TYPE {written} {random.choice(_TYPES)}\n".encode()
+        return f"# TYPE {written} {random.choice(TYPES)}\n".encode()
     if kind < 0.45:
         text = random.choice(
             ('HELP a he\\nlp "q" \\\\ x', "UNIT a_x_seconds seconds", "EOF", "HELP", "TYPE a")
         )
         return f"# {text}\n".encode()
-    labels, tail = random.choice(_LABELS), random.choice(_TAILS)
+    labels, tail = random.choice(LABELS), random.choice(TAILS)
     if "." in name:
         return f'{{"{name}{suffix}"{"," + labels[1:] if labels else "}"} {tail}\n'.encode()
     return f"{name}{suffix}{labels} {tail}\n".encode()
@@ -86,11 +86,11 @@ def _damaged(random: Random, body: bytes) -> bytes:
     for _ in range(random.choice((0, 0, 0, 1, 2, 5))):
         at, kind = random.randrange(len(damaged) + 1), random.random()
         if kind < 0.4:
-            damaged[at : at + 1] = bytes([random.choice(_BYTES)])
+            damaged[at : at + 1] = bytes([random.choice(BYTES)])
         elif kind < 0.6:
             del damaged[at : at + random.randint(1, 8)]
         elif kind < 0.8:
-            damaged[at:at] = bytes(random.choice(_BYTES) for _ in range(random.randint(1, 4)))
+            damaged[at:at] = bytes(random.choice(BYTES) for _ in range(random.randint(1, 4)))
         else:
             damaged[at:at] = damaged[random.randrange(len(damaged) + 1) :][: random.randint(1, 40)]
     return bytes(damaged)

@@ -1,0 +1,105 @@
+"""What holds for every case: the claims that the fuzzer tries to refute."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+
+from meshmeter.exposition import merge_python
+from meshmeter.exposition.formats import Format
+from meshmeter.exposition.kernel import PYTHON, Kernel, choose
+from meshmeter.exposition.lines import Fault
+from meshmeter.exposition.merge import Limits, MergeResult, Options, Source
+from support.fuzz_cases import Case
+from support.judge import judge, objections
+
+KERNELS: tuple[Kernel, ...] = tuple({kernel.name: kernel for kernel in (PYTHON, choose())}.values())
+
+
+class Refuted(Exception):
+    """A claim does not hold."""
+
+    def __init__(self, claim: str, details: str):
+        super().__init__(f"{claim}: {details}")
+        self.claim = claim
+
+
+def check(case: Case) -> Hashable:
+    """Raises Refuted where a claim does not hold. Gives what the kernels did with the case, in short: cases of which it
+    is new are worth more than others."""
+    sources, options = case
+    result = _try("no kernel raises", lambda: merge_python.merge(sources, options))
+    _same(
+        "the shortcuts change nothing", result, lambda: merge_python.merge(sources, options, shortcuts=False)
+    )
+    for kernel in KERNELS[1:]:
+        _same("the kernels agree", result, lambda kernel=kernel: kernel.merge(sources, options))  # type: ignore[misc]
+    said = objections(result.body, options.format)
+    if said:
+        raise Refuted("every parser takes the answer", f"{said}\n{_shown(result.body)}")
+    _again(result, options)
+    if len(sources) == 1:
+        _true_to(sources[0], options, result)
+    return (
+        options.format,
+        tuple(tuple(sorted(stats.dropped)) for stats in result.sources),
+        frozenset(
+            line.rpartition(b" ")[2] for line in result.body.splitlines() if line.startswith(b"# TYPE")
+        ),
+        len(result.body).bit_length() // 2,
+    )
+
+
+def _again(result: MergeResult, options: Options) -> None:
+    """Our own answer is merged without a change."""
+    source = Source("again", result.body, options.format, envoy=True, limits=Limits(None, None, None, None))
+    again = merge_python.merge([source], replace(options, merge_clusters=False))
+    claim = "an answer that is merged again stays as it is"
+    if again.body != result.body:
+        raise Refuted(claim, f"{_shown(result.body)}became\n{_shown(again.body)}")
+    if again.sources[0].dropped:
+        raise Refuted(claim, f"{dict(again.sources[0].dropped)} of\n{_shown(result.body)}")
+
+
+def _true_to(source: Source, options: Options, result: MergeResult) -> None:
+    """Of an application that Prometheus reads it stores the same through us, but for what is counted."""
+    prometheus = judge()
+    if prometheus is None or source.envoy or source.label is not None or source.limits != Limits():
+        return
+    if options.total_bytes is not None:
+        return
+    spoken = Format.OPENMETRICS_1_UTF8 if source.format.openmetrics else Format.TEXT
+    directly = prometheus.verdict(source.body, spoken.value, samples=True, lenient=True)
+    if directly.error:
+        return
+    through = prometheus.verdict(result.body, options.format.value, samples=True)
+    more, less = through.samples - directly.samples, directly.samples - through.samples
+    _, counted = result.sources[0].samples, Counter(result.sources[0].dropped)
+    counted.pop(Fault.DUPLICATE, None)
+    if more or sum(less.values()) > sum(result.sources[0].dropped.values()):
+        raise Refuted(
+            "Prometheus stores the same through us, but for what is counted",
+            f"more: {list(more)[:5]}, less: {list(less)[:5]}, counted: {dict(result.sources[0].dropped)}\n"
+            f"{_shown(source.body)}became\n{_shown(result.body)}",
+        )
+
+
+def _try(claim: str, merge: Callable[[], MergeResult]) -> MergeResult:
+    try:
+        return merge()
+    except Exception as exc:
+        raise Refuted(claim, repr(exc)) from exc
+
+
+def _same(claim: str, result: MergeResult, merge: Callable[[], MergeResult]) -> None:
+    other = _try("no kernel raises", merge)
+    if other != result:
+        raise Refuted(
+            claim,
+            f"{_shown(result.body)}{result.sources}\nbut\n{_shown(other.body)}{other.sources}",
+        )
+
+
+def _shown(body: bytes) -> str:
+    return body[:3000].decode(errors="backslashreplace").rstrip("\n") + "\n"
