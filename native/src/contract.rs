@@ -19,11 +19,13 @@ pub enum Fault {
     Duplicate,
     /// Quantiles of several clusters cannot be merged.
     Quantile,
+    /// A time that Prometheus could not read; the sample, or the exemplar, stays without it.
+    Timestamp,
 }
 
 impl Fault {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Fault; 8] = [
+    pub const ALL: [Fault; 9] = [
         Fault::Malformed,
         Fault::LabelLimit,
         Fault::SampleLimit,
@@ -32,6 +34,7 @@ impl Fault {
         Fault::TypeConflict,
         Fault::Duplicate,
         Fault::Quantile,
+        Fault::Timestamp,
     ];
 
     /// The word that users see in `meshmeter_source_dropped_samples{reason=…}`.
@@ -46,6 +49,7 @@ impl Fault {
             Fault::TypeConflict => "type_conflict",
             Fault::Duplicate => "duplicate_series",
             Fault::Quantile => "summary_quantile",
+            Fault::Timestamp => "timestamp",
         }
     }
 }

@@ -112,9 +112,9 @@ impl LabelTable {
     }
 }
 
-/// What makes label sets equal: order does not count, and an empty value is the same as no label.
+/// What makes label sets equal: order does not count.
 fn key(labels: &[Label<'_>]) -> Vec<u8> {
-    let mut pairs: Vec<&Label<'_>> = labels.iter().filter(|(_, value)| !value.is_empty()).collect();
+    let mut pairs: Vec<&Label<'_>> = labels.iter().collect();
     pairs.sort_unstable();
     let mut key = Vec::with_capacity(pairs.iter().map(|(name, value)| name.len() + value.len() + 16).sum());
     for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
@@ -176,8 +176,13 @@ impl<'b> SourceLabels<'b> {
         made
     }
 
-    /// The label set, or `None` if it breaks a limit, has a label twice, or names the metric.
+    /// The label set, or `None` if it breaks a limit, has a label twice, or names the metric. An empty label is none: it
+    /// is not written, and counts for no limit.
     pub fn read(&mut self, mut labels: Vec<Label<'b>>, table: &mut LabelTable) -> Option<Id> {
+        if !distinct(&labels) {
+            return None;
+        }
+        labels.retain(|(_, value)| !value.is_empty());
         if self.exceeds(&labels) {
             return None;
         }
@@ -185,9 +190,9 @@ impl<'b> SourceLabels<'b> {
             for (name, _) in &mut labels {
                 *name = legacy_label(std::mem::take(name));
             }
-        }
-        if !distinct(&labels) {
-            return None;
+            if !distinct(&labels) {
+                return None;
+            }
         }
         if let Some((name, value)) = self.source.label {
             add_label(&mut labels, name, value);

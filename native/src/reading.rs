@@ -171,7 +171,7 @@ impl<'b> Reader<'b> {
                 let result = match self.take_plain(line, &mut target) {
                     Some(result) => result,
                     None if is_blank(line) => Ok(()),
-                    None => self.take(line, &mut target),
+                    None => self.take(line, at, &mut target),
                 };
                 if let Err(fault) = result {
                     self.fault(fault, at);
@@ -231,8 +231,8 @@ impl<'b> Reader<'b> {
     }
 
     /// Add the sample of one line, or say why not.
-    fn take(&mut self, line: &'b [u8], target: &mut Target<'_, 'b>) -> Result<(), Fault> {
-        let Sample { name, mut labels, value, timestamp, exemplar } =
+    fn take(&mut self, line: &'b [u8], offset: usize, target: &mut Target<'_, 'b>) -> Result<(), Fault> {
+        let Sample { name, mut labels, value, timestamp, exemplar, exemplar_lost_time } =
             sample::parse(line, self.source.openmetrics).ok_or(Fault::Malformed)?;
         let name = if self.utf8_names { name } else { legacy(name) };
         let role = target.roles.iter().find(|(known, _)| *known == *name).ok_or(Fault::Malformed)?.1;
@@ -244,42 +244,24 @@ impl<'b> Reader<'b> {
             bound = Some(self.bound(role, text).ok_or(Fault::Malformed)?);
         }
         let labels = self.labels.read(labels, target.table).ok_or(Fault::LabelLimit)?;
-        let tail = self.tail(value, timestamp, &exemplar, role, target.kind);
-        if !target.kind.composite() {
-            return target.add_value(labels, role, tail);
+        let exemplars = role == Role::Bucket || (target.kind == Type::Counter && role == Role::Value);
+        let exemplar = if self.to_openmetrics && exemplars { exemplar } else { Vec::new() };
+        let time = if timestamp.is_empty() {
+            None
+        } else {
+            numbers::time(timestamp, self.source.openmetrics, self.to_openmetrics)
+        };
+        let lost_times = usize::from(time.is_none() && !timestamp.is_empty())
+            + usize::from(exemplar_lost_time && !exemplar.is_empty());
+        let tail = tail(value, time.as_deref(), &exemplar);
+        if target.kind.composite() {
+            let at = target.metric(labels);
+            target.add_to_metric(at, role, bound, tail)?;
+        } else {
+            target.add_value(labels, role, tail)?;
         }
-        let at = target.metric(labels);
-        target.add_to_metric(at, role, bound, tail)
-    }
-
-    /// The tail in the format of the answer.
-    fn tail(
-        &self,
-        value: Tail<'b>,
-        timestamp: &'b [u8],
-        exemplar: &[u8],
-        role: Role,
-        kind: Type,
-    ) -> Tail<'b> {
-        let exemplars = role == Role::Bucket || (kind == Type::Counter && role == Role::Value);
-        let exemplar = if self.to_openmetrics && exemplars { exemplar } else { b"" };
-        if timestamp.is_empty() && exemplar.is_empty() {
-            return value;
-        }
-        let mut tail = value.into_owned();
-        if !timestamp.is_empty() {
-            tail.push(b' ');
-            match (self.source.openmetrics, self.to_openmetrics) {
-                (false, true) => tail.extend_from_slice(&numbers::seconds(timestamp)),
-                (true, false) => tail.extend_from_slice(&numbers::milliseconds(timestamp)),
-                _ => tail.extend_from_slice(timestamp),
-            }
-        }
-        if !exemplar.is_empty() {
-            tail.push(b' ');
-            tail.extend_from_slice(exemplar);
-        }
-        Cow::Owned(tail)
+        (0..lost_times).for_each(|_| self.fault(Fault::Timestamp, offset));
+        Ok(())
     }
 
     /// As `bound`, remembered by its text.
@@ -359,6 +341,23 @@ impl<'b> Target<'_, 'b> {
         };
         if new { Ok(()) } else { Err(Fault::Duplicate) }
     }
+}
+
+/// A value with what follows it on the line.
+fn tail<'b>(value: Tail<'b>, time: Option<&[u8]>, exemplar: &[u8]) -> Tail<'b> {
+    if time.is_none() && exemplar.is_empty() {
+        return value;
+    }
+    let mut tail = value.into_owned();
+    if let Some(time) = time {
+        tail.push(b' ');
+        tail.extend_from_slice(time);
+    }
+    if !exemplar.is_empty() {
+        tail.push(b' ');
+        tail.extend_from_slice(exemplar);
+    }
+    Cow::Owned(tail)
 }
 
 fn edge_label(role: Role) -> &'static [u8] {

@@ -80,7 +80,8 @@ class SourceStats:
     samples: int
     """Samples of it in the answer, after merging clusters."""
     dropped: Mapping[str, int]
-    """Dropped samples by reason (`lines.Fault`)."""
+    """What was dropped, by reason (`lines.Fault`): samples, or for the reasons in `lines.LOST` parts of samples that
+    are in the answer."""
     problems: tuple[Problem, ...]
     """The first few of them."""
 

@@ -177,12 +177,12 @@ class Reader:
         for start, end in family.spans:
             for line in _LINE.finditer(self._body, start, end):
                 if line[1].strip():
-                    fault = self._take(line[1], family, samples)
+                    fault = self._take(line[1], line.start(), family, samples)
                     if fault is not None:
                         self._fault(fault, line.start())
         return samples
 
-    def _take(self, line: bytes, family: Family, into: Samples) -> Fault | None:
+    def _take(self, line: bytes, offset: int, family: Family, into: Samples) -> Fault | None:
         """Add the sample of one line, or say why not."""
         sample = parse_sample(line, openmetrics=self._openmetrics)
         if sample is None:
@@ -201,14 +201,29 @@ class Reader:
         labels = self._labels.read(pairs)
         if labels is None:
             return Fault.LABEL_LIMIT
-        tail = self._tail(sample, role, family.type)
+        tail, lost_times = self._tail(sample, role, family.type)
+        fault = self._add(labels, role, edge, tail, family.type, into)
+        if fault is None:
+            for _ in range(lost_times):
+                self._fault(Fault.TIMESTAMP, offset)
+        return fault
+
+    def _add(
+        self,
+        labels: LabelSet,
+        role: Role,
+        edge: tuple[float, bytes] | None,
+        tail: bytes,
+        type: Type,
+        into: Samples,
+    ) -> Fault | None:
         if edge is not None:
             metric = into.metrics.setdefault(labels, Metric())
             if edge[0] in metric.edges:
                 return Fault.DUPLICATE
             metric.edges[edge[0]] = (edge[1], tail)
             return None
-        if family.type.composite:
+        if type.composite:
             parts = into.metrics.setdefault(labels, Metric()).parts
             if role in parts:
                 return Fault.DUPLICATE
@@ -220,18 +235,22 @@ class Reader:
         values[labels] = tail
         return None
 
-    def _tail(self, sample: Sample, role: Role, type: Type) -> bytes:
-        """The tail in the format of the answer."""
-        tail = sample.value
-        if timestamp := sample.timestamp:
-            if self._openmetrics != self._to_openmetrics:
-                convert = numbers.seconds if self._to_openmetrics else numbers.milliseconds
-                timestamp = convert(timestamp)
-            tail += b" " + timestamp
+    def _tail(self, sample: Sample, role: Role, type: Type) -> tuple[bytes, int]:
+        """The tail in the format of the answer, and how many times it lost."""
+        tail, lost = sample.value, 0
+        if sample.timestamp:
+            time = numbers.time(
+                sample.timestamp, openmetrics=self._openmetrics, to_openmetrics=self._to_openmetrics
+            )
+            if time is None:
+                lost += 1
+            else:
+                tail += b" " + time
         carries_exemplars = role is Role.BUCKET or (type is Type.COUNTER and role is Role.VALUE)
         if sample.exemplar and self._to_openmetrics and carries_exemplars:
             tail += b" " + sample.exemplar
-        return tail
+            lost += sample.exemplar_lost_time
+        return tail, lost
 
     def _fault(self, fault: Fault, offset: int) -> None:
         self._dropped[fault] = self._dropped.get(fault, 0) + 1

@@ -29,8 +29,8 @@ Key = tuple[tuple[bytes, bytes], ...]
 
 
 def key(labels: Labels) -> Key:
-    """What makes label sets equal: order does not count, and an empty value is the same as no label."""
-    return tuple(sorted(label for label in labels if label[1]))
+    """What makes label sets equal: order does not count."""
+    return tuple(sorted(labels))
 
 
 class LabelTable:
@@ -73,7 +73,12 @@ class SourceLabels:
         return made
 
     def read(self, labels: Labels) -> LabelSet | None:
-        """The label set, or None if it breaks a limit, has a label twice, or names the metric."""
+        """The label set, or None if it breaks a limit, has a label twice, or names the metric. An empty label is
+        none: it is not written, and counts for no limit."""
+        names = {name for name, _ in labels}
+        if len(names) != len(labels) or b"__name__" in names:
+            return None
+        labels = tuple([label for label in labels if label[1]])
         if exceeds(labels, self._source.limits):
             return None
         if not self._utf8_names:

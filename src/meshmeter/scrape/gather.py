@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from meshmeter.exposition.formats import Format, charset, negotiate, response_format, sniff
 from meshmeter.exposition.intersect import intersect
 from meshmeter.exposition.kernel import PYTHON, Kernel
-from meshmeter.exposition.lines import escape
+from meshmeter.exposition.lines import LOST, escape
 from meshmeter.exposition.merge import Limits, Options, Problem, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
 from meshmeter.exposition.stream import EnvoyStream
@@ -122,7 +122,8 @@ def _streamed(envoy: FetchResult, stream: EnvoyStream, rest: SourceStats) -> Sou
         envoy.duration,
         samples=first.samples + rest.samples,
         body_bytes=stream.received,
-        dropped=dict(dropped),
+        dropped=_dropped(dropped),
+        lost=_lost(dropped),
         problems=tuple(map(_problem, (*first.problems, *rest.problems))),
     )
     if envoy.error is None:
@@ -195,10 +196,21 @@ def _report(result: FetchResult, stats: SourceStats | None) -> SourceReport:
             result.duration,
             samples=stats.samples,
             body_bytes=len(result.body),
-            dropped=stats.dropped,
+            dropped=_dropped(stats.dropped),
+            lost=_lost(stats.dropped),
             problems=tuple(map(_problem, stats.problems)),
         )
     )
+
+
+def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
+    """Those of samples that are not in the answer."""
+    return {reason: count for reason, count in counts.items() if reason not in LOST}
+
+
+def _lost(counts: Mapping[str, int]) -> dict[str, int]:
+    """Those of what samples of the answer lost."""
+    return {reason: count for reason, count in counts.items() if reason in LOST}
 
 
 def _judged(report: SourceReport) -> SourceReport:
@@ -241,6 +253,10 @@ def _self_description(reports: Sequence[SourceReport]) -> Iterator[bytes]:
     for report in reports:
         for reason, count in sorted(report.dropped.items()):
             yield _line("dropped_samples", b"%d" % count, report.name, reason)
+    yield from _head("lost_details", "What samples of the source in this answer lost, by kind.")
+    for report in reports:
+        for reason, count in sorted(report.lost.items()):
+            yield _line("lost_details", b"%d" % count, report.name, reason)
     yield from _head("error", "Why the source was not read.")
     for report in reports:
         if report.error is not None:

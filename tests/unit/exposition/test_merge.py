@@ -69,6 +69,14 @@ def check(body: str, want: str, *, source: Format = TEXT, answer: Format = TEXT,
     assert result.sources[0].dropped == dropped
 
 
+def accepted(body: bytes, format: Format) -> str:
+    """Empty if the parsers of others read the body, else what they say."""
+    if not format.openmetrics:
+        return accepted_by_promtool(body)
+    samples(body.decode(), openmetrics=True)  # raises what is wrong
+    return ""
+
+
 def test_plain_text_stays_as_it_is() -> None:
     body = (
         "# HELP a_total Some help.\n# TYPE a_total counter\n"
@@ -156,7 +164,31 @@ def test_a_bound_beside_the_bound_is_a_label_twice() -> None:
 
 
 def test_a_line_that_is_not_plain_does_not_respell_others() -> None:
-    check('a{l="z"} 1 5\nb{x=""} 1\n', '# TYPE a untyped\na{l="z"} 1 5\n# TYPE b untyped\nb{x=""} 1\n')
+    check('a{l="z"} 1 5\nb{x="y"} 1\n', '# TYPE a untyped\na{l="z"} 1 5\n# TYPE b untyped\nb{x="y"} 1\n')
+
+
+@pytest.mark.parametrize("label", ["le", "quantile", "x"])
+@pytest.mark.parametrize("format", [TEXT, OPENMETRICS])
+def test_an_empty_label_is_not_written_and_spoils_no_other_series(label: str, format: Format) -> None:
+    histogram = '# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_sum 3\nh_count 2\n'
+    summary = '# TYPE s summary\ns{quantile="0.5"} 1\ns_sum 3\ns_count 2\n'
+    result = run(
+        [
+            app(f'# TYPE m gauge\nm{{{label}=""}} 1\nm{{a="1",{label}=""}} 2\n' + histogram),
+            app(summary, "two"),
+        ],
+        format,
+    )
+    assert result.body.removesuffix(b"# EOF\n").decode() == (
+        '# TYPE m gauge\nm 1\nm{a="1"} 2\n' + histogram + summary
+    )
+    assert [source.dropped for source in result.sources] == [{}, {}]
+
+
+def test_an_empty_label_is_none_for_labels_that_are_there_already() -> None:
+    check('a{x="",y="1"} 1\na{y="1"} 2\n', '# TYPE a untyped\na{y="1"} 1\n', duplicate_series=1)
+    check('a{x="",x="1"} 1\na{__name__=""} 2\nb 1\n', "# TYPE b untyped\nb 1\n", malformed_line=2)
+    check('# HELP "a.b" x\na{"a.b"="",a_b="1"} 1\n', '# TYPE a untyped\na{a_b="1"} 1\n')
 
 
 def test_the_first_source_wins() -> None:
@@ -199,7 +231,7 @@ def test_limits_of_labels() -> None:
         'a{x="1",y="2",z="3"} 1\na{long="1"} 1\na{x="12345"} 1\na{x="1234",abc=""} 1\n', limits=limits
     )
     result = run([source])
-    assert result.body == b'# TYPE a untyped\na{x="1234",abc=""} 1\n'
+    assert result.body == b'# TYPE a untyped\na{x="1234"} 1\n'
     assert result.sources[0].dropped == {"label_limit": 3}
 
 
@@ -262,8 +294,8 @@ def test_timestamps_and_exemplars() -> None:
     check(openmetrics, openmetrics, source=OPENMETRICS, answer=OPENMETRICS)
     check(openmetrics, "# TYPE a_total counter\na_total 1 1395066363500\n", source=OPENMETRICS)
     check(
-        "a 1 1395066363005\nb 2 -5\n",
-        "# TYPE a unknown\na 1 1395066363.005\n# TYPE b unknown\nb 2 -0.005\n# EOF\n",
+        "a 1 1395066363005\nb 2 5\n",
+        "# TYPE a unknown\na 1 1395066363.005\n# TYPE b unknown\nb 2 0.005\n# EOF\n",
         answer=OPENMETRICS,
     )
     check(
@@ -272,6 +304,66 @@ def test_timestamps_and_exemplars() -> None:
         source=OPENMETRICS,
         answer=OPENMETRICS,
     )
+
+
+UNREADABLE = {
+    TEXT: (
+        "-1", "-62135596800000", "-0", "+5", "1e30", "1.7e+18", "1764062600000.0", "9223372036854775808",
+        "9" * 5000, "NaN", "-Inf",
+    ),
+    OPENMETRICS: ("-1.5", "-1e-9", "1.721735308101e+18", "1e16", "9223372036854775.808", "1e999", "NaN", "Inf", "-Inf"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", [TEXT, OPENMETRICS])
+@pytest.mark.parametrize(
+    ("source", "time"), [(source, time) for source, times in UNREADABLE.items() for time in times]
+)
+def test_a_time_that_prometheus_cannot_read_goes_and_its_sample_stays(
+    source: Format, time: str, answer: Format
+) -> None:
+    """Prometheus 2.42 and 3: `strconv.ParseInt` of digits in text, a finite float in OpenMetrics."""
+    result = run([app(f'# TYPE a gauge\na 3 {time}\na{{b="c"}} 4\n', format=source)], answer)
+    assert result.body.removesuffix(b"# EOF\n") == b'# TYPE a gauge\na 3\na{b="c"} 4\n'
+    assert (result.sources[0].samples, result.sources[0].dropped) == (2, {"timestamp": 1})
+    assert accepted(result.body, answer) == ""
+
+
+def test_times_that_prometheus_reads() -> None:
+    for time in ("0", "0005", "1764062600000", "9223372036854775807"):
+        check(f"a 1 {time}\n", f"# TYPE a untyped\na 1 {time}\n")
+    for text, openmetrics in (("0", "0"), ("0005", "0.005"), ("9223372036854774000", "9223372036854774")):
+        check(f"a 1 {text}\n", f"# TYPE a unknown\na 1 {openmetrics}\n# EOF\n", answer=OPENMETRICS)
+    check("a 1 9223372036854775807\n", "# TYPE a unknown\na 1\n# EOF\n", answer=OPENMETRICS, timestamp=1)
+    for read, text, openmetrics in (
+        ("-0", "0", "0"), ("+5", "5000", "5"), (".5", "500", "0.5"), ("5.", "5000", "5"), ("1.5e3", "1500000", "1500"),
+        ("1764062600.1234567", "1764062600123", "1764062600.1234567"),
+        ("9e15", "9000000000000000000", "9000000000000000"),
+    ):  # fmt: skip
+        check(f"# TYPE a gauge\na 1 {read}\n", f"# TYPE a gauge\na 1 {text}\n", source=OPENMETRICS)
+        check(
+            f"# TYPE a gauge\na 1 {read}\n",
+            f"# TYPE a gauge\na 1 {openmetrics}\n# EOF\n",
+            source=OPENMETRICS,
+            answer=OPENMETRICS,
+        )
+
+
+@pytest.mark.parametrize("time", UNREADABLE[OPENMETRICS])
+def test_a_time_of_an_exemplar_that_prometheus_cannot_read_goes(time: str) -> None:
+    body = f'# TYPE a counter\na_total 1 # {{id="v"}} 0.5 {time}\n'
+    check(
+        body,
+        '# TYPE a counter\na_total 1 # {id="v"} 0.5\n# EOF\n',
+        source=OPENMETRICS,
+        answer=OPENMETRICS,
+        timestamp=1,
+    )
+    check(body, "# TYPE a_total counter\na_total 1\n", source=OPENMETRICS)
+
+
+def test_a_time_counts_only_where_its_sample_is_in_the_answer() -> None:
+    check("a 1\na 2 -5\n", "# TYPE a untyped\na 1\n", duplicate_series=1)
 
 
 def test_types_that_text_does_not_have() -> None:

@@ -89,6 +89,16 @@ def test_what_is_dropped_is_counted() -> None:
     assert set(report.problems) == {"line 2: malformed_line", "envoy_x: reserved_name"}
 
 
+def test_what_samples_lost_is_counted_beside_what_is_dropped() -> None:
+    zero_time = FetchResult("app", 1.0, b"b 1 -62135596800000\n", "text/plain")
+    response, (_, report) = gather(scrape(), [ENVOY, zero_time])
+    text = response.body.decode()
+    assert "\nb 1\n" in text and 'meshmeter_source_samples{source="app"} 1\n' in text
+    assert 'meshmeter_source_lost_details{source="app",reason="timestamp"} 1\n' in text
+    assert "meshmeter_source_dropped_samples" not in text
+    assert (report.dropped, report.lost, report.up) == ({}, {"timestamp": 1}, True)
+
+
 def test_a_body_without_metrics_is_a_failure_but_an_empty_one_is_not() -> None:
     page = FetchResult("app", 1.0, b"<html>\n", "text/html")
     assert gather(scrape(), [ENVOY, page])[1][1].error == "format"
