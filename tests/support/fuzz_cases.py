@@ -8,18 +8,22 @@
     #source o
     <body>
 
-Options: `o` OpenMetrics, `u` UTF-8 names, `k` clusters kept, a number: the limit of the whole. Of a source: `e` Envoy's,
-`o` OpenMetrics, `l=` its label, `n=` its limits (samples, labels, bytes of a label name, of a value). Whatever else stands
-there has no effect, so that every text is a case; the line break before `#source` belongs to it and not to a body.
+Options: `o` OpenMetrics, `u` UTF-8 names, `k` clusters kept, a number: the limit of the whole. Of a source: `e`
+Envoy's, `o` OpenMetrics, `l=` its label, `n=` its limits (samples, labels, bytes of a label name, of a value). Whatever
+else stands there has no effect, so that every text is a case; the line break before `#source` belongs to it and not to
+a body.
 """
 
 from __future__ import annotations
+
+import re
 
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.merge import Limits, Options, Source
 
 Case = tuple[list[Source], Options]
 
+_LABEL = re.compile(rb"[a-zA-Z_][a-zA-Z0-9_]*")
 _SOURCE = b"\n#source"
 _FORMATS = {
     (False, False): Format.TEXT,
@@ -64,7 +68,7 @@ def _source(n: int, part: bytes) -> Source:
     words = line.split()
     for word in words:
         key, _, value = word.partition(b"=")
-        if key == b"l" and value.isascii() and value:
+        if key == b"l" and _LABEL.fullmatch(value):
             label = value.decode()
         elif key == b"n":
             numbers = [int(each) if each.isdigit() and len(each) < 10 else None for each in value.split(b",")]

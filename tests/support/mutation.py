@@ -10,8 +10,9 @@ from support.odd_bodies import BYTES, LABELS, TAILS, TYPES
 
 _NUMBER = re.compile(rb"[-+]?[0-9][0-9.eE+-]*")
 _NUMBERS = (
-    b"0", b"-1", b"1e30", b"-62135596800000", b"1.7e+18", b"9223372036854775807", b"9223372036854775808", b"NaN", b"+Inf",
-    b"-Inf", b"1e-400", b"0.1", b"1.0", b"1e16", b"9007199254740993", b"1395066363", b"1395066363000.5", b"007", b".5",
+    b"0", b"-1", b"1e30", b"-62135596800000", b"1.7e+18", b"9223372036854775807", b"9223372036854775808", b"NaN",
+    b"+Inf", b"-Inf", b"1e-400", b"0.1", b"1.0", b"1e16", b"9007199254740993", b"1395066363",
+    b"1395066363000.5", b"007", b".5",
 )  # fmt: skip
 _SUFFIXES = (b"_total", b"_bucket", b"_sum", b"_count", b"_created", b"_info", b"_gsum", b"_gcount", b"")
 _HEADS = (b"#case", b"#case o", b"#case u", b"#case o u", b"#case k", b"#case 200", b"#case o 300")

@@ -57,7 +57,7 @@ def _source(random: Random, n: int) -> Source:
         _damaged(random, b"".join(_line(random) for _ in range(random.choice((1, 3, 8, 20))))),
         random.choice((Format.TEXT, Format.OPENMETRICS_1)),
         envoy=random.random() < 0.4,
-        label=random.choice((None, None, None, "app", "a", "w.x")),
+        label=random.choice((None, None, None, "app", "a", "w_x")),
         limits=random.choice((Limits(), Limits(), limits)),
     )
 
