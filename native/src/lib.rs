@@ -3,6 +3,7 @@
 //! The twin of `meshmeter.exposition.merge_python`, with the same modules: the same bytes and the same counts for the
 //! same input. `python` is the border to Python; everything else knows nothing of it.
 
+pub mod blocks;
 pub mod clusters;
 pub mod contract;
 pub mod families;
@@ -21,4 +22,4 @@ pub mod text;
 pub mod writing;
 
 pub use contract::{Fault, Limits, Merged, Options, Problem, Source, SourceStats};
-pub use merge::merge;
+pub use merge::Merging;

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from meshmeter.exposition.formats import Format
+from meshmeter.exposition.kernel import PYTHON
 from meshmeter.exposition.merge import Limits, Options, Source
-from meshmeter.exposition.merge_python import merge
 from support import require
 from support.many_clusters import get, running_envoy
 from support.odd_bodies import FILES
@@ -36,6 +36,6 @@ def test_the_same_answer(envoy_body: bytes, options: Options, limit: int | None)
     native = require.native_kernel()
     applications = [Source(path.name, path.read_bytes(), label="app") for path in FILES]
     sources = [Source("envoy", envoy_body, envoy=True, limits=Limits(limit)), *applications]
-    result = merge(sources, options)
+    result = PYTHON.merge(sources, options)
     assert result.sources[0].samples > 0
     assert native.merge(sources, options) == result

@@ -205,3 +205,16 @@ async def test_a_redirect_that_leads_to_nothing_names_the_path(tmp_path: Path) -
         await scraped.scrape(**LONG)
         source = scraped.source("app")
     assert source["detail"] == f"HTTP status 404 at http://127.0.0.1:{port}/login?…, where a redirect leads"
+
+
+@pytest.mark.attack("B1: megabytes in a charset that takes quadratic time are not decoded")
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "utf-7", "zlib"])
+async def test_charsets_that_nobody_needs(tmp_path: Path, charset: str) -> None:
+    body = b"a-" + b"b" * (8 << 20)
+    async with (
+        serving(answer(body, f"Content-Type: text/plain; charset={charset}")) as port,
+        agent(tmp_path, tmp_path / "no.sock", at(port)) as scraped,
+    ):
+        await scraped.scrape(**LONG)
+        source = scraped.source("app")
+    assert source["error"] == "decode" and "only UTF-8, US-ASCII, ISO-8859-1" in source["detail"]

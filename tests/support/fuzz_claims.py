@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from typing import ParamSpec, TypeVar
 
-from meshmeter.exposition import merge_python
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.kernel import PYTHON, Kernel, choose
 from meshmeter.exposition.lines import Fault
 from meshmeter.exposition.merge import Limits, MergeResult, Options, Source
 from support.fuzz_cases import Case
 from support.judge import Stored, judge, objections
+from support.odd_bodies import LONG_WAY
+from support.pieces import in_many_ways, is_fed
 
 KERNELS: tuple[Kernel, ...] = tuple({kernel.name: kernel for kernel in (PYTHON, choose())}.values())
 
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 _NEGATIVE = re.compile("^expfmt: .* negative (count|bucket population) for histogram")
 """What expfmt refuses since 2025, and Prometheus does not: it is written as the application wrote it."""
 _BOUND = re.compile(r'\b(le|quantile)="([^"]*)"')
@@ -35,12 +39,14 @@ def check(case: Case) -> Hashable:
     """Raises Refuted where a claim does not hold. Gives what the kernels did with the case, in short: cases of which it
     is new are worth more than others."""
     sources, options = case
-    result = _try("no kernel raises", lambda: merge_python.merge(sources, options))
-    _same(
-        "the shortcuts change nothing", result, lambda: merge_python.merge(sources, options, shortcuts=False)
-    )
+    result = _try(PYTHON.merge, sources, options)
+    _same("the shortcuts change nothing", result, _try(LONG_WAY.merge, sources, options))
     for kernel in KERNELS[1:]:
-        _same("the kernels agree", result, lambda kernel=kernel: kernel.merge(sources, options))  # type: ignore[misc]
+        _same("the kernels agree", result, _try(kernel.merge, sources, options))
+    if is_fed(sources):
+        for kernel in KERNELS:
+            for streamed in _try(_streamed, kernel, sources, options):
+                _same("it does not count how Envoy's body arrives", result, streamed)
     said = objections(result.body, options.format)
     if said and not _NEGATIVE.search(said):
         raise Refuted("every parser takes the answer", f"{said}\n{_shown(result.body)}")
@@ -62,7 +68,7 @@ def check(case: Case) -> Hashable:
 def _again(result: MergeResult, options: Options, *, envoy: bool) -> None:
     """Our own answer is merged without a change. Bounds are written anew for Envoy alone, so it counts whose it is."""
     source = Source("again", result.body, options.format, envoy, limits=Limits(None, None, None, None))
-    again = merge_python.merge([source], replace(options, merge_clusters=False))
+    again = PYTHON.merge([source], replace(options, merge_clusters=False))
     claim = "an answer that is merged again stays as it is"
     if not _says_the_same(again.body, result.body, options.format):
         raise Refuted(claim, f"{_shown(result.body)}became\n{_shown(again.body)}")
@@ -128,15 +134,18 @@ def _number(found: re.Match[str]) -> str:
         return found[0]
 
 
-def _try(claim: str, merge: Callable[[], MergeResult]) -> MergeResult:
+def _streamed(kernel: Kernel, sources: Sequence[Source], options: Options) -> list[MergeResult]:
+    return list(in_many_ways(kernel, sources, options))
+
+
+def _try(do: Callable[Arguments, Result], *arguments: Arguments.args, **more: Arguments.kwargs) -> Result:
     try:
-        return merge()
+        return do(*arguments, **more)
     except Exception as exc:
-        raise Refuted(claim, repr(exc)) from exc
+        raise Refuted("no kernel raises", repr(exc)) from exc
 
 
-def _same(claim: str, result: MergeResult, merge: Callable[[], MergeResult]) -> None:
-    other = _try("no kernel raises", merge)
+def _same(claim: str, result: MergeResult, other: MergeResult) -> None:
     if other != result:
         raise Refuted(
             claim,

@@ -1,22 +1,19 @@
-"""Bodies that are nearly right: lines of all kinds, put together at random and damaged, with options of all kinds.
-
-    PYTHONPATH=tests .venv/bin/python -m support.odd_bodies 600
-
-compares the kernels on such cases for ten minutes.
-"""
+"""Bodies that are nearly right: lines of all kinds, put together at random and damaged, with options of all kinds."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
+from meshmeter.exposition import merge_python
 from meshmeter.exposition.formats import Format
-from meshmeter.exposition.kernel import choose
+from meshmeter.exposition.kernel import Kernel
 from meshmeter.exposition.merge import Limits, Options, Source
-from meshmeter.exposition.merge_python import merge
+
+LONG_WAY = Kernel("long way", partial(merge_python.begin, shortcuts=False))
+"""The Python kernel without its shortcuts for plain text."""
 
 FILES = sorted((Path(__file__).parents[1] / "data" / "expositions").iterdir())
 
@@ -62,6 +59,12 @@ def _source(random: Random, n: int) -> Source:
     )
 
 
+def lines(random: Random) -> Iterator[bytes]:
+    """Lines of all kinds, without end."""
+    while True:
+        yield _line(random)
+
+
 def _line(random: Random) -> bytes:
     kind = random.random()
     if kind < 0.2:
@@ -97,26 +100,3 @@ def _damaged(random: Random, body: bytes) -> bytes:
         else:
             damaged[at:at] = damaged[random.randrange(len(damaged) + 1) :][: random.randint(1, 40)]
     return bytes(damaged)
-
-
-def main(seconds: float) -> int:
-    native, end, count = choose("native"), time.monotonic() + seconds, 0
-    seed = time.time_ns()
-    for sources, options in cases(Random(seed)):
-        results = [
-            merge(sources, options),
-            merge(sources, options, shortcuts=False),
-            native.merge(sources, options),
-        ]
-        if results[0] != results[1] or results[1] != results[2]:
-            print(sources, options, *results, sep="\n")
-            return 1
-        count += 1
-        if time.monotonic() > end:
-            break
-    print(f"{count} cases, no difference")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1])))

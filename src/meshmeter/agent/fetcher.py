@@ -153,7 +153,7 @@ class Fetcher:
     async def _fetch_application(self, application: Application, plan: ScrapePlan) -> FetchResult:
         options = application.options
         deadline = min(plan.deadline, options.timeout) if options.timeout else plan.deadline
-        limit = options.body_bytes or plan.limits.body_bytes
+        limit = plan.body_limit(application.name)
 
         async def get() -> FetchResult:
             headers = {
