@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter, memrchr};
 
-use crate::contract::{Fault, Options, Problem, Source, SourceStats};
+use crate::contract::{Fault, Limits, Options, Problem, Source, SourceStats};
 use crate::families::{Part, Role, Shape, Type};
 use crate::index::{Index, index};
 use crate::labels::{Id, LabelTable, Marks, SourceLabels};
@@ -45,6 +45,18 @@ impl Record {
             dropped: [0; Fault::ALL.len()],
             problems: Vec::new(),
         }
+    }
+
+    /// Whether the source reached its limit of samples.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Whether the source may have as many samples more.
+    #[must_use]
+    pub fn has_room(&self, samples: usize, limits: &Limits) -> bool {
+        limits.samples.is_none_or(|limit| self.samples + samples <= limit)
     }
 
     /// What became of the source.
@@ -157,7 +169,7 @@ impl<'b> Reader<'b> {
         let shape = self.index.families[family].shape.clone();
         let samples = self.read_spans(&spans, &shape, table, scratch);
         self.index.families[family].spans = spans;
-        if self.source.limits.samples.is_some_and(|limit| self.record.samples + samples.len() > limit) {
+        if !self.record.has_room(samples.len(), &self.source.limits) {
             self.record.full = true;
             self.drop(Fault::SampleLimit, samples.len(), &shape.name);
             return Samples::default();
@@ -388,7 +400,7 @@ fn edge_label(role: Role) -> &'static [u8] {
 }
 
 /// Plain labels without the last one, which must be the given one, and the value of that.
-fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+pub(crate) fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
     let text = text.strip_suffix(b"\"")?;
     let quote = memrchr(b'"', text)?;
     let front = text[..quote].strip_suffix(b"=")?.strip_suffix(label)?;
