@@ -150,6 +150,9 @@ impl<'b> Indexer<'b> {
             Name::Bare(name) => Cow::Borrowed(name),
             Name::Quoted(name) => self.name(unescape(name)),
         };
+        if name.is_empty() {
+            return;
+        }
         let openmetrics = self.openmetrics;
         let declaration = self.declared.of(name);
         match keyword {

@@ -126,6 +126,8 @@ class _Indexer:
             return
         keyword, text = found[1], found[4] or b""
         name = found[2] if found[2] is not None else self._name(unescape(found[3]))
+        if not name:
+            return
         types.setdefault(name, None)
         if keyword != b"TYPE":
             texts.setdefault((keyword, name), unescape(text))

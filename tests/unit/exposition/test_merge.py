@@ -40,16 +40,12 @@ def kernel(request: pytest.FixtureRequest) -> Iterator[None]:
     under_test.remove(kernel)
 
 
-def run(
-    sources: list[Source], format: Format = TEXT, *, judge: bool = True, **options: object
-) -> MergeResult:
-    """Without `judge` other parsers are not asked."""
+def run(sources: list[Source], format: Format = TEXT, **options: object) -> MergeResult:
     wanted = Options(format, **options)  # type: ignore[arg-type]  # keyword options of a test
     (kernel,) = under_test
     result = kernel.merge(sources, wanted)
     assert result == LONG_WAY.merge(sources, wanted)
-    if judge:
-        judged(result.pieces, format)
+    judged(result.pieces, format)
     return result
 
 
@@ -779,7 +775,7 @@ def test_numbers_of_all_kinds(numbers: list[str], answer: Format) -> None:
     ]
     lines += [f'envoy_t{{n="{n}"}} 1 {text}\n' for n, text in enumerate(numbers)]
     for spoken in (TEXT, OPENMETRICS):
-        run([Source("envoy", "".join(lines).encode(), spoken, envoy=True)], answer, judge=False)
+        run([Source("envoy", "".join(lines).encode(), spoken, envoy=True)], answer)
 
 
 @pytest.mark.parametrize("path", EXPOSITIONS, ids=lambda path: path.name)
