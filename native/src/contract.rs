@@ -123,7 +123,7 @@ pub struct SourceStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
     /// One valid body, in pieces of whole families.
-    pub pieces: Vec<Box<[u8]>>,
+    pub pieces: Vec<Vec<u8>>,
     /// In the order of the sources given.
     pub sources: Vec<SourceStats>,
 }

@@ -24,7 +24,7 @@ MIB = 1 << 20
 ENVOY = "envoy"
 """The name of what is fed."""
 
-RENEWAL = 4 * MIB
+RENEWAL = 16 * MIB
 """Bytes of Envoy's body after which a kernel forgets the labels it has met, so that they do not pile up."""
 
 PIECE = 1 << 20

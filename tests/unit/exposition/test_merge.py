@@ -855,7 +855,7 @@ def test_labels_are_forgotten_in_between() -> None:
     family = b"".join(
         b'envoy_b%%d{n="%d",envoy_cluster_name="web-0123456789abcdef"} 1\n' % n for n in range(2000)
     )
-    body = b"".join(b"# TYPE envoy_b%d gauge\n" % n + family.replace(b"%d", b"%d" % n) for n in range(40))
+    body = b"".join(b"# TYPE envoy_b%d gauge\n" % n + family.replace(b"%d", b"%d" % n) for n in range(165))
     assert len(body) > RENEWAL
     result = fed(body)
     assert result.body == body.replace(b"-0123456789abcdef", b"").replace(
