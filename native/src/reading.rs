@@ -140,15 +140,22 @@ impl<'b> Reader<'b> {
 
     /// Count the lines of a family without reading them.
     pub fn drop_family(&mut self, fault: Fault, family: usize) {
-        let family = &self.index.families[family];
-        let lines =
-            family.spans.iter().map(|&(start, end)| memchr_iter(b'\n', &self.body[start..end]).count()).sum();
-        let name = family.shape.name.clone();
+        let lines = self.lines(family);
+        let name = self.index.families[family].shape.name.clone();
         self.drop(fault, lines, &name);
     }
 
-    /// The samples of a family, none if the source's sample limit is reached with it.
+    fn lines(&self, family: usize) -> usize {
+        let spans = self.index.families[family].spans.iter();
+        spans.map(|&(start, end)| memchr_iter(b'\n', &self.body[start..end]).count()).sum()
+    }
+
+    /// The samples of a family, none if it has more lines than the source may have samples. Only lines are counted then:
+    /// what is beyond the limit costs nothing.
     pub fn read(&mut self, family: usize, table: &mut LabelTable, scratch: &mut Scratch) -> Samples<'b> {
+        if let Some(limit) = self.source.limits.samples.filter(|_| !self.record.full) {
+            self.record.full = self.record.samples + self.lines(family) > limit;
+        }
         if self.record.full {
             self.drop_family(Fault::SampleLimit, family);
             return Samples::default();
@@ -157,11 +164,6 @@ impl<'b> Reader<'b> {
         let shape = self.index.families[family].shape.clone();
         let samples = self.read_spans(&spans, &shape, table, scratch);
         self.index.families[family].spans = spans;
-        if self.source.limits.samples.is_some_and(|limit| self.record.samples + samples.len() > limit) {
-            self.record.full = true;
-            self.drop(Fault::SampleLimit, samples.len(), &shape.name);
-            return Samples::default();
-        }
         samples
     }
 
