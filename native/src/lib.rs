@@ -11,6 +11,7 @@ pub mod index;
 pub mod labels;
 pub mod merge;
 pub mod numbers;
+pub mod plain;
 #[cfg(feature = "python")]
 mod python;
 pub mod reading;
@@ -18,6 +19,7 @@ pub mod sample;
 pub mod samples;
 pub mod soundness;
 pub mod split;
+pub mod taken;
 pub mod text;
 pub mod writing;
 

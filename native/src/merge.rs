@@ -7,12 +7,15 @@ use memchr::memmem;
 
 use crate::blocks::{Blocks, HEAD};
 use crate::contract::{Fault, Merged, Options, Source};
-use crate::families::{Type, openmetrics_claims};
+use crate::families::{Shape, Type};
 use crate::index::{Family, normalise};
 use crate::labels::{LabelTable, SourceLabels};
+use crate::plain::{self, Form, Plain};
 use crate::reading::{Reader, Record, Scratch};
 use crate::samples::Samples;
+use crate::soundness::sound;
 use crate::split::merge_split;
+use crate::taken::{Taken, reserved};
 use crate::writing::{Head, Writer};
 
 const OWN: &[u8] = b"envoy_";
@@ -94,10 +97,10 @@ struct Fed {
     record: Record,
     /// Blocks for the end.
     kept: Vec<u8>,
-    /// Names that what was written uses or reserves.
-    taken: HashSet<Vec<u8>>,
+    taken: Taken,
     /// Bytes since the labels were forgotten.
     read: usize,
+    plain: Plain,
 }
 
 impl Fed {
@@ -109,8 +112,9 @@ impl Fed {
             out: Out::new(options),
             record: Record::new(&Fed::source(&options), &options, false),
             kept: Vec::new(),
-            taken: HashSet::new(),
+            taken: Taken::default(),
             read: 0,
+            plain: Plain::default(),
         }
     }
 
@@ -124,11 +128,42 @@ impl Fed {
         if self.read > RENEWAL {
             self.read = block.len();
             self.table = LabelTable::default();
+            self.plain = Plain::default();
             self.record.labels = SourceLabels::new(&Fed::source(&self.options), &self.options);
         }
-        if !has_own_head(block) || !self.take_one(block) {
+        if !self.take_plain(block) && (!has_own_head(block) || !self.take_one(block)) {
             self.kept.extend_from_slice(block);
         }
+    }
+
+    /// Write a block that is a plain family; false, and nothing is written, if it is none.
+    fn take_plain(&mut self, block: &[u8]) -> bool {
+        let Some(family) = plain::Family::of_block(block).filter(|family| family.name.starts_with(OWN))
+        else {
+            return false;
+        };
+        let Fed { options, table, out, record, taken, plain, .. } = self;
+        let shape = Shape::new(family.name, family.kind, false);
+        if record.is_full() || taken.has(&shape) {
+            return false;
+        }
+        let claims = if options.openmetrics { taken.claims(&shape) } else { None };
+        let form = match (options.openmetrics, &claims) {
+            (false, _) => Form::Text,
+            (true, Some(_)) => Form::Typed,
+            (true, None) => Form::Untyped,
+        };
+        let before = out.body.len();
+        let Some(count) = plain.write(&family, form, &mut record.labels, table, &mut out.body) else {
+            return false;
+        };
+        if !record.has_room(count.read, &options.fed) || !out.keep(before) {
+            out.body.truncate(before);
+            return false;
+        }
+        record.samples += count.written;
+        taken.add(shape, claims);
+        true
     }
 
     /// Write the family of a block; false if there is more in it than one.
@@ -142,18 +177,14 @@ impl Fed {
         if only {
             readers[0].complain();
             let shape = readers[0].index.families[0].shape.clone();
-            if taken.contains(&shape.name) || shape.roles.iter().any(|(name, _)| taken.contains(name)) {
+            if taken.has(&shape) {
                 readers[0].drop_family(Fault::TypeConflict, 0);
             } else {
-                let claims = if options.openmetrics { reserved(&shape.name, shape.kind) } else { None };
-                let typed = claims.as_ref().is_some_and(|names| !names.iter().any(|n| taken.contains(n)));
-                let family = Joined { name: shape.name, kind: shape.kind, parts: vec![(0, 0)] };
-                if out.write(&family, &mut readers, table, scratch, typed) {
-                    taken.insert(family.name);
-                    taken.extend(shape.roles.into_iter().map(|(name, _)| name));
-                    if typed {
-                        taken.extend(claims.into_iter().flatten());
-                    }
+                let claims = if options.openmetrics { taken.claims(&shape) } else { None };
+                let fits = claims.is_some() || !options.openmetrics;
+                let family = Joined { name: shape.name.clone(), kind: shape.kind, parts: vec![(0, 0)] };
+                if out.write(&family, &mut readers, table, scratch, fits) {
+                    taken.add(shape, claims);
                 }
             }
         }
@@ -192,38 +223,54 @@ impl Out {
         Out { openmetrics, merge_clusters, left, body: Vec::new(), pieces: Vec::new() }
     }
 
-    /// Write a family with all its samples. False if there are none, or no place for it.
+    /// Write a family with all its samples, under its type if that fits its names and its samples. False if there are
+    /// none, or no place for it.
     fn write(
         &mut self,
         family: &Joined,
         readers: &mut [Reader<'_>],
         table: &mut LabelTable,
         scratch: &mut Scratch,
-        typed: bool,
+        fits: bool,
     ) -> bool {
         let (samples, counts) = collect(family, readers, table, scratch, self.merge_clusters);
         if samples.is_empty() {
             return false;
         }
         let before = self.body.len();
+        let (name, marks) = (&family.name, &mut scratch.marks);
+        let typed = fits && sound(name, family.kind, &samples, table, marks, self.openmetrics);
         let mut writer = Writer::new(std::mem::take(&mut self.body), table);
         let head = head(family, readers);
         if self.openmetrics {
-            writer.openmetrics(&head, &samples, typed, &mut scratch.marks);
+            writer.openmetrics(&head, &samples, typed, marks);
         } else {
-            writer.text(&head, &samples);
+            writer.text(&head, &samples, typed);
         }
         self.body = writer.out;
-        let written = self.body.len() - before;
-        if self.left.is_some_and(|left| written > left) {
+        if !self.keep(before) {
             self.body.truncate(before);
-            for (reader, count) in counts {
-                readers[reader].drop(Fault::TotalLimit, count, &family.name);
+            for Count { reader, samples, .. } in counts {
+                readers[reader].drop(Fault::TotalLimit, samples, name);
             }
             return false;
         }
+        for Count { reader, samples, exemplars } in counts {
+            let reader = &mut readers[reader];
+            reader.record.samples += samples;
+            reader.drop(Fault::Type, usize::from(fits && !typed && samples > 0), name);
+            reader.drop(Fault::Exemplar, if typed { 0 } else { exemplars }, name);
+        }
+        true
+    }
+
+    /// Make what was written behind `before` a part of the answer; false if there is no place for it.
+    fn keep(&mut self, before: usize) -> bool {
+        let written = self.body.len() - before;
+        if self.left.is_some_and(|left| written > left) {
+            return false;
+        }
         self.left = self.left.map(|left| left - written);
-        counts.into_iter().for_each(|(reader, count)| readers[reader].record.samples += count);
         if self.body.len() >= PIECE {
             self.cut();
         }
@@ -253,7 +300,7 @@ impl Out {
 }
 
 /// The families of all sources, less those that lose a conflict; `taken` are names that none may have.
-fn join(readers: &mut [Reader<'_>], taken: &HashSet<Vec<u8>>) -> Vec<Joined> {
+fn join(readers: &mut [Reader<'_>], taken: &Taken) -> Vec<Joined> {
     let mut joined: Vec<Joined> = Vec::new();
     let mut by_name: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut owners: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -264,7 +311,7 @@ fn join(readers: &mut [Reader<'_>], taken: &HashSet<Vec<u8>>) -> Vec<Joined> {
                 reader.drop_family(Fault::Reserved, part);
                 continue;
             }
-            if taken.contains(&shape.name) || shape.roles.iter().any(|(name, _)| taken.contains(name)) {
+            if taken.has(shape) {
                 reader.drop_family(Fault::TypeConflict, part);
                 continue;
             }
@@ -289,14 +336,21 @@ fn join(readers: &mut [Reader<'_>], taken: &HashSet<Vec<u8>>) -> Vec<Joined> {
     joined
 }
 
-/// The samples of a family over all sources, and how many each source has in it.
+/// What a source has in a family.
+struct Count {
+    reader: usize,
+    samples: usize,
+    exemplars: usize,
+}
+
+/// The samples of a family over all sources, and what each source has in it.
 fn collect<'b>(
     family: &Joined,
     readers: &mut [Reader<'b>],
     table: &mut LabelTable,
     scratch: &mut Scratch,
     merge_clusters: bool,
-) -> (Samples<'b>, Vec<(usize, usize)>) {
+) -> (Samples<'b>, Vec<Count>) {
     let mut collected = Samples::default();
     let mut counts = Vec::with_capacity(family.parts.len());
     for &(n, part) in &family.parts {
@@ -307,15 +361,16 @@ fn collect<'b>(
             reader.drop(Fault::Quantile, quantiles, &family.name);
             samples = merged;
         }
-        let mut found = samples.len();
+        let mut count = Count { reader: n, samples: samples.len(), exemplars: samples.exemplars };
         if collected.is_empty() {
             collected = samples;
         } else {
             let refused = collected.add(samples, &mut scratch.marks);
-            reader.drop(Fault::Duplicate, refused, &family.name);
-            found -= refused;
+            reader.drop(Fault::Duplicate, refused.samples, &family.name);
+            count.samples -= refused.samples;
+            count.exemplars -= refused.exemplars;
         }
-        counts.push((n, found));
+        counts.push(count);
     }
     (collected, counts)
 }
@@ -335,7 +390,7 @@ fn head<'h>(family: &'h Joined, readers: &'h [Reader<'_>]) -> Head<'h> {
 
 /// Families that OpenMetrics cannot have under their type, because the names it reserves for them are taken: the counter
 /// `x_total` beside a gauge `x`.
-fn clashing(families: &[Joined], readers: &[Reader<'_>], taken: &HashSet<Vec<u8>>) -> HashSet<usize> {
+fn clashing(families: &[Joined], readers: &[Reader<'_>], taken: &Taken) -> HashSet<usize> {
     let mut used: HashMap<&[u8], usize> = HashMap::new();
     for (at, family) in families.iter().enumerate() {
         for &(n, part) in &family.parts {
@@ -350,19 +405,9 @@ fn clashing(families: &[Joined], readers: &[Reader<'_>], taken: &HashSet<Vec<u8>
             names.contains(name) || used.get(name.as_slice()).is_some_and(|&owner| owner != at)
         };
         match reserved(&family.name, family.kind) {
-            Some(claims) if !claims.iter().any(is_taken) => names.extend(claims),
+            Some(claims) if !claims.iter().any(is_taken) => names.reserve(claims),
             _ => _ = clashing.insert(at),
         }
     }
     clashing
-}
-
-/// The names that OpenMetrics reserves for a family under its type, if it does for such a type; `None` if it cannot have
-/// the family under its type.
-fn reserved(name: &[u8], kind: Type) -> Option<Vec<Vec<u8>>> {
-    match kind {
-        Type::Gauge | Type::Unknown | Type::StateSet => Some(Vec::new()),
-        Type::Counter if !name.ends_with(b"_total") => None,
-        _ => Some(openmetrics_claims(name, kind)),
-    }
 }
