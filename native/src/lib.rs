@@ -12,6 +12,7 @@ pub mod index;
 pub mod labels;
 pub mod merge;
 pub mod numbers;
+pub mod plain;
 #[cfg(feature = "python")]
 mod python;
 pub mod reading;
@@ -19,6 +20,7 @@ pub mod sample;
 pub mod samples;
 pub mod soundness;
 pub mod split;
+pub mod taken;
 pub mod text;
 pub mod writing;
 

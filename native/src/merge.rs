@@ -8,12 +8,14 @@ use memchr::memmem;
 use crate::blocks::{Blocks, HEAD};
 use crate::contract::{Fault, Merged, Options, Source};
 use crate::deadline::{Deadline, Late};
-use crate::families::{Type, openmetrics_claims};
+use crate::families::{Shape, Type};
 use crate::index::{Family, normalise};
 use crate::labels::{LabelTable, SourceLabels};
+use crate::plain::{self, Form, Plain};
 use crate::reading::{Mark, Reader, Record, Scratch};
 use crate::samples::Samples;
 use crate::split::merge_split;
+use crate::taken::{Taken, reserved};
 use crate::writing::{Head, Writer};
 
 const OWN: &[u8] = b"envoy_";
@@ -95,10 +97,10 @@ struct Fed {
     record: Record,
     /// Blocks for the end.
     kept: Vec<u8>,
-    /// Names that what was written uses or reserves.
-    taken: HashSet<Vec<u8>>,
+    taken: Taken,
     /// Bytes since the labels were forgotten.
     read: usize,
+    plain: Plain,
 }
 
 impl Fed {
@@ -110,8 +112,9 @@ impl Fed {
             out: Out::new(options),
             record: Record::new(&Fed::source(&options), &options, false),
             kept: Vec::new(),
-            taken: HashSet::new(),
+            taken: Taken::default(),
             read: 0,
+            plain: Plain::default(),
         }
     }
 
@@ -125,11 +128,44 @@ impl Fed {
         if self.read > RENEWAL {
             self.read = block.len();
             self.table = LabelTable::default();
+            self.plain = Plain::default();
             self.record.labels = SourceLabels::new(&Fed::source(&self.options), &self.options);
         }
-        if !has_own_head(block) || !self.take_one(block) {
+        let in_time = self.out.deadline.check().is_ok();
+        let written = (in_time && self.take_plain(block)) || (has_own_head(block) && self.take_one(block));
+        if !written {
             self.kept.extend_from_slice(block);
         }
+    }
+
+    /// Write a block that is a plain family; false, and nothing is written, if it is none.
+    fn take_plain(&mut self, block: &[u8]) -> bool {
+        let Some(family) = plain::Family::of_block(block).filter(|family| family.name.starts_with(OWN))
+        else {
+            return false;
+        };
+        let Fed { options, table, out, record, taken, plain, .. } = self;
+        let shape = Shape::new(family.name, family.kind, false);
+        if record.is_full() || taken.has(&shape) {
+            return false;
+        }
+        let claims = if options.openmetrics { taken.claims(&shape) } else { None };
+        let form = match (options.openmetrics, &claims) {
+            (false, _) => Form::Text,
+            (true, Some(_)) => Form::Typed,
+            (true, None) => Form::Untyped,
+        };
+        let before = out.body.len();
+        let Some(count) = plain.write(&family, form, &mut record.labels, table, &mut out.body) else {
+            return false;
+        };
+        if !record.has_room(count.read, &options.fed) || !out.keep(before) {
+            out.body.truncate(before);
+            return false;
+        }
+        record.samples += count.written;
+        taken.add(shape, claims);
+        true
     }
 
     /// Write the family of a block; false if there is more in it than one.
@@ -143,18 +179,13 @@ impl Fed {
         if only {
             readers[0].complain();
             let shape = readers[0].index.families[0].shape.clone();
-            if taken.contains(&shape.name) || shape.roles.iter().any(|(name, _)| taken.contains(name)) {
+            if taken.has(&shape) {
                 readers[0].drop_family(Fault::TypeConflict, 0);
             } else {
-                let claims = if options.openmetrics { reserved(&shape.name, shape.kind) } else { None };
-                let typed = claims.as_ref().is_some_and(|names| !names.iter().any(|n| taken.contains(n)));
-                let family = Joined { name: shape.name, kind: shape.kind, parts: vec![(0, 0)] };
-                if out.write(&family, &mut readers, table, scratch, typed) {
-                    taken.insert(family.name);
-                    taken.extend(shape.roles.into_iter().map(|(name, _)| name));
-                    if typed {
-                        taken.extend(claims.into_iter().flatten());
-                    }
+                let claims = if options.openmetrics { taken.claims(&shape) } else { None };
+                let family = Joined { name: shape.name.clone(), kind: shape.kind, parts: vec![(0, 0)] };
+                if out.write(&family, &mut readers, table, scratch, claims.is_some()) {
+                    taken.add(shape, claims);
                 }
             }
         }
@@ -227,16 +258,24 @@ impl Out {
             writer.text(&head, &samples);
         }
         self.body = writer.out;
-        let written = self.body.len() - before;
-        if self.left.is_some_and(|left| written > left) {
+        if !self.keep(before) {
             self.body.truncate(before);
             for (reader, count) in counts {
                 readers[reader].drop(Fault::TotalLimit, count, &family.name);
             }
             return false;
         }
-        self.left = self.left.map(|left| left - written);
         counts.into_iter().for_each(|(reader, count)| readers[reader].record.samples += count);
+        true
+    }
+
+    /// Make what was written behind `before` a part of the answer; false if there is no place for it.
+    fn keep(&mut self, before: usize) -> bool {
+        let written = self.body.len() - before;
+        if self.left.is_some_and(|left| written > left) {
+            return false;
+        }
+        self.left = self.left.map(|left| left - written);
         if self.body.len() >= PIECE {
             self.cut();
         }
@@ -266,7 +305,7 @@ impl Out {
 }
 
 /// The families of all sources, less those that lose a conflict; `taken` are names that none may have.
-fn join(readers: &mut [Reader<'_>], taken: &HashSet<Vec<u8>>) -> Vec<Joined> {
+fn join(readers: &mut [Reader<'_>], taken: &Taken) -> Vec<Joined> {
     let mut joined: Vec<Joined> = Vec::new();
     let mut by_name: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut owners: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -277,7 +316,7 @@ fn join(readers: &mut [Reader<'_>], taken: &HashSet<Vec<u8>>) -> Vec<Joined> {
                 reader.drop_family(Fault::Reserved, part);
                 continue;
             }
-            if taken.contains(&shape.name) || shape.roles.iter().any(|(name, _)| taken.contains(name)) {
+            if taken.has(shape) {
                 reader.drop_family(Fault::TypeConflict, part);
                 continue;
             }
@@ -348,7 +387,7 @@ fn head<'h>(family: &'h Joined, readers: &'h [Reader<'_>]) -> Head<'h> {
 
 /// Families that OpenMetrics cannot have under their type, because the names it reserves for them are taken: the counter
 /// `x_total` beside a gauge `x`.
-fn clashing(families: &[Joined], readers: &[Reader<'_>], taken: &HashSet<Vec<u8>>) -> HashSet<usize> {
+fn clashing(families: &[Joined], readers: &[Reader<'_>], taken: &Taken) -> HashSet<usize> {
     let mut used: HashMap<&[u8], usize> = HashMap::new();
     for (at, family) in families.iter().enumerate() {
         for &(n, part) in &family.parts {
@@ -363,19 +402,9 @@ fn clashing(families: &[Joined], readers: &[Reader<'_>], taken: &HashSet<Vec<u8>
             names.contains(name) || used.get(name.as_slice()).is_some_and(|&owner| owner != at)
         };
         match reserved(&family.name, family.kind) {
-            Some(claims) if !claims.iter().any(is_taken) => names.extend(claims),
+            Some(claims) if !claims.iter().any(is_taken) => names.reserve(claims),
             _ => _ = clashing.insert(at),
         }
     }
     clashing
-}
-
-/// The names that OpenMetrics reserves for a family under its type, if it does for such a type; `None` if it cannot have
-/// the family under its type.
-fn reserved(name: &[u8], kind: Type) -> Option<Vec<Vec<u8>>> {
-    match kind {
-        Type::Gauge | Type::Unknown | Type::StateSet => Some(Vec::new()),
-        Type::Counter if !name.ends_with(b"_total") => None,
-        _ => Some(openmetrics_claims(name, kind)),
-    }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use crate::contract::{Fault, Options, Problem, Source, SourceStats};
+use crate::contract::{Fault, Limits, Options, Problem, Source, SourceStats};
 use crate::deadline::{Deadline, Late};
 use crate::families::{Part, Role, Shape, Type};
 use crate::index::{Index, index};
@@ -58,6 +58,18 @@ impl Record {
     pub fn back(&mut self, mark: Mark) {
         (self.full, self.dropped) = (mark.full, mark.dropped);
         self.problems.truncate(mark.problems);
+    }
+
+    /// Whether the source reached its limit of samples.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Whether the source may have as many samples more.
+    #[must_use]
+    pub fn has_room(&self, samples: usize, limits: &Limits) -> bool {
+        limits.samples.is_none_or(|limit| self.samples + samples <= limit)
     }
 
     /// What became of the source.
@@ -196,7 +208,7 @@ impl<'b> Reader<'b> {
         let samples = self.read_spans(&spans, &shape, table, scratch);
         self.index.families[family].spans = spans;
         let samples = samples?;
-        if self.source.limits.samples.is_some_and(|limit| self.record.samples + samples.len() > limit) {
+        if !self.record.has_room(samples.len(), &self.source.limits) {
             self.record.full = true;
             self.drop(Fault::SampleLimit, samples.len(), &shape.name);
             return Ok(Samples::default());
@@ -424,10 +436,10 @@ fn tail<'b>(value: Tail<'b>, time: Option<&[u8]>, exemplar: &[u8]) -> Tail<'b> {
     Cow::Owned(tail)
 }
 
-/// Lines of a normalised body that are no comments.
+/// Lines of a normalised body that are no comments, without looking at each; of several empty ones some count.
 fn count(body: &[u8]) -> usize {
     let comments = memmem::find_iter(body, b"\n#").count() + usize::from(body.starts_with(b"#"));
-    memchr_iter(b'\n', body).count() - comments
+    memchr_iter(b'\n', body).count() - comments - memmem::find_iter(body, b"\n\n").count()
 }
 
 fn edge_label(role: Role) -> &'static [u8] {
@@ -435,7 +447,7 @@ fn edge_label(role: Role) -> &'static [u8] {
 }
 
 /// Plain labels without the last one, which must be the given one, and the value of that.
-fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+pub(crate) fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
     let text = text.strip_suffix(b"\"")?;
     let quote = memrchr(b'"', text)?;
     let front = text[..quote].strip_suffix(b"=")?.strip_suffix(label)?;

@@ -330,8 +330,8 @@ class Reader:
 
 
 def _count(body: bytes) -> int:
-    """Lines of a normalised body that are no comments."""
-    return body.count(b"\n") - body.count(b"\n#") - body.startswith(b"#")
+    """Lines of a normalised body that are no comments, without looking at each; of several empty ones some count."""
+    return body.count(b"\n") - body.count(b"\n#") - body.startswith(b"#") - body.count(b"\n\n")
 
 
 def _is_utf8(body: bytes) -> bool:
