@@ -257,30 +257,30 @@ impl<'b> Indexer<'b> {
             self.owner(token)
         } else if is_blank(line) {
             return;
+        } else if let Some(sample) = sample::parse(line, self.openmetrics) {
+            let name = self.name(sample.name);
+            self.owner(&name)
         } else {
-            sample::parse(line, self.openmetrics).and_then(|sample| {
-                let name = self.name(sample.name);
-                self.owner(&name)
-            })
+            self.index.malformed.push(start);
+            return;
         };
-        match family {
-            Some(family) => self.extend(family, start, end),
-            None => self.index.malformed.push(start),
-        }
+        self.extend(family, start, end);
     }
 
-    /// The family of a sample; a new one without type if none is declared. `None` for a sample that has the name of a
-    /// family without being one of its samples, such as `x` of a histogram `x`.
-    fn owner(&mut self, name: &[u8]) -> Option<usize> {
+    /// The family of a sample; a new one without type if none is declared. A sample that has the name of a family
+    /// without being one that its type promises, such as `x` of a histogram `x`, is taken in.
+    fn owner(&mut self, name: &[u8]) -> usize {
         if let Some(&family) = self.owners.get(name) {
-            return Some(family);
+            return family;
         }
-        if self.by_name.contains_key(name) {
-            return None;
+        if let Some(&family) = self.by_name.get(name) {
+            self.index.families[family].shape.roles.push((name.to_vec(), Role::Bare));
+            self.owners.insert(name.to_vec(), family);
+            return family;
         }
         let shape =
             Shape { name: name.to_vec(), kind: Type::Unknown, roles: vec![(name.to_vec(), Role::Value)] };
-        Some(self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() }))
+        self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() })
     }
 
     fn extend(&mut self, family: usize, start: usize, end: usize) {

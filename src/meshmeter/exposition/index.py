@@ -181,19 +181,19 @@ class _Indexer:
                     self._malformed.append(line.start())
                     continue
                 name = self._name(sample.name)
-            family = self._owner(name)
-            if family is None:
-                self._malformed.append(line.start())
-            else:
-                self._add(family, line.start(), line.end())
+            self._add(self._owner(name), line.start(), line.end())
 
-    def _owner(self, name: bytes) -> Family | None:
-        """The family of a sample; a new one without type if none is declared. None for a sample that has the name
-        of a family without being one of its samples, such as `x` of a histogram `x`."""
+    def _owner(self, name: bytes) -> Family:
+        """The family of a sample; a new one without type if none is declared. A sample that has the name of a family
+        without being one that its type promises, such as `x` of a histogram `x`, is taken in."""
         family = self._owners.get(name)
-        if family is None and name not in self._families:
-            family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
-            self._families[name] = family
+        if family is None:
+            family = self._families.get(name)
+            if family is None:
+                family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
+                self._families[name] = family
+            else:
+                family.shape = Shape(name, family.type, dict(family.shape.roles) | {name: Role.BARE})
             self._owners[name] = family
         return family
 
