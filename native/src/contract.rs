@@ -65,7 +65,7 @@ impl Fault {
 /// What one source may contribute; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Samples; families are kept whole.
+    /// Samples; families are kept whole, and judged by their lines.
     pub samples: Option<usize>,
     /// Labels of one sample.
     pub labels: Option<usize>,

@@ -39,7 +39,7 @@ class Limits:
     """What one source may contribute. None: no limit."""
 
     samples: int | None = None
-    """Families are kept whole: from the first one that does not fit any more, all are dropped."""
+    """Families are kept whole: from the first one with more lines than are left, all are dropped unread."""
     labels: int | None = 128
     label_name_bytes: int | None = 1024
     label_value_bytes: int | None = 16 * 1024

@@ -344,6 +344,13 @@ def test_limit_of_samples_keeps_families_whole() -> None:
     assert result.sources[0].dropped == {"sample_limit": 3}
 
 
+def test_limit_of_samples_counts_lines_that_it_does_not_read() -> None:
+    source = app("a 1\na x\na 2\nb 1\nc x\n", limits=Limits(samples=2))
+    result = run([source])
+    assert result.body == b""
+    assert result.sources[0].dropped == {"sample_limit": 5}
+
+
 def test_total_limit() -> None:
     result = run([app("a 1\nbcd 1\ne 1\n")], total_bytes=45)
     assert result.body == b"# TYPE a untyped\na 1\n# TYPE e untyped\ne 1\n"
