@@ -92,9 +92,12 @@ def _faults(prometheus: Prometheus, key: str, each: Application, now: float) -> 
     """What is not as it has to be."""
     faults = []
     through = _rows(prometheus, "through", key, now)
-    counted = prometheus.query(f'meshmeter_source_dropped_samples{{source="{key}"}}', "reason")
-    if counted != dict(each.dropped):
-        faults.append(f"{key}: counted {counted}, not {each.dropped}")
+    selector = (
+        f'{{__name__=~"meshmeter_source_dropped_samples|meshmeter_source_lost_details",source="{key}"}}'
+    )
+    counted = prometheus.query(selector, "reason")
+    if counted != dict(each.counted):
+        faults.append(f"{key}: counted {counted}, not {each.counted}")
     if prometheus.query(f'meshmeter_source_up{{source="{key}"}}', "source") != {key: 1}:
         faults.append(f"{key}: not up")
     if each.refused:
@@ -104,7 +107,8 @@ def _faults(prometheus: Prometheus, key: str, each: Application, now: float) -> 
     directly = _rows(prometheus, f"directly {key}", key, now)
     if not directly or not directly <= through:
         faults.append(f"{key}: only directly {directly - through} of {directly}")
-    if len(through - directly) > each.dropped.get("timestamp", 0):
+    more = {row for row in through - directly if ("le", "+Inf") not in row[0]}
+    if len(more) > each.counted.get("timestamp", 0) or len(through - directly - more) != each.added:
         faults.append(f"{key}: only through us {through - directly}")
     return faults
 

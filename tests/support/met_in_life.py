@@ -19,8 +19,10 @@ class Application:
 
     respond: Respond
     openmetrics: bool = False
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    """What is counted, by reason, and for which the documentation has the rule."""
+    counted: Mapping[str, int] = field(default_factory=dict)
+    """What is lost and counted, by reason: samples, or parts of samples that stay (docs/metrics.md)."""
+    added: int = 0
+    """Buckets `+Inf` that histograms without one get."""
     refused: bool = False
     """Whether Prometheus refuses it as a whole where it is asked directly: nothing to compare with."""
     through: int | None = None
@@ -44,19 +46,15 @@ def applications(now: float) -> dict[str, Application]:
             f'# TYPE k_times_h histogram\nk_times_h_bucket{{le="+Inf"}} 2 {ms - 4000}\n'
             f"k_times_h_sum 1 {ms - 4000}\nk_times_h_count 2 {ms - 4000}\n"
         ),
-        "series": _text(
-            f'# TYPE k_series_g gauge\nk_series_g{{x="1"}} 1 {ms - 9000}\nk_series_g{{x="1"}} 2 {ms - 6000}\n'
-            f'k_series_g{{x="1"}} 3 {ms - 3000}\nk_series_g{{x="2"}} 4\n'
-        ),
         "negative": _text(
             "# TYPE k_negative_g gauge\nk_negative_g 1 -62135596800000\nk_negative_other 2\n",
-            dropped={"timestamp": 1},
+            counted={"timestamp": 1},
             refused=True,
             through=2,
         ),
         "huge": _text(
             'k_huge{x="1"} 1 1e30\nk_huge{x="2"} 2 1.7e+18\nk_huge{x="3"} 3 9223372036854775808\n',
-            dropped={"timestamp": 3},
+            counted={"timestamp": 3},
             refused=True,
             through=3,
         ),
@@ -71,11 +69,13 @@ def applications(now: float) -> dict[str, Application]:
         ),
         "bare": _text(
             '# TYPE k_bare_h histogram\nk_bare_h{x="1"} 1\nk_bare_h{x="2"} 2\n'
-            '# TYPE k_bare_s summary\nk_bare_s{x="1"} 1\nk_bare_s{x="2"} 2\n'
+            '# TYPE k_bare_s summary\nk_bare_s{x="1"} 1\nk_bare_s{x="2"} 2\n',
+            counted={"type": 2},
         ),
         "noinf": _text(
             '# TYPE k_noinf_h histogram\nk_noinf_h_bucket{le="0.1"} 1\nk_noinf_h_bucket{le="1"} 4\n'
-            "k_noinf_h_sum 2.5\nk_noinf_h_count 5\n"
+            "k_noinf_h_sum 2.5\nk_noinf_h_count 5\n",
+            added=1,
         ),
         "exemplar": _text(
             '# TYPE k_exemplar_total counter\nk_exemplar_total 9 # {trace_id="a"} 1\nk_exemplar_other 1\n',
@@ -96,17 +96,19 @@ def applications(now: float) -> dict[str, Application]:
         "omtimes": _openmetrics(
             '# TYPE k_omtimes gauge\nk_omtimes{x="1"} 1 -62135596800\nk_omtimes{x="2"} 2 1.7e+18\n'
             'k_omtimes{x="3"} 3\n',
-            dropped={"timestamp": 2},
+            counted={"timestamp": 2},
         ),
         "omnegative": _openmetrics(
             '# TYPE k_omnegative histogram\nk_omnegative_bucket{le="-1.0"} 2 # {t="x"} -3\n'
             'k_omnegative_bucket{le="0.0"} 5\nk_omnegative_bucket{le="+Inf"} 6\nk_omnegative_count 6\n'
             '# TYPE k_omnegative_gh gaugehistogram\nk_omnegative_gh_bucket{le="+Inf"} 3\n'
-            "k_omnegative_gh_gsum -42\nk_omnegative_gh_gcount 3\n"
+            "k_omnegative_gh_gsum -42\nk_omnegative_gh_gcount 3\n",
+            counted={"type": 2, "exemplar": 1},
         ),
         "omraced": _openmetrics(
             '# TYPE k_omraced histogram\nk_omraced_bucket{le="1.0"} 3\nk_omraced_bucket{le="+Inf"} 7\n'
-            "k_omraced_sum 9\nk_omraced_count 8\n"
+            "k_omraced_sum 9\nk_omraced_count 8\n",
+            counted={"type": 1},
         ),
         "encoding": Application(answer(_plain("encoding"), _TEXT, "Content-Encoding: none")),
         "head": Application(answer(_plain("head"), _TEXT, f"Content-Security-Policy: {'x' * 9000}")),
