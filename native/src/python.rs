@@ -8,9 +8,10 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::contract::{Limits, Merged, Options, Source};
+use crate::deadline::Deadline;
 
 /// Counts up with every change that Python code could notice; meshmeter uses a kernel only if it knows its contract.
-const CONTRACT: u32 = 3;
+const CONTRACT: u32 = 4;
 
 /// Bytes of Envoy's body that are merged at a time.
 const PART: usize = 1 << 20;
@@ -42,18 +43,20 @@ impl Merging {
 
 #[pymethods]
 impl Merging {
-    /// Begin an answer; `limits` are those of what is fed.
+    /// Begin an answer, which may take so many `seconds`; `limits` are those of what is fed.
     #[new]
-    #[pyo3(signature = (limits, *, openmetrics, utf8_names, merge_clusters, total_bytes))]
+    #[pyo3(signature = (limits, *, openmetrics, utf8_names, merge_clusters, total_bytes, seconds))]
     fn new(
         limits: LimitsTuple,
         openmetrics: bool,
         utf8_names: bool,
         merge_clusters: bool,
         total_bytes: Option<usize>,
+        seconds: Option<f64>,
     ) -> Self {
+        let deadline = Deadline::after(seconds);
         let fed = self::limits(limits);
-        let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes, fed };
+        let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes, deadline, fed };
         Merging { inner: Mutex::new(Some(crate::Merging::new(&options))) }
     }
 
