@@ -81,6 +81,8 @@ struct Known {
     end: usize,
     id: Id,
     target: Id,
+    /// Whether they are written as they were read, and for themselves.
+    same: bool,
     /// The labels that followed them last.
     next: usize,
 }
@@ -109,6 +111,8 @@ pub struct Plain {
     values: Vec<i64>,
     /// By place, of histograms.
     sums: Vec<Sum>,
+    /// Whether all lines are written as they were read.
+    same: bool,
     /// What the lines of a metric have in common.
     start: Vec<u8>,
 }
@@ -139,6 +143,7 @@ impl Plain {
         self.targets.clear();
         self.values.clear();
         self.sums.clear();
+        self.same = true;
         let histogram = family.kind == Type::Histogram;
         let read = match family.kind {
             Type::Histogram if form != Form::Untyped => self.read_histograms(family, labels, table)?,
@@ -150,7 +155,9 @@ impl Plain {
             return None;
         }
         head(family, form, out);
-        if histogram {
+        if self.same {
+            out.extend_from_slice(family.lines);
+        } else if histogram {
             self.write_histograms(family, table, out);
         } else {
             self.write_values(family, table, out);
@@ -165,6 +172,7 @@ impl Plain {
         labels: &mut SourceLabels,
         table: &mut LabelTable,
     ) -> Option<usize> {
+        let negative = family.kind == Type::Gauge;
         let (mut rest, mut read, mut before) = (family.lines, 0, None);
         while !rest.is_empty() {
             rest = rest.strip_prefix(family.name)?;
@@ -173,13 +181,16 @@ impl Plain {
                 Some(known) if rest.starts_with(self.text(known)) => at,
                 _ => {
                     let line = &rest[..memchr(b'\n', rest)?];
-                    self.find(&rest[..=memrchr(b' ', line)?], labels, table)?
+                    let blank = memrchr(b' ', line)?;
+                    // The labels of a line that is refused are not to be remembered.
+                    integer(&rest[blank + 1..], negative)?;
+                    self.find(&rest[..=blank], labels, table)?
                 }
             };
             self.follow(before, found);
             before = Some(found);
             rest = &rest[self.known[found].end - self.known[found].start..];
-            let (value, length) = integer(rest, family.kind == Type::Gauge)?;
+            let (value, length) = integer(rest, negative)?;
             rest = &rest[length..];
             read += 1;
             match self.place(found)? {
@@ -219,6 +230,7 @@ impl Plain {
             let start = &rest[..rest.len() - bucket.len() + start];
             if before.is_none() {
                 self.edges.learn(start, rest)?;
+                self.same &= self.edges.read == self.edges.written;
             }
             before = Some(found);
             let place = self.place(found)?;
@@ -350,7 +362,8 @@ impl Plain {
 
     /// Where the samples with these labels are to go; `None` if they are there twice.
     fn place(&mut self, found: usize) -> Option<Place> {
-        let Known { id, target, .. } = self.known[found];
+        let Known { id, target, same, .. } = self.known[found];
+        self.same &= same;
         if self.seen.get_or_put(id, 0).is_some() {
             return None;
         }
@@ -372,16 +385,16 @@ impl Plain {
         table: &mut LabelTable,
     ) -> Option<(usize, usize)> {
         let line = &bucket[..memchr(b'\n', bucket)?];
-        let braced = line[..memrchr(b' ', line)?].strip_prefix(b"{")?.strip_suffix(b"}")?;
-        let (inner, _) = split_edge(braced, b"le")?;
+        let (front, value) = bucket.split_at(memrchr(b' ', line)? + 1);
+        let (inner, bound) = split_edge(front.strip_prefix(b"{")?.strip_suffix(b"} ")?, b"le")?;
+        // The labels of a line that is refused are not to be remembered.
+        integer(value, false)?;
+        numbers::parse(bound).filter(|bound| !bound.is_nan())?;
         let mut text = std::mem::take(&mut self.start);
         text.clear();
-        if !inner.is_empty() {
-            text.push(b'{');
-            text.extend_from_slice(inner);
-            text.push(b'}');
-        }
-        text.push(b' ');
+        text.push(b'{');
+        text.extend_from_slice(inner);
+        text.extend_from_slice(b"} ");
         let found = self.find(&text, labels, table);
         let length = edge_start(bucket, &text);
         self.start = text;
@@ -402,13 +415,13 @@ impl Plain {
         if read.iter().any(|(name, _)| matches!(name.as_ref(), b"le" | b"quantile")) {
             return None;
         }
-        let owned =
-            read.into_iter().map(|(name, value)| (name.into_owned().into(), value.into_owned().into()));
-        let id = labels.read(owned.collect(), table)?;
+        let id = labels.read(read, table)?;
         let (start, at) = (self.texts.len(), self.known.len());
         self.texts.extend_from_slice(text);
         let end = self.texts.len();
-        self.known.push(Known { start, end, id, target: table.target(id), next: at + 1 });
+        let target = table.target(id);
+        let same = target == id && table.braced(id) == text;
+        self.known.push(Known { start, end, id, target, same, next: at + 1 });
         let Plain { texts, known, hasher, by_text, .. } = self;
         by_text.insert_unique(hash, at, |&at| hasher.hash_one(&texts[known[at].start..known[at].end]));
         Some(at)
@@ -453,10 +466,10 @@ impl Edges {
 /// The length of what the lines of a metric's buckets have in common behind the name, if `bucket` begins with it: the
 /// labels with this text, and `le="`.
 fn edge_start(bucket: &[u8], text: &[u8]) -> Option<usize> {
-    let rest = match text.strip_suffix(b"} ") {
-        Some(open) => bucket.strip_prefix(open)?.strip_prefix(b",le=\"")?,
-        None => bucket.strip_prefix(b"{le=\"")?,
-    };
+    let open = text.strip_suffix(b"} ")?;
+    let rest = bucket.strip_prefix(open)?;
+    let rest = if open == b"{" { rest } else { rest.strip_prefix(b",")? };
+    let rest = rest.strip_prefix(b"le=\"")?;
     Some(bucket.len() - rest.len())
 }
 
@@ -506,175 +519,4 @@ fn head(family: &Family<'_>, form: Form, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::{Options, Source};
-    use crate::merge::Merging;
-
-    const VALUES: &str = "# TYPE envoy_x_total counter
-envoy_x_total 3
-envoy_x_total{envoy_cluster_name=\"admin\"} 0
-envoy_x_total{envoy_cluster_name=\"w-0123456789abcdef\"} 999999999999999999
-envoy_x_total{envoy_cluster_name=\"w-a-0123456789abcdef\"} 10
-envoy_x_total{envoy_cluster_name=\"w-fedcba9876543210\"} 1
-envoy_x_total{envoy_cluster_name=\"w\"} 5
-";
-    const HISTOGRAMS: &str = "# TYPE envoy_h histogram
-envoy_h_bucket{envoy_cluster_name=\"w-0123456789abcdef\",le=\"0.50\"} 1
-envoy_h_bucket{envoy_cluster_name=\"w-0123456789abcdef\",le=\"1800000\"} 12
-envoy_h_bucket{envoy_cluster_name=\"w-0123456789abcdef\",le=\"+Inf\"} 12
-envoy_h_sum{envoy_cluster_name=\"w-0123456789abcdef\"} 35.35
-envoy_h_count{envoy_cluster_name=\"w-0123456789abcdef\"} 12
-envoy_h_bucket{envoy_cluster_name=\"w-fedcba9876543210\",le=\"0.50\"} 0
-envoy_h_bucket{envoy_cluster_name=\"w-fedcba9876543210\",le=\"1800000\"} 0
-envoy_h_bucket{envoy_cluster_name=\"w-fedcba9876543210\",le=\"+Inf\"} 5
-envoy_h_sum{envoy_cluster_name=\"w-fedcba9876543210\"} 07
-envoy_h_count{envoy_cluster_name=\"w-fedcba9876543210\"} 5
-envoy_h_bucket{x=\"1\",le=\"0.50\"} 0
-envoy_h_bucket{x=\"1\",le=\"1800000\"} 0
-envoy_h_bucket{x=\"1\",le=\"+Inf\"} 0
-envoy_h_sum{x=\"1\"} 00
-envoy_h_count{x=\"1\"} 0
-";
-
-    /// What a block is written as, after others; `None` if it is not plain.
-    fn written(blocks: &[&str], form: Form, merge_clusters: bool) -> Option<(String, Count)> {
-        let options = Options { openmetrics: form != Form::Text, merge_clusters, ..Options::default() };
-        let source = Source { envoy: true, ..Source::default() };
-        let mut labels = SourceLabels::new(&source, &options);
-        let (mut table, mut plain, mut out) = (LabelTable::default(), Plain::default(), Vec::new());
-        let mut count = None;
-        for block in blocks {
-            out.clear();
-            let family = Family::of_block(block.as_bytes());
-            count = family.and_then(|family| plain.write(&family, form, &mut labels, &mut table, &mut out));
-            assert!(count.is_some() || out.is_empty(), "nothing is written of what is not plain");
-        }
-        Some((String::from_utf8(out).expect("text"), count?))
-    }
-
-    /// The same in the general way: a comment among the lines is not plain.
-    fn general(block: &str, form: Form, merge_clusters: bool) -> (String, usize) {
-        let options = Options { openmetrics: form != Form::Text, merge_clusters, ..Options::default() };
-        let body = block.replace('\n', "\n# \n");
-        let mut merging = Merging::new(&options);
-        let mut text = merging.feed(body.as_bytes());
-        let merged = merging.finish(&[], true);
-        text.extend(merged.pieces);
-        let text = String::from_utf8(text.concat()).expect("text");
-        (text.trim_end_matches("# EOF\n").to_owned(), merged.sources[0].samples)
-    }
-
-    #[test]
-    fn as_the_general_way() {
-        let gauges = VALUES.replace("counter", "gauge").replace("} 0", "} -20");
-        let none = VALUES.replace("_total", "").replace("counter", "gauge").replace("x 3", "x{} 3");
-        for block in
-            [VALUES, HISTOGRAMS, &gauges, &none, &HISTOGRAMS.replace("x=\"1\",", "").replace("{x=\"1\"}", "")]
-        {
-            for form in [Form::Text, Form::Typed] {
-                for merge_clusters in [true, false] {
-                    let (text, count) =
-                        written(&[VALUES, HISTOGRAMS, block], form, merge_clusters).expect("a plain family");
-                    assert_eq!((text, count.written), general(block, form, merge_clusters));
-                    assert_eq!(count.read, block.lines().count() - 1);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn untyped_families_keep_their_name() {
-        let block = VALUES.replace("_total", "");
-        let (text, count) = written(&[&block], Form::Untyped, true).expect("a plain family");
-        assert_eq!((text, count.written), general(&block, Form::Typed, true));
-        assert!(written(&[&block], Form::Typed, true).is_none());
-        assert!(written(&[HISTOGRAMS], Form::Untyped, true).is_none());
-    }
-
-    #[test]
-    fn the_empty_line_of_older_envoys() {
-        let older = format!("{VALUES}\n");
-        assert_eq!(written(&[&older], Form::Text, true), written(&[VALUES], Form::Text, true));
-        assert!(written(&[&format!("{VALUES}\n\n")], Form::Text, true).is_none());
-    }
-
-    #[test]
-    fn what_is_not_plain() {
-        for (from, to) in [
-            ("# TYPE", "# HELP envoy_x_total X.\n# TYPE"),
-            (" counter", " counter "),
-            (" counter", " summary"),
-            ("} 10\n", "} 10\n# \n"),
-            ("} 10\n", "} 10\r\n"),
-            ("} 10\n", "} 10 \n"),
-            ("} 10\n", "}  10\n"),
-            ("} 10\n", "}\t10\n"),
-            ("} 10\n", "} 10 1395066363000\n"),
-            ("} 10\n", "} 010\n"),
-            ("} 10\n", "} 1e1\n"),
-            ("} 10\n", "} -10\n"),
-            ("} 10\n", "} -0\n"),
-            ("} 10\n", "} \n"),
-            ("} 999", "} 9999"),
-            ("} 10\n", "} 10\nenvoy_y 1\n"),
-            ("} 10\n", "} 10\n\n"),
-            ("} 10\n", "} 10\nenvoy_x_total 4\n"),
-            ("\"admin\"", "\"ad\\\"min\""),
-            ("\"admin\"", "\"admin\","),
-            ("\"admin\"", "\"admin\",le=\"1\""),
-            ("\"admin\"", "\"admin\",envoy_cluster_name=\"b\""),
-            ("{envoy_cluster_name=\"admin\"}", "{\"c.d\"=\"admin\"}"),
-            ("} 5\n", "} 5"),
-        ] {
-            let block = VALUES.replacen(from, to, 1);
-            assert_ne!(block, VALUES, "{from}");
-            assert!(written(&[VALUES, &block], Form::Text, true).is_none(), "{from:?} as {to:?}");
-        }
-        for (from, to) in [
-            ("le=\"0.50\"} 1", "le=\"0.50\"} 13"),
-            (
-                "_count{envoy_cluster_name=\"w-0123456789abcdef\"} 12",
-                "_count{envoy_cluster_name=\"w-0123456789abcdef\"} 11",
-            ),
-            ("x=\"1\",le=\"0.50\"", "x=\"1\",le=\"0.5\""),
-            ("envoy_h_bucket{x=\"1\",le=\"0.50\"} 0\n", ""),
-            ("envoy_h_sum{x=\"1\"} 00\n", ""),
-            ("envoy_h_sum{x=\"1\"} 00\n", "envoy_h_sum{x=\"1\"} -1\n"),
-            ("envoy_h_sum{x=\"1\"} 00\n", "envoy_h_sum{x=\"1\"} NaN\n"),
-            ("x=\"1\"", "x=\"2\""),
-            ("envoy_h_sum{x=\"1\"", "envoy_h{x=\"1\""),
-            ("_bucket{x=\"1\",le=\"0.50\"} 0\n", "_bucket{x=\"1\",le=\"0.50\"} 0 # {a=\"b\"} 1\n"),
-        ] {
-            let block = HISTOGRAMS.replacen(from, to, 1);
-            assert_ne!(block, HISTOGRAMS, "{from}");
-            assert!(written(&[HISTOGRAMS, &block], Form::Text, true).is_none(), "{from:?} as {to:?}");
-        }
-        for bound in ["-1", "NaN", "1800000", "x"] {
-            let block = HISTOGRAMS.replace("0.50", bound);
-            assert!(written(&[HISTOGRAMS, &block], Form::Text, true).is_none(), "{bound}");
-        }
-        let block = HISTOGRAMS.replace("+Inf", "1e9");
-        assert!(written(&[HISTOGRAMS, &block], Form::Text, true).is_none());
-    }
-
-    #[test]
-    fn sums_that_do_not_fit() {
-        let mut block = String::from("# TYPE envoy_x gauge\n");
-        for n in 0..10 {
-            block += &format!("envoy_x{{envoy_cluster_name=\"w-{n:016}\"}} {}\n", "9".repeat(18));
-        }
-        assert!(written(&[&block], Form::Text, true).is_none());
-        assert!(written(&[&block], Form::Text, false).is_some());
-    }
-
-    #[test]
-    fn limits_of_labels() {
-        let limits = crate::contract::Limits { label_value_bytes: Some(5), ..Default::default() };
-        let source = Source { envoy: true, limits, ..Source::default() };
-        let mut labels = SourceLabels::new(&source, &Options::default());
-        let family = Family::of_block(VALUES.as_bytes()).expect("a block");
-        let (mut table, mut out) = (LabelTable::default(), Vec::new());
-        assert_eq!(Plain::default().write(&family, Form::Text, &mut labels, &mut table, &mut out), None);
-    }
-}
+mod tests;

@@ -6,15 +6,16 @@
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use crate::contract::{Fault, Limits, Options, Problem, Source, SourceStats};
+use crate::deadline::{Deadline, Late};
 use crate::families::{Part, Role, Shape, Type};
 use crate::index::{Index, index};
 use crate::labels::{Id, LabelTable, Marks, SourceLabels};
 use crate::numbers;
 use crate::sample::{self, Sample};
-use crate::samples::{Edge, Metric, Samples, Tail};
+use crate::samples::{Edge, Metric, Samples, Tail, time_of};
 use crate::text::{is_blank, is_legacy_name, legacy};
 
 /// How many examples of dropped samples are kept for each source.
@@ -47,6 +48,18 @@ impl Record {
         }
     }
 
+    /// What is counted so far, for `back`.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { full: self.full, dropped: self.dropped, problems: self.problems.len() }
+    }
+
+    /// Count nothing of what came since.
+    pub fn back(&mut self, mark: Mark) {
+        (self.full, self.dropped) = (mark.full, mark.dropped);
+        self.problems.truncate(mark.problems);
+    }
+
     /// Whether the source reached its limit of samples.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -67,12 +80,23 @@ impl Record {
     }
 }
 
+/// What was counted of a source at some time.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    full: bool,
+    dropped: [usize; Fault::ALL.len()],
+    problems: usize,
+}
+
 /// One body of a source and what became of it so far.
 pub struct Reader<'b> {
     /// Its families; taken apart by nobody but the merge.
     pub index: Index,
     /// Of its source.
     pub record: Record,
+    /// Whether there was no time to look into it.
+    pub is_late: bool,
+    deadline: Deadline,
     source: Source<'b>,
     body: &'b [u8],
     utf8: bool,
@@ -108,17 +132,24 @@ struct Target<'r, 'b> {
     samples: Samples<'b>,
     table: &'r mut LabelTable,
     scratch: &'r mut Scratch,
+    /// Whether samples of one series with other times are kept apart.
+    apart: bool,
     /// Labels of the last plain line of a composite family, and where its metric is.
     last: Option<(&'b [u8], usize)>,
 }
 
 impl<'b> Reader<'b> {
-    /// `body` is the source's, normalised, or a part of it.
+    /// `body` is the source's, normalised, or a part of it. If there is no time, its lines are counted, and nothing is in
+    /// it.
     #[must_use]
     pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, record: Record) -> Self {
-        Reader {
-            index: index(body, source.openmetrics, options.utf8_names),
+        let found = index(body, source.openmetrics, options.utf8_names, options.deadline);
+        let is_late = found.is_err();
+        let mut reader = Reader {
+            index: found.unwrap_or_default(),
             record,
+            is_late,
+            deadline: options.deadline,
             source,
             body,
             utf8: std::str::from_utf8(body).is_ok(),
@@ -126,7 +157,11 @@ impl<'b> Reader<'b> {
             utf8_names: options.utf8_names,
             buckets: HashMap::new(),
             quantiles: HashMap::new(),
+        };
+        if is_late {
+            reader.drop(Fault::Deadline, count(body), b"");
         }
+        reader
     }
 
     /// Count the lines that belong to no family.
@@ -154,29 +189,42 @@ impl<'b> Reader<'b> {
 
     /// Count the lines of a family without reading them.
     pub fn drop_family(&mut self, fault: Fault, family: usize) {
-        let family = &self.index.families[family];
-        let lines =
-            family.spans.iter().map(|&(start, end)| memchr_iter(b'\n', &self.body[start..end]).count()).sum();
-        let name = family.shape.name.clone();
+        let lines = self.lines(family);
+        let name = self.index.families[family].shape.name.clone();
         self.drop(fault, lines, &name);
     }
 
-    /// The samples of a family, none if the source's sample limit is reached with it.
-    pub fn read(&mut self, family: usize, table: &mut LabelTable, scratch: &mut Scratch) -> Samples<'b> {
+    fn lines(&self, family: usize) -> usize {
+        let spans = self.index.families[family].spans.iter();
+        spans.map(|&(start, end)| memchr_iter(b'\n', &self.body[start..end]).count()).sum()
+    }
+
+    /// The samples of a family, none if it has more lines than the source may have samples. Only lines are counted then:
+    /// what is beyond the limit costs nothing. Fails if there is no time.
+    pub fn read(
+        &mut self,
+        family: usize,
+        table: &mut LabelTable,
+        scratch: &mut Scratch,
+    ) -> Result<Samples<'b>, Late> {
+        if let Some(limit) = self.source.limits.samples.filter(|_| !self.record.full) {
+            self.record.full = self.record.samples + self.lines(family) > limit;
+        }
         if self.record.full {
             self.drop_family(Fault::SampleLimit, family);
-            return Samples::default();
+            return Ok(Samples::default());
         }
         let spans = std::mem::take(&mut self.index.families[family].spans);
         let shape = self.index.families[family].shape.clone();
         let samples = self.read_spans(&spans, &shape, table, scratch);
         self.index.families[family].spans = spans;
+        let samples = samples?;
         if !self.record.has_room(samples.len(), &self.source.limits) {
             self.record.full = true;
             self.drop(Fault::SampleLimit, samples.len(), &shape.name);
-            return Samples::default();
+            return Ok(Samples::default());
         }
-        samples
+        Ok(samples)
     }
 
     fn read_spans(
@@ -185,7 +233,7 @@ impl<'b> Reader<'b> {
         shape: &Shape,
         table: &mut LabelTable,
         scratch: &mut Scratch,
-    ) -> Samples<'b> {
+    ) -> Result<Samples<'b>, Late> {
         scratch.marks.clear();
         scratch.created.clear();
         scratch.bare.clear();
@@ -198,12 +246,15 @@ impl<'b> Reader<'b> {
             samples: Samples::default(),
             table,
             scratch,
+            apart: !self.record.labels.merges_clusters(),
             last: None,
         };
-        let body = self.body;
+        let (body, mut lines) = (self.body, 0);
         for &(start, end) in spans {
             let mut at = start;
             while at < end {
+                lines += 1;
+                self.deadline.check_line(lines)?;
                 let next = memchr(b'\n', &body[at..end]).map_or(end, |found| at + found + 1);
                 let line = &body[at..next - 1];
                 let result = match self.take_plain(line, &mut target) {
@@ -222,7 +273,7 @@ impl<'b> Reader<'b> {
         if shape.kind == Type::Histogram {
             samples.complete(target.table);
         }
-        samples
+        Ok(samples)
     }
 
     /// Add the sample of a plain line, or say why not; `None` if the line is not plain, or not without a fault that the
@@ -268,6 +319,10 @@ impl<'b> Reader<'b> {
                 at
             }
         };
+        let metric = &target.samples.metrics[at].1;
+        if metric.time.is_some() {
+            return None;
+        }
         Some(target.add_to_metric(at, role, bound, tail))
     }
 
@@ -302,7 +357,7 @@ impl<'b> Reader<'b> {
         let has_exemplar = !exemplar.is_empty();
         if target.kind.composite() && !matches!(role, Role::Bare | Role::Loose) {
             let at = target.metric(labels);
-            target.add_to_metric(at, role, bound, tail)?;
+            target.add_timed(at, labels, role, bound, tail)?;
         } else {
             target.add_value(labels, role, tail)?;
         }
@@ -358,8 +413,18 @@ impl<'b> Target<'_, 'b> {
             Role::Loose => (&mut scratch.loose, &mut samples.loose),
             _ => (&mut scratch.marks, &mut samples.plain),
         };
-        if marks.get_or_put(labels, values.len()).is_some() {
-            return Err(Fault::Duplicate);
+        let mut labels = labels;
+        if let Some(at) = marks.get_or_put(labels, values.len()) {
+            labels = match (time_of(&values[at].1), time_of(&tail)) {
+                (Some(first), Some(time)) if self.apart && first.to_bits() != time.to_bits() => {
+                    self.table.at(labels, time)
+                }
+                _ => return Err(Fault::Duplicate),
+            };
+            if marks.get_or_put(labels, values.len()).is_some() {
+                return Err(Fault::Duplicate);
+            }
+            samples.several = true;
         }
         values.push((labels, tail));
         Ok(())
@@ -374,6 +439,45 @@ impl<'b> Target<'_, 'b> {
             metrics.push((labels, Metric::with_capacity(edges)));
             next
         })
+    }
+
+    /// Add a sample that may have a time to a metric or, if its time is not that of the metric's first sample, to one
+    /// of its own, unless some of the metric have a time and others none.
+    fn add_timed(
+        &mut self,
+        at: usize,
+        labels: Id,
+        role: Role,
+        bound: Option<Bound<'b>>,
+        tail: Tail<'b>,
+    ) -> Result<(), Fault> {
+        let (time, first) = (time_of(&tail), &mut self.samples.metrics[at].1);
+        if first.is_empty() {
+            first.time = time;
+        }
+        let same = first.time.map(f64::to_bits) == time.map(f64::to_bits);
+        if let (Some(time), Some(_), false, true) = (time, first.time, same || first.mixed, self.apart) {
+            first.followed = true;
+            self.samples.several = true;
+            let at = {
+                let later = self.table.at(labels, time);
+                self.metric(later)
+            };
+            self.samples.metrics[at].1.time = Some(time);
+            return self.add_to_metric(at, role, bound, tail);
+        }
+        if !same {
+            let taken = match (role, &bound) {
+                (_, Some(bound)) => first.has_edge(bound.number),
+                (Role::Part(part), None) => first.part(part).is_some(),
+                (_, None) => false,
+            };
+            if first.followed || taken {
+                return Err(Fault::Duplicate);
+            }
+            first.mixed = true;
+        }
+        self.add_to_metric(at, role, bound, tail)
     }
 
     fn add_to_metric(
@@ -408,6 +512,12 @@ fn tail<'b>(value: Tail<'b>, time: Option<&[u8]>, exemplar: &[u8]) -> Tail<'b> {
         tail.extend_from_slice(exemplar);
     }
     Cow::Owned(tail)
+}
+
+/// Lines of a normalised body that are no comments, without looking at each; of several empty ones some count.
+fn count(body: &[u8]) -> usize {
+    let comments = memmem::find_iter(body, b"\n#").count() + usize::from(body.starts_with(b"#"));
+    memchr_iter(b'\n', body).count() - comments - memmem::find_iter(body, b"\n\n").count()
 }
 
 fn edge_label(role: Role) -> &'static [u8] {

@@ -13,14 +13,17 @@ from dataclasses import dataclass, replace
 from meshmeter.exposition.formats import Format, charset, negotiate, response_format, sniff
 from meshmeter.exposition.intersect import intersect
 from meshmeter.exposition.kernel import PYTHON, Kernel
-from meshmeter.exposition.lines import LOST, escape
+from meshmeter.exposition.lines import LOST, Fault, escape
 from meshmeter.exposition.merge import Limits, Merging, Options, Problem, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
 from meshmeter.scrape.charsets import CharsetError, TooLong, in_utf8
-from meshmeter.scrape.config import SourceOptions
+from meshmeter.scrape.config import PLAIN, SourceOptions
 from meshmeter.scrape.plan import ENVOY, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchError, FetchResult
+
+SAMPLES = 100_000
+"""How many an application may have, if its entry does not say."""
 
 _PLAIN = "text/plain; charset=utf-8"
 
@@ -39,15 +42,20 @@ class ScrapeResponse:
 
 
 def gather(
-    plan: ScrapePlan, results: Sequence[FetchResult], kernel: Kernel = PYTHON, agent: bytes = b""
+    plan: ScrapePlan,
+    results: Sequence[FetchResult],
+    kernel: Kernel = PYTHON,
+    agent: bytes = b"",
+    seconds: float | None = None,
 ) -> tuple[ScrapeResponse, tuple[SourceReport, ...]]:
     """The answer and what to tell of each source. `results` are in the order of `plan.names`; `agent` are the agent's
-    own metrics in text 0.0.4, which follow the series about the sources. Every kernel gives the same answer."""
+    own metrics in text 0.0.4, which follow the series about the sources. Every kernel gives the same answer. Merging
+    takes no longer than `seconds`; what is not merged then is dropped."""
     envoy, *applications = [_readable(result, plan) for result in results]
     format = negotiate(
         plan.accept, [response_format(r.content_type) for r in applications if r.error is None]
     )
-    merging = kernel.begin(Options(format))
+    merging = kernel.begin(Options(format, seconds=seconds))
     first = merging.feed(envoy.body) if envoy.error is None else ()
     rest, reports = _finish(plan, format, merging, envoy, len(envoy.body), applications, kernel, agent)
     if plan.queried and results[0].status == 400:
@@ -155,15 +163,15 @@ def _source(result: FetchResult, plan: ScrapePlan) -> Source:
         result.body,
         sniff(result.body) if format is Format.UNKNOWN else format,
         label=plan.application_label,
-        limits=limits_of(options) if options else Limits(),
+        limits=limits_of(options or PLAIN),
     )
 
 
 def limits_of(options: SourceOptions) -> Limits:
-    """What an application may contribute: what its entry sets, else the defaults."""
+    """What an application may contribute: what its entry sets, else the defaults. 0 samples are no limit of them."""
     default = Limits()
     return Limits(
-        samples=options.samples or default.samples,
+        samples=SAMPLES if options.samples is None else options.samples or None,
         labels=options.labels or default.labels,
         label_name_bytes=options.label_name_bytes or default.label_name_bytes,
         label_value_bytes=options.label_value_bytes or default.label_value_bytes,
@@ -201,11 +209,16 @@ def _lost(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _judged(report: SourceReport) -> SourceReport:
-    """The report of a complete answer; down if that is something else than metrics."""
-    if not report.samples and report.dropped.keys() == {"malformed_line"}:
-        return replace(
-            report, up=False, error=FetchError.FORMAT.value, detail="no line of the answer is a sample"
-        )
+    """The report of a complete answer; down if that is something else than metrics, or nothing of it could be merged
+    in time."""
+    if report.samples:
+        return report
+    if Fault.DEADLINE in report.dropped:
+        detail = "its answer was read, but no time was left to merge any of it"
+        return replace(report, up=False, error=FetchError.TIMEOUT.value, detail=detail)
+    if report.dropped.keys() == {Fault.MALFORMED.value}:
+        detail = "no line of the answer is a sample"
+        return replace(report, up=False, error=FetchError.FORMAT.value, detail=detail)
     return report
 
 
