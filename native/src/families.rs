@@ -95,6 +95,11 @@ pub enum Role {
     Quantile,
     /// One of the rest of a metric.
     Part(Part),
+    /// A sample of the family's own name that its type does not have: `x` of a histogram `x`, or of a summary `x` without
+    /// a quantile.
+    Bare,
+    /// A `_bucket` without a bound.
+    Loose,
 }
 
 /// What a composite metric has besides buckets or quantiles, in the order in which it is written.

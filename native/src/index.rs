@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter, memmem};
 
+use crate::deadline::{Deadline, Late};
 use crate::families::{Part, Role, Shape, Type, without_suffix};
 use crate::sample;
 use crate::text::{is_blank, is_legacy_name, legacy, name_length, unescape};
@@ -64,9 +65,8 @@ fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u
 /// Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
 ///
 /// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
-/// naive tools.
-#[must_use]
-pub fn index(body: &[u8], openmetrics: bool, utf8_names: bool) -> Index {
+/// naive tools. Fails if the deadline is over.
+pub fn index(body: &[u8], openmetrics: bool, utf8_names: bool, deadline: Deadline) -> Result<Index, Late> {
     let mut indexer = Indexer {
         body,
         openmetrics,
@@ -75,17 +75,20 @@ pub fn index(body: &[u8], openmetrics: bool, utf8_names: bool) -> Index {
         by_name: HashMap::new(),
         owners: HashMap::new(),
         seen: Vec::new(),
+        deadline,
+        lines: 0,
         index: Index::default(),
     };
-    let regions = indexer.regions();
+    deadline.check()?;
+    let regions = indexer.regions()?;
     indexer.declare();
     if !openmetrics {
         indexer.fold_created();
     }
     for (start, end) in regions {
-        indexer.assign(start, end);
+        indexer.assign(start, end)?;
     }
-    indexer.index
+    Ok(indexer.index)
 }
 
 /// What metadata lines say of a name.
@@ -122,12 +125,15 @@ struct Indexer<'b> {
     owners: HashMap<Vec<u8>, usize>,
     /// By family: whether it has samples.
     seen: Vec<bool>,
+    deadline: Deadline,
+    /// How many were looked at one by one, regions and comments included.
+    lines: usize,
     index: Index,
 }
 
 impl<'b> Indexer<'b> {
     /// The stretches of sample lines between comments; notes what comments declare on the way.
-    fn regions(&mut self) -> Vec<(usize, usize)> {
+    fn regions(&mut self) -> Result<Vec<(usize, usize)>, Late> {
         let (body, mut at, mut regions) = (self.body, 0, Vec::new());
         let comment = memmem::Finder::new(b"\n#");
         while at < body.len() {
@@ -136,12 +142,19 @@ impl<'b> Indexer<'b> {
                 regions.push((at, end));
                 at = end;
             } else {
+                self.count_line()?;
                 let end = memchr(b'\n', &body[at..]).map_or(body.len(), |found| at + found);
                 self.metadata(&body[at..end]);
                 at = end + 1;
             }
         }
-        regions
+        Ok(regions)
+    }
+
+    /// Look at the clock now and then.
+    fn count_line(&mut self) -> Result<(), Late> {
+        self.lines += 1;
+        self.deadline.check_line(self.lines)
     }
 
     fn metadata(&mut self, line: &'b [u8]) {
@@ -150,6 +163,9 @@ impl<'b> Indexer<'b> {
             Name::Bare(name) => Cow::Borrowed(name),
             Name::Quoted(name) => self.name(unescape(name)),
         };
+        if name.is_empty() {
+            return;
+        }
         let openmetrics = self.openmetrics;
         let declaration = self.declared.of(name);
         match keyword {
@@ -213,20 +229,23 @@ impl<'b> Indexer<'b> {
     }
 
     /// Add a region to the families of its lines: as a whole if they are all of one.
-    fn assign(&mut self, start: usize, mut end: usize) {
+    fn assign(&mut self, start: usize, mut end: usize) -> Result<(), Late> {
+        self.count_line()?;
         while end - 1 > start && self.body[..end].ends_with(b"\n\n") {
             end -= 1;
         }
         if let Some(family) = self.only_owner(start, end) {
             self.extend(family, start, end);
-            return;
+            return Ok(());
         }
         let (body, mut at) = (self.body, start);
         while at < end {
             let next = memchr(b'\n', &body[at..end]).map_or(end, |found| at + found + 1);
+            self.count_line()?;
             self.assign_line(at, next);
             at = next;
         }
+        Ok(())
     }
 
     /// The family of all lines of a region, if they are all of one.
@@ -254,30 +273,30 @@ impl<'b> Indexer<'b> {
             self.owner(token)
         } else if is_blank(line) {
             return;
+        } else if let Some(sample) = sample::parse(line, self.openmetrics) {
+            let name = self.name(sample.name);
+            self.owner(&name)
         } else {
-            sample::parse(line, self.openmetrics).and_then(|sample| {
-                let name = self.name(sample.name);
-                self.owner(&name)
-            })
+            self.index.malformed.push(start);
+            return;
         };
-        match family {
-            Some(family) => self.extend(family, start, end),
-            None => self.index.malformed.push(start),
-        }
+        self.extend(family, start, end);
     }
 
-    /// The family of a sample; a new one without type if none is declared. `None` for a sample that has the name of a
-    /// family without being one of its samples, such as `x` of a histogram `x`.
-    fn owner(&mut self, name: &[u8]) -> Option<usize> {
+    /// The family of a sample; a new one without type if none is declared. A sample that has the name of a family
+    /// without being one that its type promises, such as `x` of a histogram `x`, is taken in.
+    fn owner(&mut self, name: &[u8]) -> usize {
         if let Some(&family) = self.owners.get(name) {
-            return Some(family);
+            return family;
         }
-        if self.by_name.contains_key(name) {
-            return None;
+        if let Some(&family) = self.by_name.get(name) {
+            self.index.families[family].shape.roles.push((name.to_vec(), Role::Bare));
+            self.owners.insert(name.to_vec(), family);
+            return family;
         }
         let shape =
             Shape { name: name.to_vec(), kind: Type::Unknown, roles: vec![(name.to_vec(), Role::Value)] };
-        Some(self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() }))
+        self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() })
     }
 
     fn extend(&mut self, family: usize, start: usize, end: usize) {
@@ -368,7 +387,7 @@ mod tests {
     use super::*;
 
     fn names(body: &[u8]) -> Vec<String> {
-        let index = index(body, false, false);
+        let index = index(body, false, false, Deadline::default()).expect("there is no deadline");
         index
             .used
             .iter()

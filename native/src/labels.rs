@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::hash::BuildHasher;
 
-use hashbrown::hash_map::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::clusters::relabel;
-use crate::contract::{Options, Source};
-use crate::sample::{Label, distinct, plain_labels};
+use crate::contract::{Limits, Options, Source};
+use crate::sample::{Label, distinct, labels_of, plain_labels};
 use crate::text::{legacy_label, quote_label};
 
 /// The number of a label set.
@@ -54,10 +53,12 @@ fn number(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
+#[derive(Clone, Copy)]
 struct LabelSet {
     start: usize,
     end: usize,
     target: Id,
+    base: Id,
 }
 
 /// The label sets of one merge, as they are written.
@@ -66,6 +67,7 @@ pub struct LabelTable {
     written: Vec<u8>,
     sets: Vec<LabelSet>,
     ids: Interner,
+    later: HashMap<(Id, u64), Id>,
 }
 
 impl LabelTable {
@@ -82,10 +84,32 @@ impl LabelTable {
         self.braced(id).strip_prefix(b"{").map_or(b"", |rest| &rest[..rest.len() - 2])
     }
 
+    /// Whether the set has a label of this name.
+    #[must_use]
+    pub fn has(&self, id: Id, name: &[u8]) -> bool {
+        labels_of(self.inner(id)).iter().any(|(known, _)| *known == name)
+    }
+
     /// The set that this one is merged into: another one only for a split cluster.
     #[must_use]
     pub fn target(&self, id: Id) -> Id {
         self.sets[id as usize].target
+    }
+
+    /// The set of the first sample of a series: another one only for samples of other times.
+    #[must_use]
+    pub fn base(&self, id: Id) -> Id {
+        self.sets[id as usize].base
+    }
+
+    /// The same labels for samples of another time than those of this set.
+    pub fn at(&mut self, base: Id, time: f64) -> Id {
+        let LabelTable { sets, later, .. } = self;
+        *later.entry((base, time.to_bits())).or_insert_with(|| {
+            let (id, LabelSet { start, end, .. }) = (number(sets.len()), sets[base as usize]);
+            sets.push(LabelSet { start, end, target: id, base });
+            id
+        })
     }
 
     fn get(&mut self, labels: &[Label<'_>]) -> Id {
@@ -107,14 +131,14 @@ impl LabelTable {
             self.written.push(b'"');
         }
         self.written.extend_from_slice(if labels.is_empty() { b" " } else { b"} " });
-        self.sets.push(LabelSet { start, end: self.written.len(), target: target.unwrap_or(id) });
+        self.sets.push(LabelSet { start, end: self.written.len(), target: target.unwrap_or(id), base: id });
         id
     }
 }
 
-/// What makes label sets equal: order does not count, and an empty value is the same as no label.
+/// What makes label sets equal: order does not count.
 fn key(labels: &[Label<'_>]) -> Vec<u8> {
-    let mut pairs: Vec<&Label<'_>> = labels.iter().filter(|(_, value)| !value.is_empty()).collect();
+    let mut pairs: Vec<&Label<'_>> = labels.iter().collect();
     pairs.sort_unstable();
     let mut key = Vec::with_capacity(pairs.iter().map(|(name, value)| name.len() + value.len() + 16).sum());
     for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
@@ -134,27 +158,38 @@ pub struct Known {
 }
 
 /// Turns the labels of one source into label sets, with everything that is added to or changed in them.
-pub struct SourceLabels<'b> {
-    source: Source<'b>,
+pub struct SourceLabels {
+    label: Option<(Vec<u8>, Vec<u8>)>,
+    limits: Limits,
     merge_clusters: bool,
     utf8_names: bool,
     split: Interner,
     any_split: bool,
-    by_text: HashMap<&'b [u8], Option<Known>>,
+    texts: Interner,
+    /// By the number of their text.
+    known: Vec<Option<Known>>,
 }
 
-impl<'b> SourceLabels<'b> {
+impl SourceLabels {
     /// For one source of a merge.
     #[must_use]
-    pub fn new(source: Source<'b>, options: &Options) -> Self {
+    pub fn new(source: &Source<'_>, options: &Options) -> Self {
         SourceLabels {
-            source,
+            label: source.label.map(|(name, value)| (name.to_vec(), value.to_vec())),
+            limits: source.limits,
             merge_clusters: options.merge_clusters && source.envoy,
             utf8_names: options.utf8_names,
             split: Interner::default(),
             any_split: false,
-            by_text: HashMap::new(),
+            texts: Interner::default(),
+            known: Vec::new(),
         }
+    }
+
+    /// Whether samples of several clusters may be summed up.
+    #[must_use]
+    pub fn merges_clusters(&self) -> bool {
+        self.merge_clusters
     }
 
     /// Whether a label set of a split cluster was read.
@@ -165,19 +200,26 @@ impl<'b> SourceLabels<'b> {
 
     /// As `read`, from plain text between braces; `None` for other text as well. Remembered, since Envoy repeats the
     /// labels of a cluster in every family.
-    pub fn read_text(&mut self, text: &'b [u8], table: &mut LabelTable) -> Option<Known> {
-        if let Entry::Occupied(known) = self.by_text.entry(text) {
-            return *known.get();
+    pub fn read_text(&mut self, text: &[u8], table: &mut LabelTable) -> Option<Known> {
+        if let Some(at) = self.texts.get(text) {
+            return self.known[at as usize];
         }
         let labels = plain_labels(text)?;
         let has_edge = labels.iter().any(|(name, _)| matches!(name.as_ref(), b"le" | b"quantile"));
         let made = self.read(labels, table).map(|id| Known { id, has_edge });
-        self.by_text.insert(text, made);
+        self.texts.add(text, number(self.known.len()));
+        self.known.push(made);
         made
     }
 
-    /// The label set, or `None` if it breaks a limit, has a label twice, or names the metric.
-    pub fn read(&mut self, mut labels: Vec<Label<'b>>, table: &mut LabelTable) -> Option<Id> {
+    /// The label set, or `None` if it breaks a limit, has a label twice, or names the metric. An empty label is none: it
+    /// is not written, and counts for no limit.
+    pub fn read(&mut self, labels: Vec<Label<'_>>, table: &mut LabelTable) -> Option<Id> {
+        let mut labels: Vec<Label<'_>> = labels;
+        if !distinct(&labels) {
+            return None;
+        }
+        labels.retain(|(_, value)| !value.is_empty());
         if self.exceeds(&labels) {
             return None;
         }
@@ -185,11 +227,11 @@ impl<'b> SourceLabels<'b> {
             for (name, _) in &mut labels {
                 *name = legacy_label(std::mem::take(name));
             }
+            if !distinct(&labels) {
+                return None;
+            }
         }
-        if !distinct(&labels) {
-            return None;
-        }
-        if let Some((name, value)) = self.source.label {
+        if let Some((name, value)) = &self.label {
             add_label(&mut labels, name, value);
         }
         if self.merge_clusters {
@@ -210,7 +252,7 @@ impl<'b> SourceLabels<'b> {
     }
 
     fn exceeds(&self, labels: &[Label<'_>]) -> bool {
-        let limits = &self.source.limits;
+        let limits = &self.limits;
         let over = |length: usize, limit: Option<usize>| limit.is_some_and(|limit| length > limit);
         over(labels.len(), limits.labels)
             || labels.iter().any(|(name, value)| {

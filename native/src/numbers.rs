@@ -212,48 +212,74 @@ impl Total {
     }
 }
 
-/// Whether the text is a timestamp of text 0.0.4.
+/// The first millisecond since 1970 that Prometheus has no number for, as a float.
+const TOO_LATE: f64 = 9_223_372_036_854_775_808.0;
+
+/// Whether the text is a number, however large or odd: what stands where a timestamp does, and is meant to be one.
 #[must_use]
-pub fn is_milliseconds(text: &[u8]) -> bool {
-    exact(text).is_some()
+pub fn is_time(text: &[u8]) -> bool {
+    let rest = match text {
+        [b'+' | b'-', rest @ ..] => rest,
+        _ => text,
+    };
+    is_finite_form(text)
+        || [&b"inf"[..], b"infinity", b"nan"].iter().any(|word| rest.eq_ignore_ascii_case(word))
 }
 
-/// Whether the text is a timestamp of OpenMetrics of a length that everybody can keep.
+/// A timestamp as the format of the answer writes it; `None` if Prometheus could not read it there.
+///
+/// Prometheus reads in text 0.0.4 digits without a sign that are an `i64` of milliseconds; anything else fails the
+/// scrape. In OpenMetrics it reads any finite number of seconds, but one before 1970 or beyond an `i64` of milliseconds
+/// costs the sample, and text cannot say it: so it is no timestamp in either format.
 #[must_use]
-pub fn is_seconds(text: &[u8]) -> bool {
-    let mut at = usize::from(text.first() == Some(&b'-'));
-    if !(1..=14).contains(&digits(text, &mut at)) {
-        return false;
+pub fn time(text: &[u8], openmetrics: bool, to_openmetrics: bool) -> Option<Cow<'_, [u8]>> {
+    if !openmetrics {
+        if !text.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let number: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+        if !to_openmetrics {
+            return Some(Cow::Borrowed(text));
+        }
+        let converted = seconds(number.unsigned_abs());
+        return parse(&converted)
+            .is_some_and(|number| number * 1000.0 < TOO_LATE)
+            .then_some(Cow::Owned(converted));
     }
+    let number = parse(text)? * 1000.0;
+    if !(0.0..TOO_LATE).contains(&number) {
+        return None;
+    }
+    if to_openmetrics && is_seconds(text) {
+        return Some(Cow::Borrowed(text));
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is a whole number in the range
+    let milliseconds = number.round_ties_even() as u64;
+    Some(Cow::Owned(if to_openmetrics {
+        seconds(milliseconds)
+    } else {
+        milliseconds.to_string().into_bytes()
+    }))
+}
+
+/// Whether the text is digits, with others behind a point or not.
+fn is_seconds(text: &[u8]) -> bool {
+    let mut at = 0;
+    let whole = digits(text, &mut at);
+    let mut good = (1..=16).contains(&whole);
     if text.get(at) == Some(&b'.') {
         at += 1;
-        if digits(text, &mut at) > 18 {
-            return false;
-        }
+        good &= (1..=18).contains(&digits(text, &mut at));
     }
-    exponent(text, &mut at, 2) && at == text.len()
+    good && at == text.len()
 }
 
-/// An OpenMetrics timestamp from one of text 0.0.4.
-#[must_use]
-pub fn seconds(milliseconds: &[u8]) -> Vec<u8> {
-    let number = exact(milliseconds).unwrap_or(0);
-    let (whole, rest) = (number.unsigned_abs() / 1000, number.unsigned_abs() % 1000);
-    let sign = if number < 0 { "-" } else { "" };
+fn seconds(milliseconds: u64) -> Vec<u8> {
+    let (whole, rest) = (milliseconds / 1000, milliseconds % 1000);
     if rest == 0 {
-        return format!("{sign}{whole}").into_bytes();
+        return whole.to_string().into_bytes();
     }
-    format!("{sign}{whole}.{rest:03}").trim_end_matches('0').as_bytes().to_vec()
-}
-
-/// A text 0.0.4 timestamp from one of OpenMetrics, rounded half to even.
-#[must_use]
-pub fn milliseconds(seconds: &[u8]) -> Vec<u8> {
-    let number = (parse(seconds).unwrap_or(0.0) * 1000.0).round_ties_even();
-    if number == 0.0 {
-        return b"0".to_vec();
-    }
-    format!("{number:.0}").into_bytes()
+    format!("{whole}.{rest:03}").trim_end_matches('0').as_bytes().to_vec()
 }
 
 #[cfg(test)]
@@ -306,9 +332,19 @@ mod tests {
 
     #[test]
     fn converts_timestamps() {
-        assert_eq!(seconds(b"-5"), b"-0.005");
-        assert_eq!(seconds(b"1395066363000"), b"1395066363");
-        assert_eq!(milliseconds(b"1395066363.5"), b"1395066363500");
-        assert_eq!(milliseconds(b"-0.0001"), b"0");
+        let text = |text: &[u8], from, to| {
+            time(text, from, to).map(|time| String::from_utf8_lossy(&time).into_owned())
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(text(b"1395066363000", false, true), some("1395066363"));
+        assert_eq!(text(b"005", false, true), some("0.005"));
+        assert_eq!(text(b"1395066363.5", true, false), some("1395066363500"));
+        assert_eq!(text(b"-0", true, true), some("0"));
+        assert_eq!(text(b"9223372036854775807", false, false), some("9223372036854775807"));
+        for (unreadable, from) in
+            [("-5", false), ("9223372036854775808", false), ("-0.1", true), ("1e16", true)]
+        {
+            assert_eq!(text(unreadable.as_bytes(), from, false), None, "{unreadable}");
+        }
     }
 }

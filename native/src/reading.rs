@@ -6,28 +6,97 @@
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use crate::contract::{Fault, Options, Problem, Source, SourceStats};
+use crate::contract::{Fault, Limits, Options, Problem, Source, SourceStats};
+use crate::deadline::{Deadline, Late};
 use crate::families::{Part, Role, Shape, Type};
 use crate::index::{Index, index};
 use crate::labels::{Id, LabelTable, Marks, SourceLabels};
 use crate::numbers;
 use crate::sample::{self, Sample};
-use crate::samples::{Edge, Metric, Samples, Tail};
+use crate::samples::{Edge, Metric, Samples, Tail, time_of};
 use crate::text::{is_blank, is_legacy_name, legacy};
 
 /// How many examples of dropped samples are kept for each source.
 pub const MAX_PROBLEMS: usize = 10;
 
-/// One source of a merge and what became of it so far.
-pub struct Reader<'b> {
-    /// Its families; taken apart by nobody but the merge.
-    pub index: Index,
+/// What is known of a source beside its body: it may have several, one after the other.
+pub struct Record {
     /// Its samples in the answer.
     pub samples: usize,
     /// How its labels are read.
-    pub labels: SourceLabels<'b>,
+    pub labels: SourceLabels,
+    /// Whether lines of its body are told by their number.
+    numbered: bool,
+    full: bool,
+    dropped: [usize; Fault::ALL.len()],
+    problems: Vec<Problem>,
+}
+
+impl Record {
+    /// Of a source of which nothing was read so far.
+    #[must_use]
+    pub fn new(source: &Source<'_>, options: &Options, numbered: bool) -> Self {
+        Record {
+            samples: 0,
+            labels: SourceLabels::new(source, options),
+            numbered,
+            full: false,
+            dropped: [0; Fault::ALL.len()],
+            problems: Vec::new(),
+        }
+    }
+
+    /// What is counted so far, for `back`.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { full: self.full, dropped: self.dropped, problems: self.problems.len() }
+    }
+
+    /// Count nothing of what came since.
+    pub fn back(&mut self, mark: Mark) {
+        (self.full, self.dropped) = (mark.full, mark.dropped);
+        self.problems.truncate(mark.problems);
+    }
+
+    /// Whether the source reached its limit of samples.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Whether the source may have as many samples more.
+    #[must_use]
+    pub fn has_room(&self, samples: usize, limits: &Limits) -> bool {
+        limits.samples.is_none_or(|limit| self.samples + samples <= limit)
+    }
+
+    /// What became of the source.
+    #[must_use]
+    pub fn stats(self) -> SourceStats {
+        let counts = Fault::ALL.into_iter().zip(self.dropped).filter(|(_, count)| *count > 0);
+        SourceStats { samples: self.samples, dropped: counts.collect(), problems: self.problems }
+    }
+}
+
+/// What was counted of a source at some time.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    full: bool,
+    dropped: [usize; Fault::ALL.len()],
+    problems: usize,
+}
+
+/// One body of a source and what became of it so far.
+pub struct Reader<'b> {
+    /// Its families; taken apart by nobody but the merge.
+    pub index: Index,
+    /// Of its source.
+    pub record: Record,
+    /// Whether there was no time to look into it.
+    pub is_late: bool,
+    deadline: Deadline,
     source: Source<'b>,
     body: &'b [u8],
     utf8: bool,
@@ -35,9 +104,6 @@ pub struct Reader<'b> {
     utf8_names: bool,
     buckets: HashMap<&'b [u8], Option<Bound<'b>>>,
     quantiles: HashMap<&'b [u8], Option<Bound<'b>>>,
-    full: bool,
-    dropped: [usize; Fault::ALL.len()],
-    problems: Vec<Problem>,
 }
 
 /// A bucket bound or a quantile: the number, and how it is written.
@@ -53,6 +119,8 @@ pub struct Scratch {
     /// In plain samples or metrics.
     pub marks: Marks,
     created: Marks,
+    bare: Marks,
+    loose: Marks,
 }
 
 /// What is needed while one family is read.
@@ -64,18 +132,24 @@ struct Target<'r, 'b> {
     samples: Samples<'b>,
     table: &'r mut LabelTable,
     scratch: &'r mut Scratch,
+    /// Whether samples of one series with other times are kept apart.
+    apart: bool,
     /// Labels of the last plain line of a composite family, and where its metric is.
     last: Option<(&'b [u8], usize)>,
 }
 
 impl<'b> Reader<'b> {
-    /// `body` is the source's, normalised.
+    /// `body` is the source's, normalised, or a part of it. If there is no time, its lines are counted, and nothing is in
+    /// it.
     #[must_use]
-    pub fn new(source: Source<'b>, body: &'b [u8], options: &Options) -> Self {
+    pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, record: Record) -> Self {
+        let found = index(body, source.openmetrics, options.utf8_names, options.deadline);
+        let is_late = found.is_err();
         let mut reader = Reader {
-            index: index(body, source.openmetrics, options.utf8_names),
-            samples: 0,
-            labels: SourceLabels::new(source, options),
+            index: found.unwrap_or_default(),
+            record,
+            is_late,
+            deadline: options.deadline,
             source,
             body,
             utf8: std::str::from_utf8(body).is_ok(),
@@ -83,14 +157,18 @@ impl<'b> Reader<'b> {
             utf8_names: options.utf8_names,
             buckets: HashMap::new(),
             quantiles: HashMap::new(),
-            full: false,
-            dropped: [0; Fault::ALL.len()],
-            problems: Vec::new(),
         };
-        for offset in std::mem::take(&mut reader.index.malformed) {
-            reader.fault(Fault::Malformed, offset);
+        if is_late {
+            reader.drop(Fault::Deadline, count(body), b"");
         }
         reader
+    }
+
+    /// Count the lines that belong to no family.
+    pub fn complain(&mut self) {
+        for offset in std::mem::take(&mut self.index.malformed) {
+            self.fault(Fault::Malformed, offset);
+        }
     }
 
     /// Whether the source is Envoy.
@@ -99,48 +177,54 @@ impl<'b> Reader<'b> {
         self.source.envoy
     }
 
-    /// What became of the source.
-    #[must_use]
-    pub fn stats(self) -> SourceStats {
-        let counts = Fault::ALL.into_iter().zip(self.dropped).filter(|(_, count)| *count > 0);
-        SourceStats { samples: self.samples, dropped: counts.collect(), problems: self.problems }
-    }
-
     /// Count samples that were read, or need not be, and are not in the answer.
     pub fn drop(&mut self, fault: Fault, count: usize, family: &[u8]) {
         if count > 0 {
-            self.dropped[fault as usize] += count;
-            if self.problems.len() < MAX_PROBLEMS {
-                self.problems.push(Problem { fault, line: 0, family: family.to_vec() });
+            self.record.dropped[fault as usize] += count;
+            if self.record.problems.len() < MAX_PROBLEMS {
+                self.record.problems.push(Problem { fault, line: 0, family: family.to_vec() });
             }
         }
     }
 
     /// Count the lines of a family without reading them.
     pub fn drop_family(&mut self, fault: Fault, family: usize) {
-        let family = &self.index.families[family];
-        let lines =
-            family.spans.iter().map(|&(start, end)| memchr_iter(b'\n', &self.body[start..end]).count()).sum();
-        let name = family.shape.name.clone();
+        let lines = self.lines(family);
+        let name = self.index.families[family].shape.name.clone();
         self.drop(fault, lines, &name);
     }
 
-    /// The samples of a family, none if the source's sample limit is reached with it.
-    pub fn read(&mut self, family: usize, table: &mut LabelTable, scratch: &mut Scratch) -> Samples<'b> {
-        if self.full {
+    fn lines(&self, family: usize) -> usize {
+        let spans = self.index.families[family].spans.iter();
+        spans.map(|&(start, end)| memchr_iter(b'\n', &self.body[start..end]).count()).sum()
+    }
+
+    /// The samples of a family, none if it has more lines than the source may have samples. Only lines are counted then:
+    /// what is beyond the limit costs nothing. Fails if there is no time.
+    pub fn read(
+        &mut self,
+        family: usize,
+        table: &mut LabelTable,
+        scratch: &mut Scratch,
+    ) -> Result<Samples<'b>, Late> {
+        if let Some(limit) = self.source.limits.samples.filter(|_| !self.record.full) {
+            self.record.full = self.record.samples + self.lines(family) > limit;
+        }
+        if self.record.full {
             self.drop_family(Fault::SampleLimit, family);
-            return Samples::default();
+            return Ok(Samples::default());
         }
         let spans = std::mem::take(&mut self.index.families[family].spans);
         let shape = self.index.families[family].shape.clone();
         let samples = self.read_spans(&spans, &shape, table, scratch);
         self.index.families[family].spans = spans;
-        if self.source.limits.samples.is_some_and(|limit| self.samples + samples.len() > limit) {
-            self.full = true;
+        let samples = samples?;
+        if !self.record.has_room(samples.len(), &self.source.limits) {
+            self.record.full = true;
             self.drop(Fault::SampleLimit, samples.len(), &shape.name);
-            return Samples::default();
+            return Ok(Samples::default());
         }
-        samples
+        Ok(samples)
     }
 
     fn read_spans(
@@ -149,9 +233,11 @@ impl<'b> Reader<'b> {
         shape: &Shape,
         table: &mut LabelTable,
         scratch: &mut Scratch,
-    ) -> Samples<'b> {
+    ) -> Result<Samples<'b>, Late> {
         scratch.marks.clear();
         scratch.created.clear();
+        scratch.bare.clear();
+        scratch.loose.clear();
         let bare = shape.roles.iter().filter(|(name, _)| is_legacy_name(name));
         let mut target = Target {
             kind: shape.kind,
@@ -160,18 +246,21 @@ impl<'b> Reader<'b> {
             samples: Samples::default(),
             table,
             scratch,
+            apart: !self.record.labels.merges_clusters(),
             last: None,
         };
-        let body = self.body;
+        let (body, mut lines) = (self.body, 0);
         for &(start, end) in spans {
             let mut at = start;
             while at < end {
+                lines += 1;
+                self.deadline.check_line(lines)?;
                 let next = memchr(b'\n', &body[at..end]).map_or(end, |found| at + found + 1);
                 let line = &body[at..next - 1];
                 let result = match self.take_plain(line, &mut target) {
                     Some(result) => result,
                     None if is_blank(line) => Ok(()),
-                    None => self.take(line, &mut target),
+                    None => self.take(line, at, &mut target),
                 };
                 if let Err(fault) = result {
                     self.fault(fault, at);
@@ -181,7 +270,10 @@ impl<'b> Reader<'b> {
         }
         let mut samples = target.samples;
         samples.metrics.iter_mut().for_each(|(_, metric)| metric.sort());
-        samples
+        if shape.kind == Type::Histogram {
+            samples.complete(target.table);
+        }
+        Ok(samples)
     }
 
     /// Add the sample of a plain line, or say why not; `None` if the line is not plain, or not without a fault that the
@@ -202,23 +294,23 @@ impl<'b> Reader<'b> {
                 (&front[..brace], &front[brace + 1..])
             }
         };
-        let &(_, role) = target.bare.iter().find(|(known, _)| *known == name)?;
+        let &(_, role) = target.bare.iter().find(|(known, role)| *known == name && *role != Role::Bare)?;
         let tail = Cow::Borrowed(value);
         let (text, bound) = match role {
             Role::Bucket | Role::Quantile => {
                 let (text, spelled) = split_edge(text, edge_label(role))?;
                 (text, Some(self.known_bound(role, spelled)?))
             }
-            Role::Value | Role::Part(_) => (text, None),
+            Role::Value | Role::Part(_) | Role::Bare | Role::Loose => (text, None),
         };
         if !target.kind.composite() {
-            let labels = self.labels.read_text(text, target.table)?;
+            let labels = self.record.labels.read_text(text, target.table)?;
             return Some(target.add_value(labels.id, role, tail));
         }
         let at = match target.last {
             Some((last, at)) if last == text => at,
             _ => {
-                let labels = self.labels.read_text(text, target.table)?;
+                let labels = self.record.labels.read_text(text, target.table)?;
                 if bound.is_some() && labels.has_edge {
                     return None;
                 }
@@ -227,59 +319,51 @@ impl<'b> Reader<'b> {
                 at
             }
         };
+        let metric = &target.samples.metrics[at].1;
+        if metric.time.is_some() {
+            return None;
+        }
         Some(target.add_to_metric(at, role, bound, tail))
     }
 
     /// Add the sample of one line, or say why not.
-    fn take(&mut self, line: &'b [u8], target: &mut Target<'_, 'b>) -> Result<(), Fault> {
-        let Sample { name, mut labels, value, timestamp, exemplar } =
+    fn take(&mut self, line: &'b [u8], offset: usize, target: &mut Target<'_, 'b>) -> Result<(), Fault> {
+        let Sample { name, mut labels, value, timestamp, exemplar, exemplar_lost_time } =
             sample::parse(line, self.source.openmetrics).ok_or(Fault::Malformed)?;
         let name = if self.utf8_names { name } else { legacy(name) };
-        let role = target.roles.iter().find(|(known, _)| *known == *name).ok_or(Fault::Malformed)?.1;
+        let mut role = target.roles.iter().find(|(known, _)| *known == *name).ok_or(Fault::Malformed)?.1;
         let mut bound = None;
         if matches!(role, Role::Bucket | Role::Quantile) {
             let edge = edge_label(role);
-            let at = labels.iter().position(|(name, _)| name.as_ref() == edge).ok_or(Fault::Malformed)?;
-            let (_, text) = labels.remove(at);
-            bound = Some(self.bound(role, text).ok_or(Fault::Malformed)?);
-        }
-        let labels = self.labels.read(labels, target.table).ok_or(Fault::LabelLimit)?;
-        let tail = self.tail(value, timestamp, &exemplar, role, target.kind);
-        if !target.kind.composite() {
-            return target.add_value(labels, role, tail);
-        }
-        let at = target.metric(labels);
-        target.add_to_metric(at, role, bound, tail)
-    }
-
-    /// The tail in the format of the answer.
-    fn tail(
-        &self,
-        value: Tail<'b>,
-        timestamp: &'b [u8],
-        exemplar: &[u8],
-        role: Role,
-        kind: Type,
-    ) -> Tail<'b> {
-        let exemplars = role == Role::Bucket || (kind == Type::Counter && role == Role::Value);
-        let exemplar = if self.to_openmetrics && exemplars { exemplar } else { b"" };
-        if timestamp.is_empty() && exemplar.is_empty() {
-            return value;
-        }
-        let mut tail = value.into_owned();
-        if !timestamp.is_empty() {
-            tail.push(b' ');
-            match (self.source.openmetrics, self.to_openmetrics) {
-                (false, true) => tail.extend_from_slice(&numbers::seconds(timestamp)),
-                (true, false) => tail.extend_from_slice(&numbers::milliseconds(timestamp)),
-                _ => tail.extend_from_slice(timestamp),
+            let at = labels.iter().position(|(name, _)| name.as_ref() == edge);
+            bound = at.and_then(|at| self.bound(role, labels[at].1.clone()));
+            match at {
+                Some(at) if bound.is_some() => _ = labels.remove(at),
+                _ => role = if role == Role::Bucket { Role::Loose } else { Role::Bare },
             }
         }
-        if !exemplar.is_empty() {
-            tail.push(b' ');
-            tail.extend_from_slice(exemplar);
+        let labels = self.record.labels.read(labels, target.table).ok_or(Fault::LabelLimit)?;
+        let exemplars = matches!(role, Role::Bucket | Role::Loose)
+            || (target.kind == Type::Counter && role == Role::Value);
+        let exemplar = if self.to_openmetrics && exemplars { exemplar } else { Vec::new() };
+        let time = if timestamp.is_empty() {
+            None
+        } else {
+            numbers::time(timestamp, self.source.openmetrics, self.to_openmetrics)
+        };
+        let lost_times = usize::from(time.is_none() && !timestamp.is_empty())
+            + usize::from(exemplar_lost_time && !exemplar.is_empty());
+        let tail = tail(value, time.as_deref(), &exemplar);
+        let has_exemplar = !exemplar.is_empty();
+        if target.kind.composite() && !matches!(role, Role::Bare | Role::Loose) {
+            let at = target.metric(labels);
+            target.add_timed(at, labels, role, bound, tail)?;
+        } else {
+            target.add_value(labels, role, tail)?;
         }
-        Cow::Owned(tail)
+        target.samples.exemplars += usize::from(has_exemplar);
+        (0..lost_times).for_each(|_| self.fault(Fault::Timestamp, offset));
+        Ok(())
     }
 
     /// As `bound`, remembered by its text.
@@ -311,23 +395,36 @@ impl<'b> Reader<'b> {
     }
 
     fn fault(&mut self, fault: Fault, offset: usize) {
-        self.dropped[fault as usize] += 1;
-        if self.problems.len() < MAX_PROBLEMS {
-            let line = memchr_iter(b'\n', &self.body[..offset]).count() + 1;
-            self.problems.push(Problem { fault, line, family: Vec::new() });
+        self.record.dropped[fault as usize] += 1;
+        if self.record.problems.len() < MAX_PROBLEMS {
+            let line =
+                if self.record.numbered { memchr_iter(b'\n', &self.body[..offset]).count() + 1 } else { 0 };
+            self.record.problems.push(Problem { fault, line, family: Vec::new() });
         }
     }
 }
 
 impl<'b> Target<'_, 'b> {
     fn add_value(&mut self, labels: Id, role: Role, tail: Tail<'b>) -> Result<(), Fault> {
-        let (marks, values) = if role == Role::Part(Part::Created) {
-            (&mut self.scratch.created, &mut self.samples.created)
-        } else {
-            (&mut self.scratch.marks, &mut self.samples.plain)
+        let (scratch, samples) = (&mut *self.scratch, &mut self.samples);
+        let (marks, values) = match role {
+            Role::Part(Part::Created) => (&mut scratch.created, &mut samples.created),
+            Role::Bare => (&mut scratch.bare, &mut samples.plain),
+            Role::Loose => (&mut scratch.loose, &mut samples.loose),
+            _ => (&mut scratch.marks, &mut samples.plain),
         };
-        if marks.get_or_put(labels, values.len()).is_some() {
-            return Err(Fault::Duplicate);
+        let mut labels = labels;
+        if let Some(at) = marks.get_or_put(labels, values.len()) {
+            labels = match (time_of(&values[at].1), time_of(&tail)) {
+                (Some(first), Some(time)) if self.apart && first.to_bits() != time.to_bits() => {
+                    self.table.at(labels, time)
+                }
+                _ => return Err(Fault::Duplicate),
+            };
+            if marks.get_or_put(labels, values.len()).is_some() {
+                return Err(Fault::Duplicate);
+            }
+            samples.several = true;
         }
         values.push((labels, tail));
         Ok(())
@@ -344,6 +441,45 @@ impl<'b> Target<'_, 'b> {
         })
     }
 
+    /// Add a sample that may have a time to a metric or, if its time is not that of the metric's first sample, to one
+    /// of its own, unless some of the metric have a time and others none.
+    fn add_timed(
+        &mut self,
+        at: usize,
+        labels: Id,
+        role: Role,
+        bound: Option<Bound<'b>>,
+        tail: Tail<'b>,
+    ) -> Result<(), Fault> {
+        let (time, first) = (time_of(&tail), &mut self.samples.metrics[at].1);
+        if first.is_empty() {
+            first.time = time;
+        }
+        let same = first.time.map(f64::to_bits) == time.map(f64::to_bits);
+        if let (Some(time), Some(_), false, true) = (time, first.time, same || first.mixed, self.apart) {
+            first.followed = true;
+            self.samples.several = true;
+            let at = {
+                let later = self.table.at(labels, time);
+                self.metric(later)
+            };
+            self.samples.metrics[at].1.time = Some(time);
+            return self.add_to_metric(at, role, bound, tail);
+        }
+        if !same {
+            let taken = match (role, &bound) {
+                (_, Some(bound)) => first.has_edge(bound.number),
+                (Role::Part(part), None) => first.part(part).is_some(),
+                (_, None) => false,
+            };
+            if first.followed || taken {
+                return Err(Fault::Duplicate);
+            }
+            first.mixed = true;
+        }
+        self.add_to_metric(at, role, bound, tail)
+    }
+
     fn add_to_metric(
         &mut self,
         at: usize,
@@ -355,10 +491,33 @@ impl<'b> Target<'_, 'b> {
         let new = match (role, bound) {
             (_, Some(Bound { number, spelled })) => metric.add_edge(Edge { bound: number, spelled, tail }),
             (Role::Part(part), None) => metric.add_part(part, tail),
-            (Role::Value | Role::Bucket | Role::Quantile, None) => return Err(Fault::Malformed),
+            (_, None) => return Err(Fault::Malformed),
         };
         if new { Ok(()) } else { Err(Fault::Duplicate) }
     }
+}
+
+/// A value with what follows it on the line.
+fn tail<'b>(value: Tail<'b>, time: Option<&[u8]>, exemplar: &[u8]) -> Tail<'b> {
+    if time.is_none() && exemplar.is_empty() {
+        return value;
+    }
+    let mut tail = value.into_owned();
+    if let Some(time) = time {
+        tail.push(b' ');
+        tail.extend_from_slice(time);
+    }
+    if !exemplar.is_empty() {
+        tail.push(b' ');
+        tail.extend_from_slice(exemplar);
+    }
+    Cow::Owned(tail)
+}
+
+/// Lines of a normalised body that are no comments, without looking at each; of several empty ones some count.
+fn count(body: &[u8]) -> usize {
+    let comments = memmem::find_iter(body, b"\n#").count() + usize::from(body.starts_with(b"#"));
+    memchr_iter(b'\n', body).count() - comments - memmem::find_iter(body, b"\n\n").count()
 }
 
 fn edge_label(role: Role) -> &'static [u8] {
@@ -366,7 +525,7 @@ fn edge_label(role: Role) -> &'static [u8] {
 }
 
 /// Plain labels without the last one, which must be the given one, and the value of that.
-fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+pub(crate) fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
     let text = text.strip_suffix(b"\"")?;
     let quote = memrchr(b'"', text)?;
     let front = text[..quote].strip_suffix(b"=")?.strip_suffix(label)?;

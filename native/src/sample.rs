@@ -1,7 +1,7 @@
 //! One line of exposition text, read with tolerance.
 //!
 //! ```text
-//! text 0.0.4    name{label="value",...} value [milliseconds]
+//! text 0.0.4    name{label="value",...} value [milliseconds] [an exemplar, which is forgotten]
 //! OpenMetrics   name{label="value",...} value [seconds] [# {label="value",...} value [seconds]]
 //! ```
 //!
@@ -28,10 +28,12 @@ pub struct Sample<'a> {
     pub labels: Vec<Label<'a>>,
     /// The value in its one spelling.
     pub value: Cow<'a, [u8]>,
-    /// As the format of the line writes it; empty if there is none.
+    /// A number as it was written, which need not be a time that anybody can read; empty if there is none.
     pub timestamp: &'a [u8],
     /// As OpenMetrics writes it, from its `#` on; empty if there is none.
     pub exemplar: Vec<u8>,
+    /// Whether the exemplar had a time that Prometheus could not read; it is without it then.
+    pub exemplar_lost_time: bool,
 }
 
 /// The sample of a line without its newline; `None` if it is malformed.
@@ -65,18 +67,20 @@ pub fn parse(line: &[u8], openmetrics: bool) -> Option<Sample<'_>> {
     }
     let (value, timestamp) = at.numbers()?;
     let value = numbers::canonical(value)?;
-    let valid = if openmetrics { numbers::is_seconds } else { numbers::is_milliseconds };
-    if !timestamp.is_empty() && !valid(timestamp) {
+    if !timestamp.is_empty() && !numbers::is_time(timestamp) {
         return None;
     }
-    let mut exemplar = Vec::new();
+    let (mut exemplar, mut exemplar_lost_time) = (Vec::new(), false);
     if at.peek().is_some() {
-        if !openmetrics || !at.eat(b'#') {
+        if !at.eat(b'#') {
             return None;
         }
-        exemplar = read_exemplar(&mut at)?;
+        let read = read_exemplar(&mut at)?;
+        if openmetrics {
+            (exemplar, exemplar_lost_time) = read; // text has none: it is forgotten
+        }
     }
-    Some(Sample { name, labels, value, timestamp, exemplar })
+    Some(Sample { name, labels, value, timestamp, exemplar, exemplar_lost_time })
 }
 
 /// The labels of plain text between braces, as `name="value",…` without blanks, escapes and trailing comma; `None` if
@@ -166,8 +170,8 @@ fn normal(value: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The exemplar in one spelling; empty if it is longer than OpenMetrics allows.
-fn read_exemplar(at: &mut Cursor<'_>) -> Option<Vec<u8>> {
+/// The exemplar in one spelling, empty if it is longer than OpenMetrics allows, and whether it lost its time.
+fn read_exemplar(at: &mut Cursor<'_>) -> Option<(Vec<u8>, bool)> {
     at.blanks();
     if !at.eat(b'{') {
         return None;
@@ -179,12 +183,13 @@ fn read_exemplar(at: &mut Cursor<'_>) -> Option<Vec<u8>> {
         return None;
     }
     let value = numbers::canonical(value)?;
-    if !timestamp.is_empty() && !numbers::is_seconds(timestamp) {
+    if !timestamp.is_empty() && !numbers::is_time(timestamp) {
         return None;
     }
+    let time = if timestamp.is_empty() { None } else { numbers::time(timestamp, true, true) };
     let characters: usize = labels.iter().map(|(name, value)| length(name) + length(&unescape(value))).sum();
     if characters > LONGEST_EXEMPLAR {
-        return Some(Vec::new());
+        return Some((Vec::new(), false));
     }
     let mut made = b"# {".to_vec();
     for (n, (name, value)) in labels.iter().enumerate() {
@@ -196,11 +201,11 @@ fn read_exemplar(at: &mut Cursor<'_>) -> Option<Vec<u8>> {
     }
     made.extend_from_slice(b"} ");
     made.extend_from_slice(&value);
-    if !timestamp.is_empty() {
+    if let Some(time) = &time {
         made.push(b' ');
-        made.extend_from_slice(timestamp);
+        made.extend_from_slice(time);
     }
-    Some(made)
+    Some((made, time.is_none() && !timestamp.is_empty()))
 }
 
 /// Characters of UTF-8 text.
@@ -301,7 +306,7 @@ mod tests {
             "a{x=\"1\",x=\"2\"} 1",
             "{\"\"} 1",
             "a 1 2 3",
-            "a 1 # {} 1",
+            "a 1 # {}",
             "a\"b\" 1",
             "{\"a\" x=\"1\"} 1",
         ] {

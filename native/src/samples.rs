@@ -4,11 +4,12 @@
 
 use std::borrow::Cow;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use memchr::{memchr, memmem};
 
 use crate::families::Part;
-use crate::labels::{Id, Marks};
+use crate::labels::{Id, LabelTable, Marks};
+use crate::numbers::parse;
 
 /// What follows the labels on a line.
 pub type Tail<'b> = Cow<'b, [u8]>;
@@ -30,6 +31,12 @@ pub struct Metric<'b> {
     edges: Vec<Edge<'b>>,
     /// Bits of all bounds, once they came out of order.
     bounds: Option<HashSet<u64>>,
+    /// The time of its first sample; `None` without one.
+    pub time: Option<f64>,
+    /// Whether it has samples of other times, or with and without one.
+    pub mixed: bool,
+    /// Whether there are metrics with the same labels and other times.
+    pub followed: bool,
     parts: [Option<Tail<'b>>; Part::ALL.len()],
 }
 
@@ -69,6 +76,15 @@ impl<'b> Metric<'b> {
         self.len() == 0
     }
 
+    /// Whether there is a bucket or quantile with this bound.
+    #[must_use]
+    pub fn has_edge(&self, bound: f64) -> bool {
+        self.bounds.as_ref().map_or_else(
+            || self.edges.binary_search_by(|edge| edge.bound.total_cmp(&bound)).is_ok(),
+            |bounds| bounds.contains(&bound.to_bits()),
+        )
+    }
+
     /// Add a bucket or quantile; false if its bound is there already.
     pub fn add_edge(&mut self, edge: Edge<'b>) -> bool {
         if self.bounds.is_none() && self.edges.last().is_some_and(|last| last.bound >= edge.bound) {
@@ -91,6 +107,21 @@ impl<'b> Metric<'b> {
         new
     }
 
+    /// Whether there is a bucket for all observations. Edges are in order.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.edges.last().is_some_and(|edge| edge.bound == f64::INFINITY)
+    }
+
+    /// Make the count the bucket for all observations, if there is none.
+    fn close(&mut self) {
+        if !self.is_closed()
+            && let Some(tail) = self.part(Part::Count).cloned()
+        {
+            self.add_edge(Edge { bound: f64::INFINITY, spelled: Cow::Borrowed(b"+Inf"), tail });
+        }
+    }
+
     /// Bring the edges in order.
     pub fn sort(&mut self) {
         if self.bounds.is_some() {
@@ -108,6 +139,12 @@ pub struct Samples<'b> {
     pub created: Vec<(Id, Tail<'b>)>,
     /// Of composite families.
     pub metrics: Vec<(Id, Metric<'b>)>,
+    /// Of composite families: buckets without a bound. What else their type does not promise is in `plain`.
+    pub loose: Vec<(Id, Tail<'b>)>,
+    /// How many tails have one.
+    pub exemplars: usize,
+    /// Whether a series has several samples, of different times.
+    pub several: bool,
 }
 
 impl<'b> Samples<'b> {
@@ -116,6 +153,7 @@ impl<'b> Samples<'b> {
     pub fn len(&self) -> usize {
         self.plain.len()
             + self.created.len()
+            + self.loose.len()
             + self.metrics.iter().map(|(_, metric)| metric.len()).sum::<usize>()
     }
 
@@ -125,35 +163,148 @@ impl<'b> Samples<'b> {
         self.len() == 0
     }
 
-    /// Take over what is not here yet. Returns how many samples were.
-    pub fn add(&mut self, others: Samples<'b>, marks: &mut Marks) -> usize {
-        let mut refused = unite(&mut self.plain, others.plain, |_| 1, marks);
-        refused += unite(&mut self.created, others.created, |_| 1, marks);
+    /// Take over what is not here yet. Returns how many samples, and how many exemplars of them, were.
+    pub fn add(&mut self, others: Samples<'b>, table: &mut LabelTable, marks: &mut Marks) -> Refused {
+        let mut refused = Refused::default();
+        let several = &mut self.several;
+        unite(&mut self.plain, others.plain, table, marks, several, &mut refused);
+        unite(&mut self.created, others.created, table, marks, several, &mut refused);
+        unite(&mut self.loose, others.loose, table, marks, several, &mut refused);
         // samples of two sources would not make one sound metric
-        refused + unite(&mut self.metrics, others.metrics, Metric::len, marks)
+        unite(&mut self.metrics, others.metrics, table, marks, several, &mut refused);
+        refused
+    }
+
+    /// Put all samples of a series beside each other, in order of time.
+    pub fn sort(&mut self, table: &LabelTable) {
+        if self.several {
+            in_order(&mut self.plain, table);
+            in_order(&mut self.created, table);
+            in_order(&mut self.loose, table);
+            in_order(&mut self.metrics, table);
+        }
+    }
+
+    /// Give histograms that say how many observations there were, but have no bucket for all of them, that bucket: the
+    /// two are the same number, and Prometheus's own encoder (expfmt) writes it in their place. Nothing is added where
+    /// the family cannot have its type all the same.
+    pub fn complete(&mut self, table: &LabelTable) {
+        if !self.plain.is_empty() || !self.loose.is_empty() {
+            return;
+        }
+        let completable = |id: Id, metric: &Metric<'b>| {
+            metric.is_closed() || (metric.part(Part::Count).is_some() && !table.has(id, b"le"))
+        };
+        if self.metrics.iter().all(|(id, metric)| completable(*id, metric)) {
+            self.metrics.iter_mut().for_each(|(_, metric)| metric.close());
+        }
     }
 }
 
-fn unite<T>(
+/// What was not taken over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refused {
+    /// Samples.
+    pub samples: usize,
+    /// Exemplars of them.
+    pub exemplars: usize,
+}
+
+/// What may be there several times, with different times.
+trait Timed {
+    /// Samples, and exemplars of them.
+    fn weight(&self) -> (usize, usize);
+    /// The one time of all of it.
+    fn time(&self) -> Option<f64>;
+    /// There are others with the same labels and other times.
+    fn follow(&mut self) {}
+}
+
+impl Timed for Tail<'_> {
+    fn weight(&self) -> (usize, usize) {
+        (1, usize::from(has_exemplar(self)))
+    }
+
+    fn time(&self) -> Option<f64> {
+        time_of(self)
+    }
+}
+
+impl Timed for Metric<'_> {
+    fn weight(&self) -> (usize, usize) {
+        (self.len(), self.edges().iter().filter(|edge| has_exemplar(&edge.tail)).count())
+    }
+
+    fn time(&self) -> Option<f64> {
+        self.time.filter(|_| !self.mixed)
+    }
+
+    fn follow(&mut self) {
+        self.followed = true;
+    }
+}
+
+fn unite<T: Timed>(
     mine: &mut Vec<(Id, T)>,
     theirs: Vec<(Id, T)>,
-    weight: impl Fn(&T) -> usize,
+    table: &mut LabelTable,
     marks: &mut Marks,
-) -> usize {
+    several: &mut bool,
+    refused: &mut Refused,
+) {
     if theirs.is_empty() {
-        return 0;
+        return;
     }
     marks.clear();
-    mine.iter().for_each(|(id, _)| marks.put(*id, 0));
-    let mut refused = 0;
+    mine.iter().enumerate().for_each(|(at, (id, _))| marks.put(*id, at));
     for (id, item) in theirs {
-        if marks.get(id).is_some() {
-            refused += weight(&item);
-        } else {
-            mine.push((id, item));
+        let base = table.base(id);
+        let Some(at) = marks.get_or_put(base, mine.len()) else {
+            mine.push((base, item));
+            continue;
+        };
+        let later = match (mine[at].1.time(), item.time()) {
+            (Some(first), Some(time)) if first.to_bits() != time.to_bits() => Some(table.at(base, time)),
+            _ => None,
+        };
+        match later {
+            Some(later) if marks.get_or_put(later, mine.len()).is_none() => {
+                mine[at].1.follow();
+                mine.push((later, item));
+                *several = true;
+            }
+            _ => {
+                let (samples, exemplars) = item.weight();
+                refused.samples += samples;
+                refused.exemplars += exemplars;
+            }
         }
     }
-    refused
+}
+
+fn in_order<T: Timed>(values: &mut Vec<(Id, T)>, table: &LabelTable) {
+    let mut places: HashMap<Id, usize> = HashMap::new();
+    let mut sorted: Vec<(usize, f64, (Id, T))> = Vec::with_capacity(values.len());
+    for value in values.drain(..) {
+        let next = places.len();
+        let place = *places.entry(table.base(value.0)).or_insert(next);
+        sorted.push((place, value.1.time().unwrap_or(0.0), value));
+    }
+    sorted.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
+    values.extend(sorted.into_iter().map(|(_, _, value)| value));
+}
+
+/// The time of a tail as the answer has it, in milliseconds or seconds; `None` without one.
+#[must_use]
+pub fn time_of(tail: &[u8]) -> Option<f64> {
+    let time = timestamp(tail);
+    if time.is_empty() { None } else { parse(time) }
+}
+
+/// Whether a tail ends in an exemplar.
+#[must_use]
+pub fn has_exemplar(tail: &[u8]) -> bool {
+    memchr(b'#', tail).is_some()
 }
 
 /// The value of a tail.

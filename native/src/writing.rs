@@ -1,8 +1,9 @@
 //! Writing one merged family in the format of the answer.
 //!
-//! OpenMetrics is strict where sources are not: a histogram whose count is not its last bucket, a counter that went
-//! negative or a reserved name that another family uses would make the whole answer invalid. Such a family is written as
-//! several of type `unknown`, one for each sample name, so that its samples are kept and only its type is lost.
+//! Formats are strict where sources are not: a bare sample of a histogram, in OpenMetrics a count that is not the last
+//! bucket, a counter that went negative or a reserved name that another family uses would make the whole answer invalid.
+//! Such a family is written as several of type `untyped` or `unknown`, one for each sample name, so that its samples are
+//! kept and only its type is lost.
 
 use hashbrown::HashMap;
 
@@ -10,7 +11,6 @@ use crate::families::{Part, Type, openmetrics_name, without_suffix};
 use crate::labels::{Id, LabelTable, Marks};
 use crate::sample::{Pair, labels_of};
 use crate::samples::{Edge, Metric, Samples, Tail, without_exemplar};
-use crate::soundness::sound;
 use crate::text::{escape, escape_help, is_legacy_name, quote_name};
 
 /// What is known of a merged family beside its samples.
@@ -42,11 +42,14 @@ impl<'t> Writer<'t> {
         Writer { out, table, quotes: false }
     }
 
-    /// The family in text 0.0.4. What text has no place for becomes gauges of its own: `_created`, and the three parts
-    /// of a gauge histogram.
-    pub fn text(&mut self, head: &Head<'_>, samples: &Samples<'_>) {
+    /// The family in text 0.0.4; untyped if not `typed`. What text has no place for becomes gauges of its own:
+    /// `_created`, and the three parts of a gauge histogram.
+    pub fn text(&mut self, head: &Head<'_>, samples: &Samples<'_>, typed: bool) {
         if head.kind == Type::GaugeHistogram {
             return self.split(head, samples, b"gauge");
+        }
+        if !typed {
+            return self.split(head, samples, b"untyped");
         }
         self.metadata(head.name, head.help, head.kind.text_word(), b"");
         self.plain(head.name, samples.plain.iter().map(|(id, tail)| (*id, tail.as_ref())));
@@ -57,11 +60,10 @@ impl<'t> Writer<'t> {
         self.dates(head, samples);
     }
 
-    /// The family in OpenMetrics 1.0.0. If not `typed`, or if the samples are not what the type promises, it is written
-    /// as unknown.
+    /// The family in OpenMetrics 1.0.0; unknown if not `typed`.
     pub fn openmetrics(&mut self, head: &Head<'_>, samples: &Samples<'_>, typed: bool, marks: &mut Marks) {
         self.quotes = true;
-        if !typed || !sound(head.name, head.kind, samples, self.table, marks) {
+        if !typed {
             return self.split(head, samples, b"unknown");
         }
         let name = openmetrics_name(head.name, head.kind);
@@ -123,7 +125,7 @@ impl<'t> Writer<'t> {
 
     /// The lines of one metric: buckets or quantiles in order, then its parts.
     fn metric(&mut self, names: &Names, id: Id, metric: &Metric<'_>) {
-        self.edges(names, id, metric, |edge| &edge.tail);
+        self.edges(names, id, metric.edges(), |edge| &edge.tail);
         for (part, name) in &names.parts {
             if let Some(tail) = metric.part(*part) {
                 self.line(name, id, tail);
@@ -135,10 +137,10 @@ impl<'t> Writer<'t> {
         &mut self,
         names: &Names,
         id: Id,
-        metric: &'m Metric<'_>,
+        edges: &'m [Edge<'_>],
         tail: impl Fn(&'m Edge<'_>) -> &'m [u8],
     ) {
-        if metric.edges().is_empty() {
+        if edges.is_empty() {
             return;
         }
         let inner = self.table.inner(id);
@@ -155,22 +157,31 @@ impl<'t> Writer<'t> {
         }
         start.extend_from_slice(names.label);
         start.extend_from_slice(b"=\"");
-        for edge in metric.edges() {
+        for edge in edges {
             self.push(&[&start, &edge.spelled, b"\"} ", tail(edge), b"\n"]);
         }
     }
 
     /// One family for each sample name.
     fn split(&mut self, head: &Head<'_>, samples: &Samples<'_>, kind: &[u8]) {
-        if !samples.plain.is_empty() {
-            self.metadata(head.name, head.help, kind, b"");
-            self.plain(head.name, samples.plain.iter().map(|(id, tail)| (*id, without_exemplar(tail))));
-        }
-        if samples.metrics.iter().any(|(_, metric)| !metric.edges().is_empty()) {
-            let names = Names::of(head, &[]);
-            self.metadata(&names.edge_family, head.help, kind, b"");
-            for (id, metric) in &samples.metrics {
-                self.edges(&names, *id, metric, |edge| without_exemplar(&edge.tail));
+        let names = Names::of(head, &[]);
+        let edged = samples.metrics.iter().any(|(_, metric)| !metric.edges().is_empty());
+        let summary = head.kind == Type::Summary;
+        let bucket = [head.name, b"_bucket"].concat();
+        let families: [(&[u8], _, _); 2] =
+            [(head.name, &samples.plain, edged && summary), (&bucket, &samples.loose, edged && !summary)];
+        for (name, loose, edges) in families {
+            if loose.is_empty() && !edges {
+                continue;
+            }
+            self.metadata(name, head.help, kind, b"");
+            self.plain(name, loose.iter().map(|(id, tail)| (*id, without_exemplar(tail))));
+            if edges && samples.several {
+                self.edges_of_times(&names, samples);
+            } else if edges {
+                for (id, metric) in &samples.metrics {
+                    self.edges(&names, *id, metric.edges(), |edge| without_exemplar(&edge.tail));
+                }
             }
         }
         for part in Part::ALL {
@@ -178,6 +189,21 @@ impl<'t> Writer<'t> {
         }
         if !samples.created.is_empty() {
             self.family_of_dates(head, &samples.created, kind);
+        }
+    }
+
+    /// All edges without exemplars; those of one series, which have different times, beside each other.
+    fn edges_of_times(&mut self, names: &Names, samples: &Samples<'_>) {
+        for metrics in
+            samples.metrics.chunk_by(|(one, _), (other, _)| self.table.base(*one) == self.table.base(*other))
+        {
+            let mut edges: Vec<&Edge<'_>> = metrics.iter().flat_map(|(_, metric)| metric.edges()).collect();
+            edges.sort_by(|one, other| one.bound.total_cmp(&other.bound)); // stable: the times stay in order
+            for edge in edges {
+                self.edges(names, metrics[0].0, std::slice::from_ref(edge), |edge| {
+                    without_exemplar(&edge.tail)
+                });
+            }
         }
     }
 
@@ -230,7 +256,6 @@ impl Name {
 /// The names of a composite family's samples.
 struct Names {
     edge: Name,
-    edge_family: Vec<u8>,
     label: &'static [u8],
     parts: Vec<(Part, Name)>,
 }
@@ -239,11 +264,9 @@ impl Names {
     fn of(head: &Head<'_>, parts: &[Part]) -> Names {
         let summary = head.kind == Type::Summary;
         let suffix: &[u8] = if summary { b"" } else { b"_bucket" };
-        let edge_family = [head.name, suffix].concat();
         let part = |part: &Part| (*part, Name::new([head.name, part.suffix()].concat()));
         Names {
-            edge: Name::new(edge_family.clone()),
-            edge_family,
+            edge: Name::new([head.name, suffix].concat()),
             label: if summary { b"quantile" } else { b"le" },
             parts: parts.iter().map(part).collect(),
         }

@@ -14,5 +14,3 @@ class Figure:
     baseline: str | None = None
     """What `ratio` is against, measured in the same run."""
     ratio: float | None = None
-    target: float | None = None
-    """What `ratio`, or else `value`, should not exceed."""

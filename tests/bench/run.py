@@ -34,9 +34,7 @@ def main() -> None:
     width = max(len(figure.figure) for figure in figures)
     for figure in figures:
         ratio = f"{figure.ratio:8.2f} x {figure.baseline}" if figure.ratio is not None else ""
-        target = f" (target {figure.target:g})" if figure.target is not None else ""
-        line = f"{figure.figure:<{width}}  {figure.value:12.3f} {figure.unit:<8} {ratio}{target}"
-        print(line, file=sys.stderr)
+        print(f"{figure.figure:<{width}}  {figure.value:12.3f} {figure.unit:<8} {ratio}", file=sys.stderr)
     for figure in figures:
         print(json.dumps(asdict(figure)))
 

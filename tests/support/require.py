@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from meshmeter.errors import SettingsError
 from meshmeter.exposition.kernel import Kernel, choose
+from support.judge import Judge, judge
 
 
 def missing(part: str, reason: str) -> NoReturn:
@@ -28,6 +31,18 @@ def program(name: str, how: str) -> Path:
     return Path(found)
 
 
+def compression(name: str) -> Any:
+    """The module that compresses: `brotli` or `zstd`."""
+    found = {
+        "brotli": "brotli",
+        "zstd": "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd",
+    }
+    try:
+        return import_module(found[name])
+    except ImportError:
+        missing(name, "pip install 'meshmeter[compression]'")
+
+
 def root() -> None:
     """For what only root can do: give files to another user."""
     if os.geteuid() != 0:
@@ -43,6 +58,17 @@ def native_kernel() -> Kernel:
         if shutil.which("cargo") is None:
             pytest.skip(f"the compiled kernel is missing, and cargo to build it: {exc}")
         missing("the compiled kernel", str(exc))
+
+
+def prometheus_parsers() -> Judge:
+    """Prometheus's own parsers. Where they are not built the test is skipped; with `MESHMETER_REQUIRE=all` that fails
+    only if Go is here, as with the compiled kernel."""
+    found = judge()
+    if found is not None:
+        return found
+    if shutil.which("go") is None:
+        pytest.skip("Prometheus's parsers are missing, and Go to build them")
+    missing("Prometheus's parsers", "scripts/judge builds them")
 
 
 def envoy() -> Path:

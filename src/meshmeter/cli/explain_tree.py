@@ -128,6 +128,9 @@ def _scrape(report: Json | None) -> Iterator[str]:
         dropped = source.get("dropped")
         if isinstance(dropped, Mapping) and dropped:
             told += f", dropped {_pairs(dropped)}"
+        lost = source.get("lost")
+        if isinstance(lost, Mapping) and lost:
+            told += f", lost {_pairs(lost)}"
         yield f"{source.get('name')}: {told}"
         trouble = source.get("trouble")
         if isinstance(trouble, Mapping):

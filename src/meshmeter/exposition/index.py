@@ -7,7 +7,7 @@ one family at a time, whatever order the source has written them in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from meshmeter.exposition.families import Role, Shape, Type, parse_type, shape
@@ -17,6 +17,8 @@ _METADATA = re.compile(
     rb'#[ \t]*(HELP|TYPE|UNIT)[ \t]+(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"((?:[^"\\\n]|\\[^\n])*)")(?:[ \t]+(.*))?',
     re.DOTALL,
 )
+_OFTEN = 256
+_STRETCH = 64 << 10
 _INDENTED = re.compile(rb"^[ \t]+", re.MULTILINE)
 _FIRST_TOKEN = re.compile(rb"([^ \t{\n]*)[^\n]*\n")
 """Consumes whole lines, so that a match never starts within one."""
@@ -51,8 +53,18 @@ class Index:
     """Normalised: no BOM, no carriage returns before newlines, no indentation, a newline at the end."""
     families: Mapping[bytes, Family]
     """Only those with sample lines, in the order of their first one."""
+    declared: int
+    """How many there are with those that have none."""
     malformed: tuple[int, ...]
     """Offsets of lines that belong to no family."""
+
+
+def stretches(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Whole lines in stretches of about 64 KiB, or one line that is longer."""
+    while start < end:
+        stop = body.find(b"\n", min(start + _STRETCH, end) - 1, end) + 1
+        yield start, stop
+        start = stop
 
 
 def normalise(body: bytes) -> bytes:
@@ -66,17 +78,20 @@ def normalise(body: bytes) -> bytes:
     return body if not body or body.endswith(b"\n") else body + b"\n"
 
 
-def index(body: bytes, *, openmetrics: bool, utf8_names: bool) -> Index:
+def index(
+    body: bytes, *, openmetrics: bool, utf8_names: bool, check: Callable[[], None] = lambda: None
+) -> Index:
     """Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
 
     The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined
-    by naive tools.
+    by naive tools. `check` is called every now and then, and may raise.
     """
-    return _Indexer(body, openmetrics, utf8_names).run()
+    return _Indexer(body, openmetrics, utf8_names, check).run()
 
 
 class _Indexer:
-    def __init__(self, body: bytes, openmetrics: bool, utf8_names: bool):
+    def __init__(self, body: bytes, openmetrics: bool, utf8_names: bool, check: Callable[[], None]):
+        self._check = check
         self._body = body
         self._openmetrics = openmetrics
         self._utf8_names = utf8_names
@@ -89,16 +104,18 @@ class _Indexer:
         regions = list(self._regions())
         if not self._openmetrics:
             self._fold_created()
-        for start, end in regions:
+        for n, (start, end) in enumerate(regions):
+            if n % _OFTEN == 0:
+                self._check()
             self._assign(start, end)
-        return Index(self._body, self._used, tuple(self._malformed))
+        return Index(self._body, self._used, len(self._families), tuple(self._malformed))
 
     def _regions(self) -> Iterator[tuple[int, int]]:
         """The stretches of sample lines between comments; declares the families on the way."""
         body, at = self._body, 0
         types: dict[bytes, Type | None] = {}
         texts: dict[tuple[bytes, bytes], bytes] = {}
-        regions = []
+        regions, comments = [], 0
         while at < len(body):
             if body[at] == 0x23:  # '#'
                 start = at
@@ -107,6 +124,9 @@ class _Indexer:
                 regions.append((at, start))
             if start < len(body):
                 end = body.find(b"\n", start)
+                comments += 1
+                if comments % _OFTEN == 0:
+                    self._check()
                 self._metadata(body[start:end], types, texts)
                 at = end + 1
             else:
@@ -124,6 +144,8 @@ class _Indexer:
             return
         keyword, text = found[1], found[4] or b""
         name = found[2] if found[2] is not None else self._name(unescape(found[3]))
+        if not name:
+            return
         types.setdefault(name, None)
         if keyword != b"TYPE":
             texts.setdefault((keyword, name), unescape(text))
@@ -160,13 +182,18 @@ class _Indexer:
         body = self._body
         while end - 1 > start and body[end - 2 : end] == b"\n\n":
             end -= 1
-        names = set(_FIRST_TOKEN.findall(body, start, end))
+        names: set[bytes] = set()
+        for a, b in stretches(body, start, end):
+            self._check()
+            names.update(_FIRST_TOKEN.findall(body, a, b))
         owners = [self._owners.get(name) for name in names]
         first = owners[0] if owners else None
         if first is not None and all(owner is first for owner in owners):
             self._add(first, start, end)
             return
-        for line in _FIRST_TOKEN.finditer(body, start, end):
+        for n, line in enumerate(_FIRST_TOKEN.finditer(body, start, end)):
+            if n % _OFTEN == 0:
+                self._check()
             name = line[1]
             if not _NAME_BOUNDARY.fullmatch(name):
                 text = line[0][:-1]
@@ -177,19 +204,19 @@ class _Indexer:
                     self._malformed.append(line.start())
                     continue
                 name = self._name(sample.name)
-            family = self._owner(name)
-            if family is None:
-                self._malformed.append(line.start())
-            else:
-                self._add(family, line.start(), line.end())
+            self._add(self._owner(name), line.start(), line.end())
 
-    def _owner(self, name: bytes) -> Family | None:
-        """The family of a sample; a new one without type if none is declared. None for a sample that has the name
-        of a family without being one of its samples, such as `x` of a histogram `x`."""
+    def _owner(self, name: bytes) -> Family:
+        """The family of a sample; a new one without type if none is declared. A sample that has the name of a family
+        without being one that its type promises, such as `x` of a histogram `x`, is taken in."""
         family = self._owners.get(name)
-        if family is None and name not in self._families:
-            family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
-            self._families[name] = family
+        if family is None:
+            family = self._families.get(name)
+            if family is None:
+                family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
+                self._families[name] = family
+            else:
+                family.shape = Shape(name, family.type, dict(family.shape.roles) | {name: Role.BARE})
             self._owners[name] = family
         return family
 

@@ -1,6 +1,6 @@
 """One line of exposition text, read with tolerance: a sample, or the reason why it is none.
 
-    text 0.0.4    name{label="value",...} value [milliseconds]
+    text 0.0.4    name{label="value",...} value [milliseconds] [an exemplar, which is forgotten]
     OpenMetrics   name{label="value",...} value [seconds] [# {label="value",...} value [seconds]]
 
 Blanks and tabs may be anywhere between tokens, a comma may follow the last label, and a name may stand quoted inside
@@ -30,15 +30,14 @@ _COMMA = re.compile(rb",[ \t]*")
 _CLOSE = re.compile(rb"\}[ \t]*")
 _NUMBERS = re.compile(rb"([^ \t#{}\",]+)(?:[ \t]+([^ \t#]+))?[ \t]*")
 _EXEMPLAR = re.compile(rb"#[ \t]*")
-_MILLISECONDS = re.compile(rb"-?\d{1,18}")
-_SECONDS = re.compile(rb"-?\d{1,14}(?:\.\d{0,18})?(?:[eE][+-]?\d{1,2})?")
 
 Labels = tuple[tuple[bytes, bytes], ...]
 """Label names and escaped values, in the order of the line."""
 
 
 class Fault(StrEnum):
-    """Why something was dropped; the words of `meshmeter_source_dropped_samples{reason=…}`."""
+    """Why something was dropped; the words of `meshmeter_source_dropped_samples{reason=…}`, and those in
+    `LOST` of `meshmeter_source_lost_details{reason=…}`."""
 
     MALFORMED = "malformed_line"
     """Not a sample, not UTF-8, a label twice, or a number that Prometheus would not read."""
@@ -47,6 +46,8 @@ class Fault(StrEnum):
     SAMPLE_LIMIT = "sample_limit"
     TOTAL_LIMIT = "total_limit"
     """The merged answer would be longer than allowed."""
+    DEADLINE = "deadline"
+    """There was no time left to merge it."""
     RESERVED = "reserved_name"
     """An application may not expose `envoy_…` and `meshmeter_…`."""
     TYPE_CONFLICT = "type_conflict"
@@ -55,6 +56,16 @@ class Fault(StrEnum):
     """The same series was there before, in this source or an earlier one."""
     QUANTILE = "summary_quantile"
     """Quantiles of several clusters cannot be merged (deviations D18)."""
+    TIMESTAMP = "timestamp"
+    """A time that Prometheus could not read; the sample, or the exemplar, stays without it."""
+    TYPE = "type"
+    """The type of a family whose samples are not what it promises; they stay. Counted by families."""
+    EXEMPLAR = "exemplar"
+    """An exemplar of a family that is written without its type."""
+
+
+LOST = frozenset({Fault.TIMESTAMP, Fault.TYPE, Fault.EXEMPLAR})
+"""Faults that cost no sample: what is counted are parts of samples that are in the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +76,11 @@ class Sample:
     labels: Labels
     value: bytes
     timestamp: bytes = b""
-    """As the format of the line writes it; empty if there is none."""
+    """A number as it was written, which need not be a time that anybody can read; empty if there is none."""
     exemplar: bytes = b""
     """The exemplar as OpenMetrics writes it, from its `#` on; empty if there is none."""
+    exemplar_lost_time: bool = False
+    """Whether the exemplar had a time that Prometheus could not read; it is without it then."""
 
 
 def parse_sample(line: bytes, *, openmetrics: bool) -> Sample | None:
@@ -104,23 +117,23 @@ def _after_labels(line: bytes, at: int, name: bytes, labels: Labels, openmetrics
         return None
     value = numbers.canonical(found[1])
     timestamp, at = found[2] or b"", found.end()
-    shape = _SECONDS if openmetrics else _MILLISECONDS
-    if value is None or (timestamp and not shape.fullmatch(timestamp)):
+    if value is None or (timestamp and not numbers.is_time(timestamp)):
         return None
-    exemplar = b""
+    exemplar, lost_time = b"", False
     if at < len(line):
         marked = _EXEMPLAR.match(line, at)
-        if not openmetrics or marked is None:
+        if marked is None:
             return None
         read = _exemplar(line, marked.end())
         if read is None:
             return None
-        exemplar = read
-    return Sample(name, labels, value, timestamp, exemplar)
+        if openmetrics:  # text has no exemplars: it is forgotten
+            exemplar, lost_time = read
+    return Sample(name, labels, value, timestamp, exemplar, lost_time)
 
 
-def _exemplar(line: bytes, at: int) -> bytes | None:
-    """The exemplar in one spelling; empty if it is longer than OpenMetrics allows."""
+def _exemplar(line: bytes, at: int) -> tuple[bytes, bool] | None:
+    """The exemplar in one spelling, empty if it is longer than OpenMetrics allows, and whether it lost its time."""
     opened = _OPEN.match(line, at)
     parsed = _labels(line, opened.end()) if opened else None
     if parsed is None:
@@ -130,12 +143,13 @@ def _exemplar(line: bytes, at: int) -> bytes | None:
     if found is None or found.end() != len(line):
         return None
     value, timestamp = numbers.canonical(found[1]), found[2] or b""
-    if value is None or (timestamp and not _SECONDS.fullmatch(timestamp)):
+    if value is None or (timestamp and not numbers.is_time(timestamp)):
         return None
+    time = numbers.time(timestamp, openmetrics=True, to_openmetrics=True) if timestamp else b""
     if sum(len((n + unescape(v)).decode()) for n, v in labels) > 128:
-        return b""  # OpenMetrics 1.0.0 limits label names and values of an exemplar to 128 characters
+        return b"", False  # OpenMetrics 1.0.0 limits label names and values of an exemplar to 128 characters
     inner = b",".join(b'%b="%b"' % (quote_label(n), v) for n, v in labels)
-    return b"# {%b} %b" % (inner, value) + (b" " + timestamp if timestamp else b"")
+    return b"# {%b} %b" % (inner, value) + (b" " + time if time else b""), time is None
 
 
 def _labels(line: bytes, at: int) -> tuple[Labels, int] | None:

@@ -14,6 +14,10 @@ from decimal import Decimal
 _FINITE = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _INFINITE = re.compile(rb"([+-]?)inf(?:inity)?", re.IGNORECASE)
 _EXACT = re.compile(rb"-?\d{1,18}")
+_TIME = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)", re.IGNORECASE)
+_SECONDS = re.compile(rb"\d{1,16}(?:\.\d{1,18})?")
+_TOO_LATE = 1 << 63
+"""The first millisecond since 1970 that Prometheus has no number for."""
 
 
 def parse(text: bytes) -> float | None:
@@ -82,13 +86,35 @@ def _decimal(number: float) -> tuple[str, str, int]:
     return "-" if parts.sign else "", digits.rstrip("0"), exponent
 
 
-def seconds(milliseconds: bytes) -> bytes:
-    """An OpenMetrics timestamp from one of text 0.0.4."""
-    whole, rest = divmod(abs(int(milliseconds)), 1000)
-    sign = b"-" if milliseconds.startswith(b"-") and (whole or rest) else b""
-    return sign + (b"%d.%03d" % (whole, rest)).rstrip(b"0") if rest else sign + b"%d" % whole
+def is_time(text: bytes) -> bool:
+    """Whether it is a number, however large or odd: what stands where a timestamp does, and is meant to be one."""
+    return bool(_TIME.fullmatch(text))
 
 
-def milliseconds(seconds: bytes) -> bytes:
-    """A text 0.0.4 timestamp from one of OpenMetrics, rounded half to even."""
-    return b"%d" % round(float(seconds) * 1000)
+def time(text: bytes, *, openmetrics: bool, to_openmetrics: bool) -> bytes | None:
+    """A timestamp as the format of the answer writes it; None if Prometheus could not read it there.
+
+    Prometheus (2.42 and 3) reads in text 0.0.4 digits without a sign that are an int64 of milliseconds; anything else
+    fails the scrape. In OpenMetrics it reads any finite number of seconds, but one before 1970 or beyond an int64 of
+    milliseconds costs the sample, and text cannot say it: so it is no timestamp in either format.
+    """
+    if not openmetrics:
+        digits = text.lstrip(b"0") or b"0"
+        if not text.isdigit() or len(digits) > 19 or int(digits) >= _TOO_LATE:
+            return None
+        if not to_openmetrics:
+            return text
+        converted = _seconds(int(digits))
+        return converted if float(converted) * 1000 < _TOO_LATE else None
+    number = parse(text)
+    if number is None or not 0 <= number * 1000 < _TOO_LATE:
+        return None
+    if to_openmetrics and _SECONDS.fullmatch(text):
+        return text
+    milliseconds = round(number * 1000)  # half to even
+    return _seconds(milliseconds) if to_openmetrics else b"%d" % milliseconds
+
+
+def _seconds(milliseconds: int) -> bytes:
+    whole, rest = divmod(milliseconds, 1000)
+    return (b"%d.%03d" % (whole, rest)).rstrip(b"0") if rest else b"%d" % whole

@@ -10,16 +10,20 @@ from __future__ import annotations
 import codecs
 import math
 import re
+from collections.abc import Iterator
 
 from meshmeter.exposition import numbers
+from meshmeter.exposition.deadline import Deadline, Late
 from meshmeter.exposition.families import Role, Type
-from meshmeter.exposition.index import Family, index, normalise
+from meshmeter.exposition.index import Family, index, normalise, stretches
 from meshmeter.exposition.lines import Fault, Sample, legacy, parse_sample
 from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
-from meshmeter.exposition.samples import Metric, Samples
+from meshmeter.exposition.samples import Metric, Samples, has_exemplar
 from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
 
 MAX_PROBLEMS = 10
+NO_DEADLINE = Deadline(None, lambda: 0.0)
+_BETWEEN_CHECKS = 64 << 10
 _PIECE = 1 << 16
 
 _LABEL = rb'[a-zA-Z_][a-zA-Z0-9_]*+="[^"\\\n\x00]*+"'
@@ -34,25 +38,67 @@ _LINE = re.compile(rb"([^\n]*)\n")
 _EDGE_LABELS = {Role.BUCKET: b"le", Role.QUANTILE: b"quantile"}
 
 
+Mark = tuple[dict[Fault, int], int, bool]
+
+
 class Reader:
     """One source of a merge and what became of it so far."""
 
-    def __init__(self, source: Source, options: Options, table: LabelTable, *, shortcuts: bool = True):
+    def __init__(
+        self,
+        source: Source,
+        options: Options,
+        table: LabelTable,
+        deadline: Deadline = NO_DEADLINE,
+        *,
+        shortcuts: bool = True,
+    ):
+        """`open` reads the source's body, or parts of it one after the other."""
         self.source = source
+        self._options = options
         self._openmetrics = source.format.openmetrics
         self._to_openmetrics = options.format.openmetrics
         self._utf8_names = options.format.utf8_names
-        self._labels = SourceLabels(
-            source, table, merge_clusters=options.merge_clusters, utf8_names=self._utf8_names
-        )
-        self._shortcuts = shortcuts and _is_utf8(source.body)
-        self.index = index(normalise(source.body), openmetrics=self._openmetrics, utf8_names=self._utf8_names)
-        self._body = self.index.body
-        self._edges: dict[Role, dict[bytes, tuple[float, bytes]]] = {Role.BUCKET: {}, Role.QUANTILE: {}}
+        self._with_shortcuts = shortcuts
+        self._deadline = deadline
         self._full = False
         self.samples = 0
         self._dropped: dict[Fault, int] = {}
         self._problems: list[Problem] = []
+        self.renew(table)
+
+    def renew(self, table: LabelTable) -> None:
+        """Forget all labels and go on with a table of others."""
+        self._labels = SourceLabels(
+            self.source, table, merge_clusters=self._options.merge_clusters, utf8_names=self._utf8_names
+        )
+        self._edges: dict[Role, dict[bytes, tuple[float, bytes]]] = {Role.BUCKET: {}, Role.QUANTILE: {}}
+
+    def open(self, body: bytes, *, numbered: bool = True) -> bool:
+        """Index a body; `complain` counts what belongs to no family. `numbered` if its first line is number 1. False if
+        there was no time: its lines are counted, and nothing is in it."""
+        self._numbered = numbered
+        try:
+            self._deadline.check()
+            self._open(body)
+        except Late:
+            self.drop(Fault.DEADLINE, _count(normalise(body)), b"")
+            self._open(b"")
+            return False
+        return True
+
+    def _open(self, body: bytes) -> None:
+        self._shortcuts = self._with_shortcuts and _is_utf8(body)
+        self.index = index(
+            normalise(body),
+            openmetrics=self._openmetrics,
+            utf8_names=self._utf8_names,
+            check=self._deadline.check,
+        )
+        self._body = self.index.body
+
+    def complain(self) -> None:
+        """Count the lines that belong to no family."""
         for offset in self.index.malformed:
             self._fault(Fault.MALFORMED, offset)
 
@@ -64,6 +110,15 @@ class Reader:
         dropped = {fault.value: self._dropped[fault] for fault in Fault if self._dropped.get(fault)}
         return SourceStats(self.source.name, self.samples, dropped, tuple(self._problems))
 
+    def mark(self) -> Mark:
+        """What is counted so far, for `back`."""
+        return dict(self._dropped), len(self._problems), self._full
+
+    def back(self, mark: Mark) -> None:
+        """Count nothing of what came since."""
+        self._dropped, problems, self._full = mark
+        del self._problems[problems:]
+
     def drop(self, fault: Fault, count: int, family: bytes) -> None:
         """Count samples that were read, or need not be, and are not in the answer."""
         if count:
@@ -72,29 +127,47 @@ class Reader:
 
     def drop_family(self, fault: Fault, family: Family) -> None:
         """Count the lines of a family without reading them."""
-        lines = sum(self._body.count(b"\n", start, end) for start, end in family.spans)
-        self.drop(fault, lines, family.name)
+        self.drop(fault, self._lines(family), family.name)
+
+    def _lines(self, family: Family) -> int:
+        return sum(self._body.count(b"\n", start, end) for start, end in family.spans)
 
     def read(self, family: Family) -> Samples:
-        """The samples of a family, none if the source's sample limit is reached with it."""
+        """The samples of a family, none if it has more lines than the source may have samples. Only lines are counted
+        then: what is beyond the limit costs nothing. Raises Late."""
+        limit = self.source.limits.samples
+        if limit is not None and not self._full:
+            self._full = self.samples + self._lines(family) > limit
         if self._full:
             self.drop_family(Fault.SAMPLE_LIMIT, family)
             return Samples()
         samples = self._plain(family) if self._shortcuts else None
         if samples is None:
             samples = self._line_by_line(family)
-        limit = self.source.limits.samples
+        if family.type is Type.HISTOGRAM:
+            samples.complete()
         if limit is not None and self.samples + len(samples) > limit:
             self._full = True
             self.drop(Fault.SAMPLE_LIMIT, len(samples), family.name)
             return Samples()
         return samples
 
+    def _stretches(self, family: Family) -> Iterator[tuple[int, int]]:
+        """The spans of a family in parts between which there is time to look at the clock. Raises Late."""
+        left = 0
+        for start, end in family.spans:
+            for a, b in stretches(self._body, start, end):
+                left -= b - a
+                if left < 0:
+                    self._deadline.check()
+                    left = _BETWEEN_CHECKS
+                yield a, b
+
     def _plain(self, family: Family) -> Samples | None:
         """The samples if every line is plain and there is nothing to complain about."""
         composite, roles = family.type.composite, family.shape.roles
         samples = Samples()
-        for start, end in family.spans:
+        for start, end in self._stretches(family):
             rows = _PLAIN_ROW.findall(self._body, start, end)
             if composite:
                 if not self._plain_metrics(rows, family, samples):
@@ -133,7 +206,7 @@ class Reader:
         for name, text, value, _ in rows:
             role = roles.get(name)
             edge: tuple[float, bytes] | None = None
-            if role is None:
+            if role is None or role is Role.BARE:
                 return False
             if role is Role.BUCKET or role is Role.QUANTILE:
                 head, separator, spelled = text.rpartition(mark)
@@ -174,15 +247,15 @@ class Reader:
 
     def _line_by_line(self, family: Family) -> Samples:
         samples = Samples()
-        for start, end in family.spans:
+        for start, end in self._stretches(family):
             for line in _LINE.finditer(self._body, start, end):
                 if line[1].strip():
-                    fault = self._take(line[1], family, samples)
+                    fault = self._take(line[1], line.start(), family, samples)
                     if fault is not None:
                         self._fault(fault, line.start())
         return samples
 
-    def _take(self, line: bytes, family: Family, into: Samples) -> Fault | None:
+    def _take(self, line: bytes, offset: int, family: Family, into: Samples) -> Fault | None:
         """Add the sample of one line, or say why not."""
         sample = parse_sample(line, openmetrics=self._openmetrics)
         if sample is None:
@@ -196,51 +269,74 @@ class Reader:
             name = _EDGE_LABELS[role]
             edge = self._edge(role, dict(pairs).get(name, b""))
             if edge is None:
-                return Fault.MALFORMED
-            pairs = tuple(pair for pair in pairs if pair[0] != name)
+                role = Role.LOOSE if role is Role.BUCKET else Role.BARE
+            else:
+                pairs = tuple(pair for pair in pairs if pair[0] != name)
         labels = self._labels.read(pairs)
         if labels is None:
             return Fault.LABEL_LIMIT
-        tail = self._tail(sample, role, family.type)
-        if edge is not None:
-            metric = into.metrics.setdefault(labels, Metric())
-            if edge[0] in metric.edges:
-                return Fault.DUPLICATE
-            metric.edges[edge[0]] = (edge[1], tail)
-            return None
-        if family.type.composite:
-            parts = into.metrics.setdefault(labels, Metric()).parts
-            if role in parts:
-                return Fault.DUPLICATE
-            parts[role] = tail
-            return None
-        values = into.created if role is Role.CREATED else into.plain
-        if labels in values:
-            return Fault.DUPLICATE
-        values[labels] = tail
-        return None
+        tail, lost_times = self._tail(sample, role, family.type)
+        fault = self._add(labels, role, edge, tail, family.type, into)
+        if fault is None:
+            into.exemplars += has_exemplar(tail)
+            for _ in range(lost_times):
+                self._fault(Fault.TIMESTAMP, offset)
+        return fault
 
-    def _tail(self, sample: Sample, role: Role, type: Type) -> bytes:
-        """The tail in the format of the answer."""
-        tail = sample.value
-        if timestamp := sample.timestamp:
-            if self._openmetrics != self._to_openmetrics:
-                convert = numbers.seconds if self._to_openmetrics else numbers.milliseconds
-                timestamp = convert(timestamp)
-            tail += b" " + timestamp
-        carries_exemplars = role is Role.BUCKET or (type is Type.COUNTER and role is Role.VALUE)
+    def _add(
+        self,
+        labels: LabelSet,
+        role: Role,
+        edge: tuple[float, bytes] | None,
+        tail: bytes,
+        type: Type,
+        into: Samples,
+    ) -> Fault | None:
+        apart = not self._labels.merges_clusters
+        if type.composite and role not in (Role.BARE, Role.LOOSE):
+            bound = None if edge is None else edge[0]
+            metric = into.metric(labels, role, bound, tail, apart=apart)
+            if metric is None:
+                return Fault.DUPLICATE
+            if edge is None:
+                metric.parts[role] = tail
+            else:
+                metric.edges[edge[0]] = (edge[1], tail)
+            return None
+        values = {Role.CREATED: into.created, Role.LOOSE: into.loose}.get(role, into.plain)
+        return None if into.put(values, labels, tail, apart=apart) else Fault.DUPLICATE
+
+    def _tail(self, sample: Sample, role: Role, type: Type) -> tuple[bytes, int]:
+        """The tail in the format of the answer, and how many times it lost."""
+        tail, lost = sample.value, 0
+        if sample.timestamp:
+            time = numbers.time(
+                sample.timestamp, openmetrics=self._openmetrics, to_openmetrics=self._to_openmetrics
+            )
+            if time is None:
+                lost += 1
+            else:
+                tail += b" " + time
+        carries_exemplars = role in (Role.BUCKET, Role.LOOSE) or (type is Type.COUNTER and role is Role.VALUE)
         if sample.exemplar and self._to_openmetrics and carries_exemplars:
             tail += b" " + sample.exemplar
-        return tail
+            lost += sample.exemplar_lost_time
+        return tail, lost
 
     def _fault(self, fault: Fault, offset: int) -> None:
         self._dropped[fault] = self._dropped.get(fault, 0) + 1
         if len(self._problems) < MAX_PROBLEMS:
-            self._problem(Problem(fault.value, self._body.count(b"\n", 0, offset) + 1))
+            line = self._body.count(b"\n", 0, offset) + 1 if self._numbered else 0
+            self._problem(Problem(fault.value, line))
 
     def _problem(self, problem: Problem) -> None:
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(problem)
+
+
+def _count(body: bytes) -> int:
+    """Lines of a normalised body that are no comments, without looking at each; of several empty ones some count."""
+    return body.count(b"\n") - body.count(b"\n#") - body.startswith(b"#") - body.count(b"\n\n")
 
 
 def _is_utf8(body: bytes) -> bool:

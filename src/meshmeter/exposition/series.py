@@ -14,7 +14,7 @@ _PAIR = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="([^"]*)"')
 class LabelSet:
     """A label set as it is written. Compared by identity: a `LabelTable` makes one object for equal sets."""
 
-    __slots__ = ("braced", "inner", "labels", "target")
+    __slots__ = ("_later", "base", "braced", "inner", "labels", "target", "time")
 
     def __init__(self, labels: Labels, target: LabelSet | None = None):
         self.labels = labels
@@ -23,14 +23,33 @@ class LabelSet:
         """What stands between the name of a sample and its value."""
         self.target = target or self
         """The set that this one is merged into: another one only for a split cluster."""
+        self.base = self
+        """The set of the first sample of a series: another one only for samples of other times."""
+        self.time: float | None = None
+        """Of one whose base is another, the time of its samples as the answer has it."""
+        self._later: dict[float, LabelSet] | None = None
+
+    def at(self, time: float) -> LabelSet:
+        """The same labels for samples of another time than those of this set."""
+        if self._later is None:
+            self._later = {}
+        found = self._later.get(time)
+        if found is None:
+            found = self._later[time] = LabelSet(self.labels)
+            found.base, found.time = self, time
+        return found
+
+    def has(self, name: bytes) -> bool:
+        """Whether there is a label of this name."""
+        return any(known == name for known, _ in self.labels)
 
 
 Key = tuple[tuple[bytes, bytes], ...]
 
 
 def key(labels: Labels) -> Key:
-    """What makes label sets equal: order does not count, and an empty value is the same as no label."""
-    return tuple(sorted(label for label in labels if label[1]))
+    """What makes label sets equal: order does not count."""
+    return tuple(sorted(labels))
 
 
 class LabelTable:
@@ -61,6 +80,11 @@ class SourceLabels:
         """A label set by the text between its braces, if `read_text` has seen it."""
 
     @property
+    def merges_clusters(self) -> bool:
+        """True if samples of several clusters may be summed up."""
+        return self._merge_clusters
+
+    @property
     def any_split(self) -> bool:
         """True once a label set of a split cluster was read."""
         return bool(self._split)
@@ -73,7 +97,12 @@ class SourceLabels:
         return made
 
     def read(self, labels: Labels) -> LabelSet | None:
-        """The label set, or None if it breaks a limit, has a label twice, or names the metric."""
+        """The label set, or None if it breaks a limit, has a label twice, or names the metric. An empty label is
+        none: it is not written, and counts for no limit."""
+        names = {name for name, _ in labels}
+        if len(names) != len(labels) or b"__name__" in names:
+            return None
+        labels = tuple([label for label in labels if label[1]])
         if exceeds(labels, self._source.limits):
             return None
         if not self._utf8_names:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from meshmeter.scrape.config import PLAIN, ScrapeConfig, SourceConfig, SourceOptions
 
@@ -33,6 +33,8 @@ OPENMETRICS_ACCEPT = (
 
 _OURS = frozenset({"format", "text_readouts", "filter", "usedonly", "invert_filter"})
 _OFF = frozenset({"false", "0", "no", "off"})
+_BYTES = "surrogateescape"
+"""Bytes that are no UTF-8 reach Envoy as they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class ScrapePlan:
     applications: tuple[Application, ...]
     deadline: float
     """Seconds that each source has."""
+    merge_deadline: float
+    """Seconds from the beginning until all is merged: the rest of the scraper's timeout is for sending."""
     accept: str | None
     """As the scraper sent it; sources are never shown it."""
     application_accept: str
@@ -115,6 +119,13 @@ class ScrapePlan:
         """The sources in the order of their precedence."""
         return (ENVOY, *(application.name for application in self.applications))
 
+    def body_limit(self, name: str) -> int:
+        """Bytes that the body of a source may have, decompressed and in UTF-8."""
+        if name == ENVOY:
+            return self.limits.envoy_bytes
+        options = next((a.options for a in self.applications if a.name == name), PLAIN)
+        return options.body_bytes or self.limits.body_bytes
+
 
 def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = None) -> ScrapePlan:
     """The plan of one scrape. Never raises: what a scraper sends badly is as if it had not sent it."""
@@ -124,6 +135,7 @@ def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = No
         envoy=targets,
         applications=_applications(config.sources),
         deadline=deadline(request.timeout),
+        merge_deadline=merge_deadline(request.timeout),
         accept=request.accept,
         application_accept=OPENMETRICS_ACCEPT if wants_openmetrics else TEXT_ACCEPT,
         application_label=config.application_label,
@@ -139,14 +151,29 @@ def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = No
 def deadline(timeout: str | None) -> float:
     """Seconds that each source has: the scraper's timeout less a reserve for merging and sending of a tenth, at
     least half a second, but never more than half of the timeout."""
+    seconds = _seconds(timeout)
+    return seconds - _reserve(seconds)
+
+
+def merge_deadline(timeout: str | None) -> float:
+    """Seconds until all is merged: half of the reserve is for sending."""
+    seconds = _seconds(timeout)
+    return seconds - _reserve(seconds) / 2
+
+
+def _reserve(seconds: float) -> float:
+    return min(max(seconds / 10, 0.5), seconds / 2)
+
+
+def _seconds(timeout: str | None) -> float:
+    """The scraper's timeout."""
     try:
         seconds = float(timeout) if timeout is not None else DEFAULT_TIMEOUT
     except ValueError:
         seconds = DEFAULT_TIMEOUT
     if not math.isfinite(seconds) or seconds <= 0:
         seconds = DEFAULT_TIMEOUT
-    seconds = min(seconds, MAX_TIMEOUT)
-    return seconds - min(max(seconds / 10, 0.5), seconds / 2)
+    return min(seconds, MAX_TIMEOUT)
 
 
 def envoy_targets(query: str, config: ScrapeConfig) -> tuple[str, ...]:
@@ -155,7 +182,7 @@ def envoy_targets(query: str, config: ScrapeConfig) -> tuple[str, ...]:
     `usedonly` holds if the configuration or the scraper asks for it. To Envoy any `usedonly` means yes; here
     `usedonly=false` of a scraper means what it says: it does not ask.
     """
-    asked = parse_qsl(query, keep_blank_values=True)
+    asked = parse_qsl(query, keep_blank_values=True, errors=_BYTES)
     first = {key: value for key, value in reversed(asked)}
     used_only = config.used_only or ("usedonly" in first and first["usedonly"].lower() not in _OFF)
     others = [(key, value) for key, value in asked if key not in _OURS]
@@ -171,7 +198,8 @@ def envoy_targets(query: str, config: ScrapeConfig) -> tuple[str, ...]:
 
 
 def _target(parameters: Iterable[tuple[str, str]]) -> str:
-    return f"{STATS_PATH}?{urlencode(sorted(parameters), quote_via=quote_plus)}"
+    """Every byte that means something in a URL is encoded, a space too: to Envoy a plus is a plus."""
+    return f"{STATS_PATH}?{urlencode(sorted(parameters), quote_via=quote, safe='', errors=_BYTES)}"
 
 
 def _applications(sources: Iterable[SourceConfig]) -> tuple[Application, ...]:

@@ -27,6 +27,9 @@ class SourceReport:
     """A word of `FetchError`; None if the source is up."""
     detail: str = ""
     dropped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Samples that are not in the answer, by reason."""
+    lost: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """What samples of the answer lost, by reason: `lines.LOST`."""
     problems: tuple[str, ...] = ()
     """Examples of what was dropped, e.g. `line 7: malformed_line`."""
     trouble: Mapping[str, Any] | None = None
@@ -42,6 +45,7 @@ class SourceReport:
             "samples": self.samples,
             "bytes": self.body_bytes,
             "dropped": dict(self.dropped),
+            "lost": dict(self.lost),
             "problems": list(self.problems),
             "trouble": dict(self.trouble) if self.trouble is not None else None,
         }

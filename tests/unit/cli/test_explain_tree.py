@@ -82,7 +82,14 @@ def test_a_proxy_that_serves() -> None:
                 "status": 200,
                 "received_at": NOW.isoformat(),
                 "sources": [
-                    {"name": "envoy", "up": True, "samples": 5, "bytes": 70, "dropped": {"syntax": 1}},
+                    {
+                        "name": "envoy",
+                        "up": True,
+                        "samples": 5,
+                        "bytes": 70,
+                        "dropped": {"syntax": 1},
+                        "lost": {"timestamp": 2},
+                    },
                     {
                         "name": "app",
                         "up": False,
@@ -119,7 +126,7 @@ def test_a_proxy_that_serves() -> None:
         "aggregate-port-missing",
         "agent 1.0, Envoy 1.36",
         "acknowledged Listener abc",
-        "envoy: 5 samples, 70 bytes, dropped syntax=1",
+        "envoy: 5 samples, 70 bytes, dropped syntax=1, lost timestamp=2",
         "app: DOWN: timeout: after 9 s",
         "down for 4 scrapes in a row, since 2023-11-14T22:13:20Z; never read; waited for 1.0 s only, "
         "its whole deadline again in 4 scrapes",

@@ -20,7 +20,9 @@ from meshmeter.exposition.lines import Sample, escape, legacy, parse_sample, quo
         (b'{c="e"} 1', None),
         (b"a", None),
         (b'a{x="1} 1', None),
-        (b"a 1 1.5", None),
+        (b"a 1 1.5", Sample(b"a", (), b"1", b"1.5")),
+        (b"a 1 -1e999", Sample(b"a", (), b"1", b"-1e999")),
+        (b"a 1 1x", None),
         (b"a 1 2 3", None),
     ],
 )
@@ -39,6 +41,10 @@ def test_text(line: bytes, sample: Sample | None) -> None:
 )
 def test_openmetrics(line: bytes, timestamp: bytes, exemplar: bytes) -> None:
     assert parse_sample(line, openmetrics=True) == Sample(b"a", (), b"1", timestamp, exemplar)
+
+
+def test_an_exemplar_without_a_time_that_can_be_read() -> None:
+    assert parse_sample(b"a 1 # {} 2 -3", openmetrics=True) == Sample(b"a", (), b"1", b"", b"# {} 2", True)
 
 
 @pytest.mark.parametrize("rest", [b"#", b"# {}", b"# {} x", b"# {} 1 x", b'# {id="1" 1', b"# 1", b"x"])

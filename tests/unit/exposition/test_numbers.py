@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshmeter.exposition.numbers import bound, canonical, milliseconds, parse, seconds, shortest, total
+from meshmeter.exposition.numbers import bound, canonical, is_time, parse, shortest, time, total
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,25 @@ def test_totals() -> None:
 
 
 def test_timestamps() -> None:
-    assert [seconds(t) for t in (b"0", b"1500", b"1", b"-1", b"-2500", b"1395066363000", b"-0")] == [
-        b"0", b"1.5", b"0.001", b"-0.001", b"-2.5", b"1395066363", b"0",
-    ]  # fmt: skip
-    assert [milliseconds(t) for t in (b"1.5", b"1e3", b"-0.001", b"1395066363.0005")] == [
-        b"1500", b"1000000", b"-1", b"1395066363000",
-    ]  # fmt: skip
+    for text, seconds in (
+        (b"0", b"0"),
+        (b"1500", b"1.5"),
+        (b"001", b"0.001"),
+        (b"1395066363000", b"1395066363"),
+    ):
+        assert time(text, openmetrics=False, to_openmetrics=True) == seconds
+        assert time(text, openmetrics=False, to_openmetrics=False) == text
+    for text, milliseconds in (
+        (b"1.5", b"1500"),
+        (b"1e3", b"1000000"),
+        (b"1395066363.0005", b"1395066363000"),
+    ):
+        assert time(text, openmetrics=True, to_openmetrics=False) == milliseconds
+    for text in (b"-1", b"NaN", b"1e16", b"1e999", b"-inf"):
+        assert is_time(text)
+        for openmetrics, to_openmetrics in ((False, False), (False, True), (True, False), (True, True)):
+            assert time(text, openmetrics=openmetrics, to_openmetrics=to_openmetrics) is None
+    assert not is_time(b"x") and not is_time(b"1_0") and not is_time(b"0x1")
 
 
 def test_shortest() -> None:

@@ -18,6 +18,16 @@ def test_order_and_empty_values_do_not_count() -> None:
     assert empty is not None and empty.braced == b" "
 
 
+def test_an_empty_label_is_not_written_and_no_spelling_of_no_labels() -> None:
+    table = LabelTable()
+    read = labels(Source("app", b"", limits=Limits(labels=1)), table).read_text
+    first = read(b'le=""')
+    assert first is not None and first.braced == b" "
+    assert first is labels(Source("other", b""), table).read_text(b"")
+    one = read(b'b="",a="1",c=""')
+    assert one is not None and one.inner == b'a="1"'
+
+
 def test_two_sources_share_a_table() -> None:
     table = LabelTable()
     one, two = labels(Source("one", b""), table), labels(Source("two", b""), table)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from meshmeter.exposition.formats import Format
 from meshmeter.exposition.kernel import PYTHON
-from meshmeter.scrape.config import ScrapeConfig, SourceConfig
-from meshmeter.scrape.gather import gather
-from meshmeter.scrape.plan import Request, ScrapePlan, plan
+from meshmeter.exposition.merge import Options
+from meshmeter.exposition.merge_python import begin
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
+from meshmeter.scrape.gather import finish, gather, limits_of
+from meshmeter.scrape.plan import FetchLimits, Request, ScrapePlan, plan
 from meshmeter.scrape.results import FetchError, FetchResult
 from support import require
 from support.exposition import accepted_by_promtool, samples
@@ -89,15 +94,66 @@ def test_what_is_dropped_is_counted() -> None:
     assert set(report.problems) == {"line 2: malformed_line", "envoy_x: reserved_name"}
 
 
+def test_what_samples_lost_is_counted_beside_what_is_dropped() -> None:
+    zero_time = FetchResult("app", 1.0, b"b 1 -62135596800000\n", "text/plain")
+    response, (_, report) = gather(scrape(), [ENVOY, zero_time])
+    text = response.body.decode()
+    assert "\nb 1\n" in text and 'meshmeter_source_samples{source="app"} 1\n' in text
+    assert 'meshmeter_source_lost_details{source="app",reason="timestamp"} 1\n' in text
+    assert "meshmeter_source_dropped_samples" not in text
+    assert (report.dropped, report.lost, report.up) == ({}, {"timestamp": 1}, True)
+
+
 def test_a_body_without_metrics_is_a_failure_but_an_empty_one_is_not() -> None:
     page = FetchResult("app", 1.0, b"<html>\n", "text/html")
     assert gather(scrape(), [ENVOY, page])[1][1].error == "format"
     assert gather(scrape(), [ENVOY, FetchResult("app", 1.0, b"", None)])[1][1].up
 
 
+def test_a_source_of_which_nothing_could_be_merged_in_time_is_down() -> None:
+    now = [0.0]
+    merging = begin(Options(Format.TEXT, seconds=1), clock=lambda: now[0])
+    sent = b"".join(merging.feed(ENVOY.body + b"# TYPE envoy_b gauge\n"))
+    now[0] = 1.0
+    pieces, (envoy, app) = finish(scrape(), Format.TEXT, merging, ENVOY, 99, [APP])
+    text = (sent + b"".join(pieces)).decode()
+    assert samples(text)[("envoy_a", (), 1.0)] == 1 and "b_total" not in text
+    assert 'meshmeter_source_error{source="app",reason="timeout"} 1\n' in text
+    assert 'meshmeter_source_dropped_samples{source="app",reason="deadline"} 1\n' in text
+    assert (envoy.up, envoy.body_bytes) == (True, 99)
+    assert (app.up, app.error, app.detail) == (
+        False,
+        "timeout",
+        "its answer was read, but no time was left to merge any of it",
+    )
+
+
+def test_no_time_to_merge_anything_is_no_answer() -> None:
+    for kernel in (PYTHON, require.native_kernel()):
+        response, _ = gather(scrape(), [ENVOY, APP], kernel, seconds=0)
+        assert response.status == 503 and b"app: timeout: its answer was read" in response.body
+
+
+def test_the_same_answer_streamed_and_collected() -> None:
+    for kernel in (PYTHON, require.native_kernel()):
+        for accept in (None, ACCEPT):
+            collected, reports = gather(scrape(accept), [ENVOY, APP], kernel)
+            format = next(format for format in Format if format.value == collected.content_type)
+            merging = kernel.begin(Options(format))
+            sent = [part for n in range(len(ENVOY.body)) for part in merging.feed(ENVOY.body[n : n + 1])]
+            rest, streamed = finish(scrape(accept), format, merging, ENVOY, len(ENVOY.body), [APP], kernel)
+            assert (b"".join((*sent, *rest)), streamed) == (collected.body, reports)
+
+
 def test_charsets() -> None:
     latin = FetchResult("app", 1.0, b'b{x="\xfc"} 1\n', "text/plain; charset=iso-8859-1")
     assert 'b{x="ü"} 1\n'.encode() in gather(scrape(), [ENVOY, latin])[0].body
+    tight = replace(scrape(), limits=FetchLimits(body_bytes=len(latin.body)))
+    (_, report) = gather(tight, [ENVOY, latin])[1]
+    assert (report.error, report.detail) == ("too_large", "the body is longer than 11 bytes in UTF-8")
+    for name, told in (("punycode", "'punycode': only UTF-8"), ("utf-16", "not in the charset 'utf-16'")):
+        (_, report) = gather(scrape(), [ENVOY, replace(latin, content_type=f"text/plain; charset={name}")])[1]
+        assert report.error == "decode" and told in report.detail
     unknown = FetchResult("app", 1.0, b"b 1\n", "text/plain; charset=klingon")
     assert gather(scrape(), [ENVOY, unknown])[1][1].error == "decode"
 
@@ -131,3 +187,16 @@ def test_the_agents_own_metrics_alone_are_no_answer() -> None:
     down = FetchResult("envoy", 0.1, error=FetchError.CONNECT)
     response, _ = gather(scrape(), [down, FetchResult("app", 0.1, error=FetchError.TIMEOUT)], agent=b"x 1\n")
     assert response.status == 503
+
+
+def test_applications_have_a_limit_of_samples() -> None:
+    assert limits_of(SourceOptions()).samples == 100_000
+    assert limits_of(SourceOptions(samples=3)).samples == 3
+    assert limits_of(SourceOptions(samples=0)).samples is None
+
+
+def test_beyond_the_default_limit_of_samples_families_are_dropped() -> None:
+    large = b"".join(b'large{x="%d"} 1\n' % n for n in range(100_000))
+    response, reports = gather(scrape(), [ENVOY, FetchResult("app", 1.0, b"a 1\n" + large, "text/plain")])
+    assert (reports[1].samples, reports[1].dropped) == (1, {"sample_limit": 100_000})
+    assert b'meshmeter_source_dropped_samples{source="app",reason="sample_limit"} 100000' in response.body

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
-from meshmeter.scrape.plan import OPENMETRICS_ACCEPT, TEXT_ACCEPT, Request, deadline, envoy_targets, plan
+from meshmeter.scrape.plan import (
+    OPENMETRICS_ACCEPT,
+    TEXT_ACCEPT,
+    Request,
+    deadline,
+    envoy_targets,
+    merge_deadline,
+    plan,
+)
 
 
 def config(**more: object) -> ScrapeConfig:
@@ -22,7 +30,9 @@ STATS = "/stats/prometheus?"
         ("usedonly", {}, ["text_readouts=&usedonly="]),
         ("usedonly=false", {}, ["text_readouts="]),
         ("usedonly=false", {"used_only": True}, ["text_readouts=&usedonly="]),
-        ("histogram_buckets=summary&x=a%20b", {}, ["histogram_buckets=summary&text_readouts=&x=a+b"]),
+        ("histogram_buckets=summary&x=a%20b", {}, ["histogram_buckets=summary&text_readouts=&x=a%20b"]),
+        ("filter=a+b%2Bc%FF/%7E", {}, ["filter=a%20b%2Bc%FF%2F~&text_readouts="]),
+        ("", {"filter_regex": "o b|a+\\\\ü"}, ["filter=o%20b%7Ca%2B%5C%5C%C3%BC&text_readouts="]),
         ("format=json&text_readouts=no", {}, ["text_readouts="]),
         ("filter=a.*%26b", {}, ["filter=a.%2A%26b&text_readouts="]),
         ("", {"filter_regex": "^cluster"}, ["filter=%5Ecluster&text_readouts="]),
@@ -61,6 +71,12 @@ def test_query_to_envoy(query: str, configured: dict[str, object], targets: list
 )
 def test_deadline(timeout: str | None, seconds: float) -> None:
     assert deadline(timeout) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(None, 9.5), ("1", 0.75), ("60", 57.0), ("soon", 9.5)])
+def test_half_of_the_reserve_is_for_merging(timeout: str | None, seconds: float) -> None:
+    assert merge_deadline(timeout) == pytest.approx(seconds)
+    assert plan(Request(timeout=timeout), config()).merge_deadline == pytest.approx(seconds)
 
 
 def test_applications() -> None:

@@ -8,12 +8,22 @@ from meshmeter.scrape.report import ScrapeReport, SourceReport
 
 
 def test_to_json() -> None:
-    up = SourceReport("envoy", True, 0.25, 10, 1000, dropped={"malformed_line": 1}, problems=("line 3: x",))
+    up = SourceReport(
+        "envoy",
+        True,
+        0.25,
+        10,
+        1000,
+        dropped={"malformed_line": 1},
+        lost={"timestamp": 2},
+        problems=("line 3: x",),
+    )
     down = SourceReport("app", False, 1.0, error="timeout", detail="late")
     report = ScrapeReport(5.0, 200, "v1", (up, down))
     data = json.loads(json.dumps(report.to_json()))
     assert (data["at"], data["status"], data["configVersion"]) == (5.0, 200, "v1")
     assert data["sources"][0]["dropped"] == {"malformed_line": 1}
+    assert data["sources"][0]["lost"] == {"timestamp": 2}
     assert data["sources"][1]["error"] == "timeout"
     assert report.states() == {"envoy": True, "app": False}
 
