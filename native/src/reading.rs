@@ -19,6 +19,9 @@ use crate::text::{is_blank, is_legacy_name, legacy};
 
 /// How many examples of dropped samples are kept for each source.
 pub const MAX_PROBLEMS: usize = 10;
+/// How many families a source with a limit of samples may have, or declare without samples; more if it may have more
+/// samples.
+const FAMILIES: usize = 100_000;
 
 /// What is known of a source beside its body: it may have several, one after the other.
 pub struct Record {
@@ -117,7 +120,12 @@ impl<'b> Reader<'b> {
     #[must_use]
     pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, record: Record) -> Self {
         Reader {
-            index: index(body, source.openmetrics, options.utf8_names),
+            index: index(
+                body,
+                source.openmetrics,
+                options.utf8_names,
+                source.limits.samples.map(|limit| limit.max(FAMILIES)),
+            ),
             record,
             source,
             body,
@@ -133,6 +141,9 @@ impl<'b> Reader<'b> {
     pub fn complain(&mut self) {
         for offset in std::mem::take(&mut self.index.malformed) {
             self.fault(Fault::Malformed, offset);
+        }
+        for offset in std::mem::take(&mut self.index.beyond) {
+            self.fault(Fault::SampleLimit, offset);
         }
     }
 

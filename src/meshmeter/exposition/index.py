@@ -7,19 +7,22 @@ one family at a time, whatever order the source has written them in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from meshmeter.exposition.families import Role, Shape, Type, parse_type, shape
 from meshmeter.exposition.lines import is_utf8, legacy, parse_sample, unescape
 
 _METADATA = re.compile(
-    rb'#[ \t]*(HELP|TYPE|UNIT)[ \t]+(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"((?:[^"\\\n]|\\[^\n])*)")(?:[ \t]+(.*))?',
+    rb"#[ \t]*(HELP|TYPE|UNIT)[ \t]+"
+    rb'(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"([^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+)")(?:[ \t]+(.*))?',
     re.DOTALL,
 )
 _INDENTED = re.compile(rb"^[ \t]+", re.MULTILINE)
 _FIRST_TOKEN = re.compile(rb"([^ \t{\n]*)[^\n]*\n")
 """Consumes whole lines, so that a match never starts within one."""
+_STRETCH = 1 << 16
 _NAME_BOUNDARY = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
@@ -31,8 +34,13 @@ class Family:
     help: bytes = b""
     """Unescaped."""
     unit: bytes = b""
-    spans: list[tuple[int, int]] = field(default_factory=list)
-    """Offsets of whole sample lines in the body, in order."""
+    bounds: array[int] = field(default_factory=lambda: array("Q"))
+    """Where stretches of whole sample lines begin and end in the body, in turn: spans without an object for each."""
+
+    @property
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Offsets of whole sample lines in the body, in order."""
+        return zip(self.bounds[::2], self.bounds[1::2], strict=True)
 
     @property
     def name(self) -> bytes:
@@ -53,8 +61,10 @@ class Index:
     """Only those with sample lines, in the order of their first one."""
     declared: int
     """How many there are with those that have none."""
-    malformed: tuple[int, ...]
+    malformed: Sequence[int]
     """Offsets of lines that belong to no family."""
+    beyond: Sequence[int]
+    """Offsets of lines whose families are too many."""
 
 
 def normalise(body: bytes) -> bytes:
@@ -68,24 +78,36 @@ def normalise(body: bytes) -> bytes:
     return body if not body or body.endswith(b"\n") else body + b"\n"
 
 
-def index(body: bytes, *, openmetrics: bool, utf8_names: bool) -> Index:
+def index(body: bytes, *, openmetrics: bool, utf8_names: bool, most: int | None = None) -> Index:
     """Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
 
     The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined
-    by naive tools.
+    by naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are
+    passed over.
     """
-    return _Indexer(body, openmetrics, utf8_names).run()
+    return _Indexer(body, openmetrics, utf8_names, most).run()
+
+
+def stretches(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A span in pieces of whole lines: what is found in lines needs many times the memory of their text."""
+    while end - start > _STRETCH:
+        cut = body.find(b"\n", start + _STRETCH, end) + 1 or end
+        yield start, cut
+        start = cut
+    if start < end:
+        yield start, end
 
 
 class _Indexer:
-    def __init__(self, body: bytes, openmetrics: bool, utf8_names: bool):
+    def __init__(self, body: bytes, openmetrics: bool, utf8_names: bool, most: int | None):
         self._body = body
         self._openmetrics = openmetrics
         self._utf8_names = utf8_names
         self._families: dict[bytes, Family] = {}
         self._owners: dict[bytes, Family] = {}
         self._used: dict[bytes, Family] = {}
-        self._malformed: list[int] = []
+        self._most = most
+        self._malformed, self._beyond = array("Q"), array("Q")
 
     def run(self) -> Index:
         regions = list(self._regions())
@@ -93,7 +115,7 @@ class _Indexer:
             self._fold_created()
         for start, end in regions:
             self._assign(start, end)
-        return Index(self._body, self._used, len(self._families), tuple(self._malformed))
+        return Index(self._body, self._used, len(self._families), self._malformed, self._beyond)
 
     def _regions(self) -> Iterator[tuple[int, int]]:
         """The stretches of sample lines between comments; declares the families on the way."""
@@ -126,7 +148,7 @@ class _Indexer:
             return
         keyword, text = found[1], found[4] or b""
         name = found[2] if found[2] is not None else self._name(unescape(found[3]))
-        if not name:
+        if not name or (name not in types and len(types) == self._most):
             return
         types.setdefault(name, None)
         if keyword != b"TYPE":
@@ -164,11 +186,8 @@ class _Indexer:
         body = self._body
         while end - 1 > start and body[end - 2 : end] == b"\n\n":
             end -= 1
-        names = set(_FIRST_TOKEN.findall(body, start, end))
-        owners = [self._owners.get(name) for name in names]
-        first = owners[0] if owners else None
-        if first is not None and all(owner is first for owner in owners):
-            self._add(first, start, end)
+        if (only := self._only_owner(start, end)) is not None:
+            self._add(only, start, end)
             return
         for line in _FIRST_TOKEN.finditer(body, start, end):
             name = line[1]
@@ -181,15 +200,33 @@ class _Indexer:
                     self._malformed.append(line.start())
                     continue
                 name = self._name(sample.name)
-            self._add(self._owner(name), line.start(), line.end())
+            family = self._owner(name)
+            if family is None:
+                self._beyond.append(line.start())
+            else:
+                self._add(family, line.start(), line.end())
 
-    def _owner(self, name: bytes) -> Family:
-        """The family of a sample; a new one without type if none is declared. A sample that has the name of a family
-        without being one that its type promises, such as `x` of a histogram `x`, is taken in."""
+    def _only_owner(self, start: int, end: int) -> Family | None:
+        """The family of all lines of a region, if they are all of one."""
+        only: Family | None = None
+        for a, b in stretches(self._body, start, end):
+            for name in set(_FIRST_TOKEN.findall(self._body, a, b)):
+                owner = self._owners.get(name)
+                if owner is None or (only is not None and owner is not only):
+                    return None
+                only = owner
+        return only
+
+    def _owner(self, name: bytes) -> Family | None:
+        """The family of a sample; a new one without type if none is declared, or None if there are too many. A sample
+        that has the name of a family without being one that its type promises, such as `x` of a histogram `x`, is
+        taken in."""
         family = self._owners.get(name)
         if family is None:
             family = self._families.get(name)
             if family is None:
+                if len(self._families) == self._most:
+                    return None
                 family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
                 self._families[name] = family
             else:
@@ -199,11 +236,11 @@ class _Indexer:
 
     def _add(self, family: Family, start: int, end: int) -> None:
         self._used.setdefault(family.name, family)
-        spans = family.spans
-        if spans and spans[-1][1] == start:
-            spans[-1] = (spans[-1][0], end)
+        bounds = family.bounds
+        if bounds and bounds[-1] == start:
+            bounds[-1] = end
         else:
-            spans.append((start, end))
+            bounds.extend((start, end))
 
     def _name(self, name: bytes) -> bytes:
         return name if self._utf8_names else legacy(name)

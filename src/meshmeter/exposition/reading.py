@@ -13,13 +13,15 @@ import re
 
 from meshmeter.exposition import numbers
 from meshmeter.exposition.families import Role, Type
-from meshmeter.exposition.index import Family, index, normalise
+from meshmeter.exposition.index import Family, index, normalise, stretches
 from meshmeter.exposition.lines import Fault, Sample, legacy, parse_sample
 from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
 from meshmeter.exposition.samples import Metric, Samples, has_exemplar
 from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
 
 MAX_PROBLEMS = 10
+FAMILIES = 100_000
+"""How many a source with a limit of samples may have, or declare without samples; more if it may have more samples."""
 _PIECE = 1 << 16
 
 _LABEL = rb'[a-zA-Z_][a-zA-Z0-9_]*+="[^"\\\n\x00]*+"'
@@ -62,13 +64,21 @@ class Reader:
         """Index a body; `complain` counts what belongs to no family. `numbered` if its first line is number 1."""
         self._numbered = numbered
         self._shortcuts = self._with_shortcuts and _is_utf8(body)
-        self.index = index(normalise(body), openmetrics=self._openmetrics, utf8_names=self._utf8_names)
+        limit = self.source.limits.samples
+        self.index = index(
+            normalise(body),
+            openmetrics=self._openmetrics,
+            utf8_names=self._utf8_names,
+            most=None if limit is None else max(limit, FAMILIES),
+        )
         self._body = self.index.body
 
     def complain(self) -> None:
         """Count the lines that belong to no family."""
         for offset in self.index.malformed:
             self._fault(Fault.MALFORMED, offset)
+        for offset in self.index.beyond:
+            self._fault(Fault.SAMPLE_LIMIT, offset)
 
     @property
     def any_split(self) -> bool:
@@ -115,7 +125,8 @@ class Reader:
         """The samples if every line is plain and there is nothing to complain about."""
         composite, roles = family.type.composite, family.shape.roles
         samples = Samples()
-        for start, end in family.spans:
+        pieces = (piece for span in family.spans for piece in stretches(self._body, *span))
+        for start, end in pieces:
             rows = _PLAIN_ROW.findall(self._body, start, end)
             if composite:
                 if not self._plain_metrics(rows, family, samples):
