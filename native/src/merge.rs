@@ -7,11 +7,12 @@ use memchr::memmem;
 
 use crate::blocks::{Blocks, HEAD};
 use crate::contract::{Fault, Merged, Options, Source};
+use crate::deadline::{Deadline, Late};
 use crate::families::{Shape, Type};
 use crate::index::{Family, normalise};
 use crate::labels::{LabelTable, SourceLabels};
 use crate::plain::{self, Form, Plain};
-use crate::reading::{Reader, Record, Scratch};
+use crate::reading::{Mark, Reader, Record, Scratch};
 use crate::samples::Samples;
 use crate::soundness::sound;
 use crate::split::merge_split;
@@ -21,7 +22,7 @@ use crate::writing::{Head, Writer};
 const OWN: &[u8] = b"envoy_";
 const RESERVED: [&[u8]; 2] = [OWN, b"meshmeter_"];
 /// Bytes of Envoy's body after which the labels that were met are forgotten, so that they do not pile up.
-const RENEWAL: usize = 4 << 20;
+const RENEWAL: usize = 16 << 20;
 /// Bytes after which a piece of the answer is complete: with pieces nobody has to have all of it twice.
 const PIECE: usize = 1 << 20;
 const EOF: &[u8] = b"# EOF\n";
@@ -48,11 +49,18 @@ impl Merging {
     }
 
     /// Some more of Envoy's body; what of the answer can be sent now.
-    pub fn feed(&mut self, piece: &[u8]) -> Vec<Box<[u8]>> {
+    pub fn feed(&mut self, piece: &[u8]) -> &[u8] {
         self.is_fed = true;
         let fed = &mut self.fed;
+        fed.out.body.clear();
         self.blocks.feed(piece, |block| fed.take(block));
-        self.fed.out.take()
+        self.made()
+    }
+
+    /// What the last `feed` gave.
+    #[must_use]
+    pub fn made(&self) -> &[u8] {
+        &self.fed.out.body
     }
 
     /// The rest of the answer, and what became of all sources: of Envoy first, if anything was fed. If Envoy's body is
@@ -60,6 +68,7 @@ impl Merging {
     #[must_use]
     pub fn finish(self, sources: &[Source<'_>], whole: bool) -> Merged {
         let Merging { blocks, mut fed, is_fed } = self;
+        fed.out.body.clear();
         let last = blocks.rest();
         if whole && !last.is_empty() {
             fed.take(&last);
@@ -82,6 +91,9 @@ impl Merging {
             if options.openmetrics { clashing(&families, &readers, &taken) } else { HashSet::new() };
         for (at, family) in families.iter().enumerate() {
             out.write(family, &mut readers, &mut table, &mut scratch, !untyped.contains(&at));
+            if out.body.len() >= PIECE {
+                out.cut();
+            }
         }
         let stats = readers.into_iter().map(|reader| reader.record.stats()).collect();
         Merged { pieces: out.end(), sources: stats }
@@ -131,7 +143,9 @@ impl Fed {
             self.plain = Plain::default();
             self.record.labels = SourceLabels::new(&Fed::source(&self.options), &self.options);
         }
-        if !self.take_plain(block) && (!has_own_head(block) || !self.take_one(block)) {
+        let in_time = self.out.deadline.check().is_ok();
+        let written = (in_time && self.take_plain(block)) || (has_own_head(block) && self.take_one(block));
+        if !written {
             self.kept.extend_from_slice(block);
         }
     }
@@ -190,7 +204,7 @@ impl Fed {
         }
         let [reader] = readers;
         *record = reader.record;
-        only
+        only || reader.is_late
     }
 }
 
@@ -208,23 +222,25 @@ fn has_own_head(block: &[u8]) -> bool {
 struct Out {
     openmetrics: bool,
     merge_clusters: bool,
+    deadline: Deadline,
     /// Bytes that may still be written.
     left: Option<usize>,
+    /// What is written, less the pieces that are complete.
     body: Vec<u8>,
-    pieces: Vec<Box<[u8]>>,
+    pieces: Vec<Vec<u8>>,
 }
 
 impl Out {
     fn new(options: Options) -> Self {
-        let Options { openmetrics, merge_clusters, total_bytes, .. } = options;
+        let Options { openmetrics, merge_clusters, total_bytes, deadline, .. } = options;
         let end = if openmetrics { EOF.len() } else { 0 };
         // None is left where there is no place even for the end, which is written all the same.
         let left = total_bytes.map(|total| total.saturating_sub(end));
-        Out { openmetrics, merge_clusters, left, body: Vec::new(), pieces: Vec::new() }
+        Out { openmetrics, merge_clusters, deadline, left, body: Vec::new(), pieces: Vec::new() }
     }
 
     /// Write a family with all its samples, under its type if that fits its names and its samples. False if there are
-    /// none, or no place for it.
+    /// none, no place for it, or no time.
     fn write(
         &mut self,
         family: &Joined,
@@ -233,7 +249,18 @@ impl Out {
         scratch: &mut Scratch,
         fits: bool,
     ) -> bool {
-        let (samples, counts) = collect(family, readers, table, scratch, self.merge_clusters);
+        let marks: Vec<Mark> = family.parts.iter().map(|&(n, _)| readers[n].record.mark()).collect();
+        let collected = self.deadline.check().and_then(|()| {
+            let collected = collect(family, readers, table, scratch, self.merge_clusters)?;
+            self.deadline.check().map(|()| collected)
+        });
+        let Ok((samples, counts)) = collected else {
+            for (&(n, part), mark) in family.parts.iter().zip(marks) {
+                readers[n].record.back(mark);
+                readers[n].drop_family(Fault::Deadline, part);
+            }
+            return false;
+        };
         if samples.is_empty() {
             return false;
         }
@@ -271,31 +298,24 @@ impl Out {
             return false;
         }
         self.left = self.left.map(|left| left - written);
-        if self.body.len() >= PIECE {
-            self.cut();
-        }
         true
     }
 
-    /// What was not taken yet.
-    fn take(&mut self) -> Vec<Box<[u8]>> {
-        if !self.body.is_empty() {
-            self.cut();
-        }
-        std::mem::take(&mut self.pieces)
-    }
-
-    /// The rest.
-    fn end(mut self) -> Vec<Box<[u8]>> {
+    /// The rest, in pieces.
+    fn end(mut self) -> Vec<Vec<u8>> {
         if self.openmetrics {
             self.body.extend_from_slice(EOF);
         }
-        self.take()
+        if !self.body.is_empty() {
+            self.cut();
+        }
+        self.pieces
     }
 
+    /// Begin another piece.
     fn cut(&mut self) {
-        self.pieces.push(self.body.as_slice().into());
-        self.body.clear();
+        let next = Vec::with_capacity(self.body.len());
+        self.pieces.push(std::mem::replace(&mut self.body, next));
     }
 }
 
@@ -343,19 +363,19 @@ struct Count {
     exemplars: usize,
 }
 
-/// The samples of a family over all sources, and what each source has in it.
+/// The samples of a family over all sources, and what each source has in it. Fails if there is no time.
 fn collect<'b>(
     family: &Joined,
     readers: &mut [Reader<'b>],
     table: &mut LabelTable,
     scratch: &mut Scratch,
     merge_clusters: bool,
-) -> (Samples<'b>, Vec<Count>) {
+) -> Result<(Samples<'b>, Vec<Count>), Late> {
     let mut collected = Samples::default();
     let mut counts = Vec::with_capacity(family.parts.len());
     for &(n, part) in &family.parts {
         let reader = &mut readers[n];
-        let mut samples = reader.read(part, table, scratch);
+        let mut samples = reader.read(part, table, scratch)?;
         if merge_clusters && reader.record.labels.any_split() {
             let (merged, quantiles) = merge_split(samples, family.kind, table, &mut scratch.marks);
             reader.drop(Fault::Quantile, quantiles, &family.name);
@@ -372,7 +392,7 @@ fn collect<'b>(
         }
         counts.push(count);
     }
-    (collected, counts)
+    Ok((collected, counts))
 }
 
 fn head<'h>(family: &'h Joined, readers: &'h [Reader<'_>]) -> Head<'h> {

@@ -8,9 +8,13 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::contract::{Limits, Merged, Options, Source};
+use crate::deadline::Deadline;
 
 /// Counts up with every change that Python code could notice; meshmeter uses a kernel only if it knows its contract.
-const CONTRACT: u32 = 3;
+const CONTRACT: u32 = 4;
+
+/// Bytes of Envoy's body that are merged at a time.
+const PART: usize = 1 << 20;
 
 /// `(samples, [(reason, count)], [(reason, line, family)])` of one source.
 type Stats<'py> = (usize, Vec<(&'static str, usize)>, Vec<(&'static str, usize, Bound<'py, PyBytes>)>);
@@ -39,25 +43,37 @@ impl Merging {
 
 #[pymethods]
 impl Merging {
-    /// Begin an answer; `limits` are those of what is fed.
+    /// Begin an answer, which may take so many `seconds`; `limits` are those of what is fed.
     #[new]
-    #[pyo3(signature = (limits, *, openmetrics, utf8_names, merge_clusters, total_bytes))]
+    #[pyo3(signature = (limits, *, openmetrics, utf8_names, merge_clusters, total_bytes, seconds))]
     fn new(
         limits: LimitsTuple,
         openmetrics: bool,
         utf8_names: bool,
         merge_clusters: bool,
         total_bytes: Option<usize>,
+        seconds: Option<f64>,
     ) -> Self {
+        let deadline = Deadline::after(seconds);
         let fed = self::limits(limits);
-        let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes, fed };
+        let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes, deadline, fed };
         Merging { inner: Mutex::new(Some(crate::Merging::new(&options))) }
     }
 
-    /// Some more of Envoy's body; what of the answer can be sent now.
+    /// Some more of Envoy's body; what of the answer can be sent now. In parts, so that what is written for one is
+    /// still in the processor's cache when it becomes Python's.
     fn feed<'py>(&self, py: Python<'py>, piece: PyBackedBytes) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-        let made = py.detach(|| self.with(|merging| merging.as_mut().map(|merging| merging.feed(&piece))));
-        Ok(given(py, made.ok_or_else(over)?))
+        let mut made = Vec::new();
+        let empty = piece.is_empty().then_some(&piece[..]);
+        for part in piece.chunks(PART).chain(empty) {
+            py.detach(|| self.with(|merging| merging.as_mut().map(|merging| merging.feed(part).len())))
+                .ok_or_else(over)?;
+            self.with(|merging| {
+                let given = merging.as_ref().map(crate::Merging::made).filter(|given| !given.is_empty());
+                made.extend(given.map(|given| PyBytes::new(py, given)));
+            });
+        }
+        Ok(made)
     }
 
     /// The rest of the answer, and what became of all sources: of Envoy first, if anything was fed.
@@ -74,7 +90,7 @@ fn over() -> PyErr {
     PyValueError::new_err("this answer is finished")
 }
 
-fn given(py: Python<'_>, pieces: Vec<Box<[u8]>>) -> Vec<Bound<'_, PyBytes>> {
+fn given(py: Python<'_>, pieces: Vec<Vec<u8>>) -> Vec<Bound<'_, PyBytes>> {
     pieces.into_iter().map(|piece| PyBytes::new(py, &piece)).collect()
 }
 

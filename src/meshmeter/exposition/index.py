@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from meshmeter.exposition.families import Role, Shape, Type, parse_type, shape
@@ -19,10 +19,11 @@ _METADATA = re.compile(
     rb'(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"([^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+)")(?:[ \t]+(.*))?',
     re.DOTALL,
 )
+_OFTEN = 256
+_STRETCH = 64 << 10
 _INDENTED = re.compile(rb"^[ \t]+", re.MULTILINE)
 _FIRST_TOKEN = re.compile(rb"([^ \t{\n]*)[^\n]*\n")
 """Consumes whole lines, so that a match never starts within one."""
-_STRETCH = 1 << 16
 _NAME_BOUNDARY = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
@@ -67,6 +68,14 @@ class Index:
     """Offsets of lines whose families are too many."""
 
 
+def stretches(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Whole lines in stretches of about 64 KiB, or one line that is longer."""
+    while start < end:
+        stop = body.find(b"\n", min(start + _STRETCH, end) - 1, end) + 1
+        yield start, stop
+        start = stop
+
+
 def normalise(body: bytes) -> bytes:
     """The body as `index` reads it; the same object when there is nothing to do, as with Envoy's."""
     if body.startswith(b"\xef\xbb\xbf"):
@@ -78,28 +87,33 @@ def normalise(body: bytes) -> bytes:
     return body if not body or body.endswith(b"\n") else body + b"\n"
 
 
-def index(body: bytes, *, openmetrics: bool, utf8_names: bool, most: int | None = None) -> Index:
+def index(
+    body: bytes,
+    *,
+    openmetrics: bool,
+    utf8_names: bool,
+    most: int | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Index:
     """Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
 
     The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined
     by naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are
-    passed over.
+    passed over. `check` is called every now and then, and may raise.
     """
-    return _Indexer(body, openmetrics, utf8_names, most).run()
-
-
-def stretches(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """A span in pieces of whole lines: what is found in lines needs many times the memory of their text."""
-    while end - start > _STRETCH:
-        cut = body.find(b"\n", start + _STRETCH, end) + 1 or end
-        yield start, cut
-        start = cut
-    if start < end:
-        yield start, end
+    return _Indexer(body, openmetrics, utf8_names, most, check).run()
 
 
 class _Indexer:
-    def __init__(self, body: bytes, openmetrics: bool, utf8_names: bool, most: int | None):
+    def __init__(
+        self,
+        body: bytes,
+        openmetrics: bool,
+        utf8_names: bool,
+        most: int | None,
+        check: Callable[[], None],
+    ):
+        self._check = check
         self._body = body
         self._openmetrics = openmetrics
         self._utf8_names = utf8_names
@@ -113,7 +127,9 @@ class _Indexer:
         regions = list(self._regions())
         if not self._openmetrics:
             self._fold_created()
-        for start, end in regions:
+        for n, (start, end) in enumerate(regions):
+            if n % _OFTEN == 0:
+                self._check()
             self._assign(start, end)
         return Index(self._body, self._used, len(self._families), self._malformed, self._beyond)
 
@@ -122,7 +138,7 @@ class _Indexer:
         body, at = self._body, 0
         types: dict[bytes, Type | None] = {}
         texts: dict[tuple[bytes, bytes], bytes] = {}
-        regions = []
+        regions, comments = [], 0
         while at < len(body):
             if body[at] == 0x23:  # '#'
                 start = at
@@ -131,6 +147,9 @@ class _Indexer:
                 regions.append((at, start))
             if start < len(body):
                 end = body.find(b"\n", start)
+                comments += 1
+                if comments % _OFTEN == 0:
+                    self._check()
                 self._metadata(body[start:end], types, texts)
                 at = end + 1
             else:
@@ -189,7 +208,9 @@ class _Indexer:
         if (only := self._only_owner(start, end)) is not None:
             self._add(only, start, end)
             return
-        for line in _FIRST_TOKEN.finditer(body, start, end):
+        for n, line in enumerate(_FIRST_TOKEN.finditer(body, start, end)):
+            if n % _OFTEN == 0:
+                self._check()
             name = line[1]
             if not _NAME_BOUNDARY.fullmatch(name):
                 text = line[0][:-1]
@@ -210,6 +231,7 @@ class _Indexer:
         """The family of all lines of a region, if they are all of one."""
         only: Family | None = None
         for a, b in stretches(self._body, start, end):
+            self._check()
             for name in set(_FIRST_TOKEN.findall(self._body, a, b)):
                 owner = self._owners.get(name)
                 if owner is None or (only is not None and owner is not only):

@@ -24,7 +24,7 @@ MIB = 1 << 20
 ENVOY = "envoy"
 """The name of what is fed."""
 
-RENEWAL = 4 * MIB
+RENEWAL = 16 * MIB
 """Bytes of Envoy's body after which a kernel forgets the labels it has met, so that they do not pile up."""
 
 PIECE = 1 << 20
@@ -72,6 +72,8 @@ class Options:
     merge_clusters: bool = True
     total_bytes: int | None = 320 * MIB
     """A family that would make the answer longer is dropped."""
+    seconds: float | None = None
+    """What an answer may take from `begin` on; what is not merged then is dropped. None: as long as it takes."""
 
 
 @dataclass(frozen=True, slots=True)

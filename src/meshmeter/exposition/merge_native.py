@@ -26,7 +26,7 @@ _Limits = tuple[int | None, int | None, int | None, int | None]
 _Stats = tuple[int, list[tuple[str, int]], list[tuple[str, int, bytes]]]
 
 
-CONTRACT = 3
+CONTRACT = 4
 """The version of the compiled module's interface that is known here."""
 
 if meshmeter_native.CONTRACT != CONTRACT:
@@ -49,6 +49,7 @@ class _Merging:
             utf8_names=options.format.utf8_names,
             merge_clusters=options.merge_clusters,
             total_bytes=options.total_bytes,
+            seconds=options.seconds,
         )
 
     def feed(self, piece: bytes | memoryview) -> Sequence[bytes]:
