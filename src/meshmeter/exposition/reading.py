@@ -298,23 +298,19 @@ class Reader:
         type: Type,
         into: Samples,
     ) -> Fault | None:
-        if edge is not None:
-            metric = into.metrics.setdefault(labels, Metric())
-            if edge[0] in metric.edges:
-                return Fault.DUPLICATE
-            metric.edges[edge[0]] = (edge[1], tail)
-            return None
+        apart = not self._labels.merges_clusters
         if type.composite and role not in (Role.BARE, Role.LOOSE):
-            parts = into.metrics.setdefault(labels, Metric()).parts
-            if role in parts:
+            bound = None if edge is None else edge[0]
+            metric = into.metric(labels, role, bound, tail, apart=apart)
+            if metric is None:
                 return Fault.DUPLICATE
-            parts[role] = tail
+            if edge is None:
+                metric.parts[role] = tail
+            else:
+                metric.edges[edge[0]] = (edge[1], tail)
             return None
         values = {Role.CREATED: into.created, Role.LOOSE: into.loose}.get(role, into.plain)
-        if labels in values:
-            return Fault.DUPLICATE
-        values[labels] = tail
-        return None
+        return None if into.put(values, labels, tail, apart=apart) else Fault.DUPLICATE
 
     def _tail(self, sample: Sample, role: Role, type: Type) -> tuple[bytes, int]:
         """The tail in the format of the answer, and how many times it lost."""
