@@ -32,6 +32,8 @@ pub struct Index {
     pub used: Vec<usize>,
     /// Offsets of lines that belong to no family.
     pub malformed: Vec<usize>,
+    /// Offsets of lines whose families are too many.
+    pub beyond: Vec<usize>,
 }
 
 /// The body as `index` reads it: no BOM, no carriage returns before newlines, no indentation, a newline at the end.
@@ -65,12 +67,20 @@ fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u
 /// Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
 ///
 /// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
-/// naive tools. Fails if the deadline is over.
-pub fn index(body: &[u8], openmetrics: bool, utf8_names: bool, deadline: Deadline) -> Result<Index, Late> {
+/// naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are passed
+/// over. Fails if the deadline is over.
+pub fn index(
+    body: &[u8],
+    openmetrics: bool,
+    utf8_names: bool,
+    most: Option<usize>,
+    deadline: Deadline,
+) -> Result<Index, Late> {
     let mut indexer = Indexer {
         body,
         openmetrics,
         utf8_names,
+        most: most.unwrap_or(usize::MAX),
         declared: Declarations::default(),
         by_name: HashMap::new(),
         owners: HashMap::new(),
@@ -106,13 +116,17 @@ struct Declarations<'b> {
 }
 
 impl<'b> Declarations<'b> {
-    fn of(&mut self, name: Cow<'b, [u8]>) -> &mut Declaration<'b> {
+    /// That of a name; `None` if it would be more than `most`.
+    fn of(&mut self, name: Cow<'b, [u8]>, most: usize) -> Option<&mut Declaration<'b>> {
         let next = self.list.len();
+        if next == most && !self.by_name.contains_key(name.as_ref()) {
+            return None;
+        }
         let at = *self.by_name.entry_ref(name.as_ref()).or_insert(next);
         if at == next {
             self.list.push(Declaration { name, kind: None, help: None, unit: None });
         }
-        &mut self.list[at]
+        Some(&mut self.list[at])
     }
 }
 
@@ -120,6 +134,7 @@ struct Indexer<'b> {
     body: &'b [u8],
     openmetrics: bool,
     utf8_names: bool,
+    most: usize,
     declared: Declarations<'b>,
     by_name: HashMap<Vec<u8>, usize>,
     owners: HashMap<Vec<u8>, usize>,
@@ -167,7 +182,7 @@ impl<'b> Indexer<'b> {
             return;
         }
         let openmetrics = self.openmetrics;
-        let declaration = self.declared.of(name);
+        let Some(declaration) = self.declared.of(name, self.most) else { return };
         match keyword {
             Keyword::Help => _ = declaration.help.get_or_insert_with(|| unescape(text)),
             Keyword::Unit => _ = declaration.unit.get_or_insert_with(|| unescape(text)),
@@ -280,23 +295,29 @@ impl<'b> Indexer<'b> {
             self.index.malformed.push(start);
             return;
         };
-        self.extend(family, start, end);
+        match family {
+            Some(family) => self.extend(family, start, end),
+            None => self.index.beyond.push(start),
+        }
     }
 
-    /// The family of a sample; a new one without type if none is declared. A sample that has the name of a family
+    /// The family of a sample; a new one without type if none is declared, or `None` if there are too many. A sample that has the name of a family
     /// without being one that its type promises, such as `x` of a histogram `x`, is taken in.
-    fn owner(&mut self, name: &[u8]) -> usize {
+    fn owner(&mut self, name: &[u8]) -> Option<usize> {
         if let Some(&family) = self.owners.get(name) {
-            return family;
+            return Some(family);
         }
         if let Some(&family) = self.by_name.get(name) {
             self.index.families[family].shape.roles.push((name.to_vec(), Role::Bare));
             self.owners.insert(name.to_vec(), family);
-            return family;
+            return Some(family);
+        }
+        if self.index.families.len() == self.most {
+            return None;
         }
         let shape =
             Shape { name: name.to_vec(), kind: Type::Unknown, roles: vec![(name.to_vec(), Role::Value)] };
-        self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() })
+        Some(self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() }))
     }
 
     fn extend(&mut self, family: usize, start: usize, end: usize) {
@@ -387,7 +408,7 @@ mod tests {
     use super::*;
 
     fn names(body: &[u8]) -> Vec<String> {
-        let index = index(body, false, false, Deadline::default()).expect("there is no deadline");
+        let index = index(body, false, false, None, Deadline::default()).expect("there is no deadline");
         index
             .used
             .iter()

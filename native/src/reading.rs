@@ -20,6 +20,9 @@ use crate::text::{is_blank, is_legacy_name, legacy};
 
 /// How many examples of dropped samples are kept for each source.
 pub const MAX_PROBLEMS: usize = 10;
+/// How many families a source with a limit of samples may have, or declare without samples; more if it may have more
+/// samples.
+const FAMILIES: usize = 100_000;
 
 /// What is known of a source beside its body: it may have several, one after the other.
 pub struct Record {
@@ -143,7 +146,8 @@ impl<'b> Reader<'b> {
     /// it.
     #[must_use]
     pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, record: Record) -> Self {
-        let found = index(body, source.openmetrics, options.utf8_names, options.deadline);
+        let most = source.limits.samples.map(|limit| limit.max(FAMILIES));
+        let found = index(body, source.openmetrics, options.utf8_names, most, options.deadline);
         let is_late = found.is_err();
         let mut reader = Reader {
             index: found.unwrap_or_default(),
@@ -168,6 +172,9 @@ impl<'b> Reader<'b> {
     pub fn complain(&mut self) {
         for offset in std::mem::take(&mut self.index.malformed) {
             self.fault(Fault::Malformed, offset);
+        }
+        for offset in std::mem::take(&mut self.index.beyond) {
+            self.fault(Fault::SampleLimit, offset);
         }
     }
 

@@ -22,6 +22,8 @@ from meshmeter.exposition.samples import Metric, Samples, has_exemplar
 from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
 
 MAX_PROBLEMS = 10
+FAMILIES = 100_000
+"""How many a source with a limit of samples may have, or declare without samples; more if it may have more samples."""
 NO_DEADLINE = Deadline(None, lambda: 0.0)
 _BETWEEN_CHECKS = 64 << 10
 _PIECE = 1 << 16
@@ -89,10 +91,12 @@ class Reader:
 
     def _open(self, body: bytes) -> None:
         self._shortcuts = self._with_shortcuts and _is_utf8(body)
+        limit = self.source.limits.samples
         self.index = index(
             normalise(body),
             openmetrics=self._openmetrics,
             utf8_names=self._utf8_names,
+            most=None if limit is None else max(limit, FAMILIES),
             check=self._deadline.check,
         )
         self._body = self.index.body
@@ -101,6 +105,8 @@ class Reader:
         """Count the lines that belong to no family."""
         for offset in self.index.malformed:
             self._fault(Fault.MALFORMED, offset)
+        for offset in self.index.beyond:
+            self._fault(Fault.SAMPLE_LIMIT, offset)
 
     @property
     def any_split(self) -> bool:

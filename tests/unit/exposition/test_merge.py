@@ -353,6 +353,13 @@ def test_limit_of_samples_counts_lines_that_it_does_not_read() -> None:
     assert result.sources[0].dropped == {"sample_limit": 5}
 
 
+def test_a_source_with_a_limit_of_samples_has_one_of_families() -> None:
+    body = "".join(f"f{n} 1\n" for n in range(100_003))
+    stats = run([app(body, limits=Limits(samples=1))]).sources[0]
+    assert (stats.samples, stats.dropped) == (1, {"sample_limit": 100_002})
+    assert [problem.line for problem in stats.problems[:3]] == [100_001, 100_002, 100_003]
+
+
 def test_total_limit() -> None:
     result = run([app("a 1\nbcd 1\ne 1\n")], total_bytes=45)
     assert result.body == b"# TYPE a untyped\na 1\n# TYPE e untyped\ne 1\n"
