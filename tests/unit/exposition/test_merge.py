@@ -360,6 +360,12 @@ def test_a_source_with_a_limit_of_samples_has_one_of_families() -> None:
     assert [problem.line for problem in stats.problems[:3]] == [100_001, 100_002, 100_003]
 
 
+def test_a_family_of_which_openmetrics_leaves_no_name_has_no_type_there() -> None:
+    body = "# TYPE _total counter\n_total 1\n"
+    assert run([app(body)]).body.decode() == body
+    assert run([app(body)], OPENMETRICS).body == b"# TYPE _total unknown\n_total 1\n# EOF\n"
+
+
 def test_total_limit() -> None:
     result = run([app("a 1\nbcd 1\ne 1\n")], total_bytes=45)
     assert result.body == b"# TYPE a untyped\na 1\n# TYPE e untyped\ne 1\n"
