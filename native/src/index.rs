@@ -6,8 +6,9 @@ use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter, memmem};
 
 use crate::families::{Part, Role, Shape, Type, without_suffix};
+use crate::names::Escaping;
 use crate::sample;
-use crate::text::{is_blank, is_legacy_name, legacy, name_length, unescape};
+use crate::text::{is_blank, is_legacy_name, name_length, unescape};
 
 /// One family of one source.
 #[derive(Debug)]
@@ -61,16 +62,16 @@ fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u
     (0..body.len()).filter(|&at| !unwanted(body, at)).map(|at| body[at]).collect()
 }
 
-/// Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
+/// Find the families of a normalised body; names that become the same are one family.
 ///
 /// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
 /// naive tools.
 #[must_use]
-pub fn index(body: &[u8], openmetrics: bool, utf8_names: bool) -> Index {
+pub fn index(body: &[u8], openmetrics: bool, escaping: Escaping) -> Index {
     let mut indexer = Indexer {
         body,
         openmetrics,
-        utf8_names,
+        escaping,
         declared: Declarations::default(),
         by_name: HashMap::new(),
         owners: HashMap::new(),
@@ -116,9 +117,10 @@ impl<'b> Declarations<'b> {
 struct Indexer<'b> {
     body: &'b [u8],
     openmetrics: bool,
-    utf8_names: bool,
+    escaping: Escaping,
     declared: Declarations<'b>,
     by_name: HashMap<Vec<u8>, usize>,
+    /// By names of samples in the answer, and in the source where `Escaping::name` does not lead from one to the other.
     owners: HashMap<Vec<u8>, usize>,
     /// By family: whether it has samples.
     seen: Vec<bool>,
@@ -148,7 +150,7 @@ impl<'b> Indexer<'b> {
         let Some((keyword, name, text)) = parse_metadata(line) else { return };
         let name = match name {
             Name::Bare(name) => Cow::Borrowed(name),
-            Name::Quoted(name) => self.name(unescape(name)),
+            Name::Quoted(name) => unescape(name),
         };
         let openmetrics = self.openmetrics;
         let declaration = self.declared.of(name);
@@ -164,13 +166,48 @@ impl<'b> Indexer<'b> {
     fn declare(&mut self) {
         for declaration in std::mem::take(&mut self.declared.list) {
             let kind = declaration.kind.unwrap_or(Type::Unknown);
-            let shape = Shape::new(&declaration.name, kind, self.openmetrics);
-            if self.by_name.contains_key(&shape.name) {
-                continue;
+            let source = Shape::new(&declaration.name, kind, self.openmetrics);
+            let written = source.escaped(self.escaping);
+            let renamed = written.is_some();
+            let shape = written.unwrap_or(source);
+            let help = declaration.help.unwrap_or_default();
+            let unit = declaration.unit.unwrap_or_default();
+            match self.by_name.get(&shape.name) {
+                None => {
+                    let family = Family {
+                        shape,
+                        help: help.into_owned(),
+                        unit: unit.into_owned(),
+                        spans: Vec::new(),
+                    };
+                    let at = self.add(family);
+                    if renamed {
+                        self.rename(at, &declaration.name);
+                    }
+                }
+                Some(&at) if renamed => {
+                    let family = &mut self.index.families[at];
+                    if family.help.is_empty() {
+                        family.help = help.into_owned();
+                    }
+                    if family.unit.is_empty() {
+                        family.unit = unit.into_owned();
+                    }
+                    self.rename(at, &declaration.name);
+                }
+                Some(_) => {}
             }
-            let help = declaration.help.unwrap_or_default().into_owned();
-            let unit = declaration.unit.unwrap_or_default().into_owned();
-            self.add(Family { shape, help, unit, spans: Vec::new() });
+        }
+    }
+
+    /// Find a family by the names that its samples have in the source, too.
+    fn rename(&mut self, at: usize, declared: &[u8]) {
+        let shape = &self.index.families[at].shape;
+        for (name, _) in Shape::new(declared, shape.kind, self.openmetrics).roles {
+            let written = self.escaping.name(Cow::Borrowed(&name));
+            if !shape.roles.iter().any(|(known, _)| *known == *written) {
+                self.owners.entry(name).or_insert(at);
+            }
         }
     }
 
@@ -255,10 +292,7 @@ impl<'b> Indexer<'b> {
         } else if is_blank(line) {
             return;
         } else {
-            sample::parse(line, self.openmetrics).and_then(|sample| {
-                let name = self.name(sample.name);
-                self.owner(&name)
-            })
+            sample::parse(line, self.openmetrics, self.escaping).and_then(|sample| self.owner(&sample.name))
         };
         match family {
             Some(family) => self.extend(family, start, end),
@@ -272,11 +306,15 @@ impl<'b> Indexer<'b> {
         if let Some(&family) = self.owners.get(name) {
             return Some(family);
         }
-        if self.by_name.contains_key(name) {
+        let name = self.escaping.name(Cow::Borrowed(name));
+        if let Some(&family) = self.owners.get(name.as_ref()) {
+            return Some(family);
+        }
+        if self.by_name.contains_key(name.as_ref()) {
             return None;
         }
-        let shape =
-            Shape { name: name.to_vec(), kind: Type::Unknown, roles: vec![(name.to_vec(), Role::Value)] };
+        let roles = vec![(name.to_vec(), Role::Value)];
+        let shape = Shape { name: name.into_owned(), kind: Type::Unknown, roles };
         Some(self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() }))
     }
 
@@ -289,10 +327,6 @@ impl<'b> Indexer<'b> {
             Some(last) if last.1 == start => last.1 = end,
             _ => spans.push((start, end)),
         }
-    }
-
-    fn name<'n>(&self, name: Cow<'n, [u8]>) -> Cow<'n, [u8]> {
-        if self.utf8_names { name } else { legacy(name) }
     }
 }
 
@@ -368,7 +402,7 @@ mod tests {
     use super::*;
 
     fn names(body: &[u8]) -> Vec<String> {
-        let index = index(body, false, false);
+        let index = index(body, false, Escaping::Underscores);
         index
             .used
             .iter()

@@ -8,8 +8,9 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::clusters::relabel;
 use crate::contract::{Options, Source};
+use crate::names::Escaping;
 use crate::sample::{Label, distinct, plain_labels};
-use crate::text::{legacy_label, quote_label};
+use crate::text::quote_label;
 
 /// The number of a label set.
 pub type Id = u32;
@@ -137,7 +138,7 @@ pub struct Known {
 pub struct SourceLabels<'b> {
     source: Source<'b>,
     merge_clusters: bool,
-    utf8_names: bool,
+    escaping: Escaping,
     split: Interner,
     any_split: bool,
     by_text: HashMap<&'b [u8], Option<Known>>,
@@ -150,7 +151,7 @@ impl<'b> SourceLabels<'b> {
         SourceLabels {
             source,
             merge_clusters: options.merge_clusters && source.envoy,
-            utf8_names: options.utf8_names,
+            escaping: options.escaping,
             split: Interner::default(),
             any_split: false,
             by_text: HashMap::new(),
@@ -186,9 +187,9 @@ impl<'b> SourceLabels<'b> {
         if self.exceeds(&labels) {
             return None;
         }
-        if !self.utf8_names {
+        if self.escaping != Escaping::Utf8 {
             for (name, _) in &mut labels {
-                *name = legacy_label(std::mem::take(name));
+                *name = self.escaping.label(std::mem::take(name));
             }
             if !distinct(&labels) {
                 return None;

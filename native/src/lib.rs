@@ -9,6 +9,7 @@ pub mod families;
 pub mod index;
 pub mod labels;
 pub mod merge;
+mod names;
 pub mod numbers;
 #[cfg(feature = "python")]
 mod python;

@@ -1,13 +1,15 @@
 //! The border to Python: the module `meshmeter_native._kernel`.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::contract::{Limits, Merged, Options, Source};
+use crate::names::Escaping;
 
 /// Counts up with every change that Python code could notice; meshmeter uses a kernel only if it knows its contract.
-const CONTRACT: u32 = 2;
+const CONTRACT: u32 = 3;
 
 /// `(samples, [(reason, count)], [(reason, line, family)])` of one source.
 type Stats<'py> = (usize, Vec<(&'static str, usize)>, Vec<(&'static str, usize, Bound<'py, PyBytes>)>);
@@ -20,18 +22,23 @@ type SourceTuple = (PyBackedBytes, bool, bool, Option<(PyBackedBytes, PyBackedBy
 
 /// One valid body from those of the sources, and what became of each. Other threads run meanwhile.
 #[pyfunction]
-#[pyo3(signature = (sources, *, openmetrics, utf8_names, merge_clusters, total_bytes))]
+#[pyo3(signature = (sources, *, openmetrics, escaping, merge_clusters, total_bytes))]
 fn merge<'py>(
     py: Python<'py>,
     sources: Vec<SourceTuple>,
     openmetrics: bool,
-    utf8_names: bool,
+    escaping: &str,
     merge_clusters: bool,
     total_bytes: Option<usize>,
-) -> (Vec<Bound<'py, PyBytes>>, Vec<Stats<'py>>) {
-    let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes };
+) -> PyResult<(Vec<Bound<'py, PyBytes>>, Vec<Stats<'py>>)> {
+    let escaping = escaping_of(escaping)?;
+    let options = Options { openmetrics, escaping, merge_clusters, total_bytes };
     let merged = py.detach(|| crate::merge(&borrowed(&sources), &options));
-    answer(py, merged)
+    Ok(answer(py, merged))
+}
+
+fn escaping_of(word: &str) -> PyResult<Escaping> {
+    Escaping::parse(word).ok_or_else(|| PyValueError::new_err(format!("escaping={word}: no such scheme")))
 }
 
 /// Where lines that begin with `# TYPE ` are.

@@ -24,7 +24,7 @@ _REAL = [line for path in FILES for line in path.read_bytes().splitlines(keepend
 _CLUSTER = ("w-0123456789abcdef", "w-fedcba9876543210", "w", "-0123456789abcdef", "admin")
 _TYPES = ("counter", "gauge", "histogram", "summary", "gaugehistogram", "info", "stateset", "untyped", "odd")
 _LABELS = (
-    "", "{}", '{x=""}', '{x="1"}', '{l="z",x="2"}', '{x="2",l="z",}', '{ x = "1" }', '{"c.d"="x"}', '{x="\\\\"}',
+    "", "{}", '{x=""}', '{x="1"}', '{l="z",x="2"}', '{x="2",l="z",}', '{ x = "1" }', '{"c.d"="x"}', '{"c.d"="x","c-d"="y"}', '{"d:e"="x"}', '{"__name_."="x"}', '{x="\\\\"}',
     '{le=""}', '{quantile=""}', '{x="",le="1"}', '{le="",quantile="0.5"}', '{"c.d"="",c_d="x"}', '{x="",x="1"}',
     '{a="s1"}', '{a="s2",b="1"}', '{kuma_io_mesh_traffic="q",app="1",exported_app="2"}', '{le="1"}', '{le="+Inf"}',
     '{le="-0"}', '{le="1.0",x="1"}', '{x="1",le="1e0"}', '{le="1",le="2"}', '{,le="2"}', '{quantile="0.5"}',
@@ -36,10 +36,10 @@ _TAILS = (
     "1", "2", "0", "-1", "2.5", "1e16", "007", "+3", ".5", "nan", "-inf", "1e999", "0x1", "5 1395066363000", "5 1.5",
     "5 -62135596800000", "5 1e30", "5 1.7e+18", "5 9223372036854775807", "5 9223372036854775808", "5 NaN", "5 +0",
     "5 1e999", "5 9223372036854774.9", "5 .5e1", "5 x", '1 # {id="v"} 1 -2', '1 # {id="v"} 1 1e16',
-    '1 # {id="v"} 1 2', '1 2 # {id="v"} 1', "1 # {} x", "",
+    '1 # {id="v"} 1 2', '1 # {"t.i"="v"} 1', '1 # {"t.i"="v","t-i"="v"} 1', '1 2 # {id="v"} 1', "1 # {} x", "",
 )  # fmt: skip
 _BYTES = b'ab_{}",=\\ #\n1eE+-.NaInf\t\r\xc3\xa9\x00:\x0b'
-_FORMATS = (Format.TEXT, Format.TEXT_UTF8, Format.OPENMETRICS_1, Format.OPENMETRICS_1_UTF8)
+_FORMATS = tuple(f for f in Format if f is Format.TEXT or f is Format.OPENMETRICS_1 or f.scheme)
 
 
 def cases(random: Random) -> Iterator[tuple[list[Source], Options]]:
@@ -66,12 +66,12 @@ def _line(random: Random) -> bytes:
     kind = random.random()
     if kind < 0.2:
         return random.choice(_REAL)
-    name = random.choice(("a", "a", "a", "envoy_a", "a_x_seconds", "a.b", ""))
+    name = random.choice(("a", "a", "a", "envoy_a", "a_x_seconds", "a.b", "a.b", "a-b", "a_b", "U__a_2e_b", "1:ü", ""))
     suffix = random.choice(
         ("", "", "", "_total", "_bucket", "_sum", "_count", "_created", "_info", "_gsum", "_gcount")
     )
     if kind < 0.4:
-        written = f'"{name}{suffix}"' if "." in name or not name else name + suffix
+        written = f'"{name}{suffix}"' if _quoted(name) or not name else name + suffix
         return f"# TYPE {written} {random.choice(_TYPES)}\n".encode()
     if kind < 0.45:
         text = random.choice(
@@ -79,9 +79,13 @@ def _line(random: Random) -> bytes:
         )
         return f"# {text}\n".encode()
     labels, tail = random.choice(_LABELS), random.choice(_TAILS)
-    if "." in name:
+    if _quoted(name):
         return f'{{"{name}{suffix}"{"," + labels[1:] if labels else "}"} {tail}\n'.encode()
     return f"{name}{suffix}{labels} {tail}\n".encode()
+
+
+def _quoted(name: str) -> bool:
+    return any(character in name for character in ".-:")
 
 
 def _damaged(random: Random, body: bytes) -> bytes:

@@ -12,7 +12,7 @@ def merge(
     sources: Sequence[_Source],
     *,
     openmetrics: bool,
-    utf8_names: bool,
+    escaping: str,
     merge_clusters: bool,
     total_bytes: int | None,
 ) -> tuple[list[bytes], list[_Stats]]: ...

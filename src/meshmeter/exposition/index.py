@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from meshmeter.exposition.families import Role, Shape, Type, parse_type, shape
-from meshmeter.exposition.lines import is_utf8, legacy, parse_sample, unescape
+from meshmeter.exposition.families import Role, Shape, Type, escaped, parse_type, shape
+from meshmeter.exposition.lines import is_utf8, parse_sample, unescape
+from meshmeter.exposition.names import Escaping, escape_name
 
 _METADATA = re.compile(
     rb'#[ \t]*(HELP|TYPE|UNIT)[ \t]+(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"((?:[^"\\\n]|\\[^\n])*)")(?:[ \t]+(.*))?',
@@ -28,6 +29,7 @@ class Family:
     """One family of one source."""
 
     shape: Shape
+    """With the names of the answer."""
     help: bytes = b""
     """Unescaped."""
     unit: bytes = b""
@@ -66,22 +68,24 @@ def normalise(body: bytes) -> bytes:
     return body if not body or body.endswith(b"\n") else body + b"\n"
 
 
-def index(body: bytes, *, openmetrics: bool, utf8_names: bool) -> Index:
-    """Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
+def index(body: bytes, *, openmetrics: bool, escaping: Escaping) -> Index:
+    """Find the families of a normalised body; names that become the same are one family.
 
     The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined
     by naive tools.
     """
-    return _Indexer(body, openmetrics, utf8_names).run()
+    return _Indexer(body, openmetrics, escaping).run()
 
 
 class _Indexer:
-    def __init__(self, body: bytes, openmetrics: bool, utf8_names: bool):
+    def __init__(self, body: bytes, openmetrics: bool, escaping: Escaping):
         self._body = body
         self._openmetrics = openmetrics
-        self._utf8_names = utf8_names
+        self._escaping = escaping
         self._families: dict[bytes, Family] = {}
         self._owners: dict[bytes, Family] = {}
+        """By names of samples in the answer, and in the source where `escape_name` does not lead from one to the
+        other."""
         self._used: dict[bytes, Family] = {}
         self._malformed: list[int] = []
 
@@ -123,7 +127,7 @@ class _Indexer:
         if found is None or not is_utf8(line) or b"\x00" in line:
             return
         keyword, text = found[1], found[4] or b""
-        name = found[2] if found[2] is not None else self._name(unescape(found[3]))
+        name = found[2] if found[2] is not None else unescape(found[3])
         types.setdefault(name, None)
         if keyword != b"TYPE":
             texts.setdefault((keyword, name), unescape(text))
@@ -132,12 +136,18 @@ class _Indexer:
 
     def _declare(self, declared: bytes, type: Type, texts: Mapping[tuple[bytes, bytes], bytes]) -> None:
         made = shape(declared, type, openmetrics=self._openmetrics)
-        if made.name in self._families:
-            return
-        family = Family(made, texts.get((b"HELP", declared), b""), texts.get((b"UNIT", declared), b""))
-        self._families[made.name] = family
-        for name in made.roles:
-            self._owners.setdefault(name, family)
+        written = escaped(made, self._escaping)
+        help, unit = (texts.get((keyword, declared), b"") for keyword in (b"HELP", b"UNIT"))
+        family = self._families.get(written.name)
+        if family is None:
+            family = self._families[written.name] = Family(written, help, unit)
+            for name in written.roles:
+                self._owners.setdefault(name, family)
+        if written is not made:
+            family.help, family.unit = family.help or help, family.unit or unit
+            for name in shape(declared, family.type, openmetrics=self._openmetrics).roles:
+                if escape_name(name, self._escaping) not in family.shape.roles:
+                    self._owners.setdefault(name, family)
 
     def _fold_created(self) -> None:
         """Give `x_created` of a text body to the family it dates: text has it as a gauge of its own."""
@@ -176,7 +186,7 @@ class _Indexer:
                 if sample is None:
                     self._malformed.append(line.start())
                     continue
-                name = self._name(sample.name)
+                name = sample.name
             family = self._owner(name)
             if family is None:
                 self._malformed.append(line.start())
@@ -187,10 +197,12 @@ class _Indexer:
         """The family of a sample; a new one without type if none is declared. None for a sample that has the name
         of a family without being one of its samples, such as `x` of a histogram `x`."""
         family = self._owners.get(name)
-        if family is None and name not in self._families:
-            family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
-            self._families[name] = family
-            self._owners[name] = family
+        if family is None:
+            written = escape_name(name, self._escaping)
+            family = self._owners.get(written)
+            if family is None and written not in self._families:
+                family = self._families[written] = Family(Shape(written, Type.UNKNOWN, {written: Role.VALUE}))
+                self._owners[written] = family
         return family
 
     def _add(self, family: Family, start: int, end: int) -> None:
@@ -200,6 +212,3 @@ class _Indexer:
             spans[-1] = (spans[-1][0], end)
         else:
             spans.append((start, end))
-
-    def _name(self, name: bytes) -> bytes:
-        return name if self._utf8_names else legacy(name)

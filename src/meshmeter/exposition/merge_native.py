@@ -12,7 +12,7 @@ import meshmeter_native
 from meshmeter.exposition.lines import escape
 from meshmeter.exposition.merge import MergeResult, Options, Problem, Source, SourceStats
 
-CONTRACT = 2
+CONTRACT = 3
 """The version of the compiled module's interface that is known here."""
 
 if meshmeter_native.CONTRACT != CONTRACT:
@@ -40,7 +40,7 @@ def merge(sources: Sequence[Source], options: Options) -> MergeResult:
             for source in sources
         ],
         openmetrics=options.format.openmetrics,
-        utf8_names=options.format.utf8_names,
+        escaping=options.format.escaping.value,
         merge_clusters=options.merge_clusters,
         total_bytes=options.total_bytes,
     )

@@ -12,9 +12,9 @@ import math
 import re
 
 from meshmeter.exposition import numbers
-from meshmeter.exposition.families import Role, Type
+from meshmeter.exposition.families import Role, Type, role_of
 from meshmeter.exposition.index import Family, index, normalise
-from meshmeter.exposition.lines import Fault, Sample, legacy, parse_sample
+from meshmeter.exposition.lines import Fault, Sample, parse_sample
 from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
 from meshmeter.exposition.samples import Metric, Samples
 from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
@@ -41,12 +41,12 @@ class Reader:
         self.source = source
         self._openmetrics = source.format.openmetrics
         self._to_openmetrics = options.format.openmetrics
-        self._utf8_names = options.format.utf8_names
+        self._escaping = options.format.escaping
         self._labels = SourceLabels(
-            source, table, merge_clusters=options.merge_clusters, utf8_names=self._utf8_names
+            source, table, merge_clusters=options.merge_clusters, escaping=self._escaping
         )
         self._shortcuts = shortcuts and _is_utf8(source.body)
-        self.index = index(normalise(source.body), openmetrics=self._openmetrics, utf8_names=self._utf8_names)
+        self.index = index(normalise(source.body), openmetrics=self._openmetrics, escaping=self._escaping)
         self._body = self.index.body
         self._edges: dict[Role, dict[bytes, tuple[float, bytes]]] = {Role.BUCKET: {}, Role.QUANTILE: {}}
         self._full = False
@@ -184,10 +184,10 @@ class Reader:
 
     def _take(self, line: bytes, offset: int, family: Family, into: Samples) -> Fault | None:
         """Add the sample of one line, or say why not."""
-        sample = parse_sample(line, openmetrics=self._openmetrics)
+        sample = parse_sample(line, openmetrics=self._openmetrics, escaping=self._escaping)
         if sample is None:
             return Fault.MALFORMED
-        role = family.shape.roles.get(sample.name if self._utf8_names else legacy(sample.name))
+        role = role_of(sample.name, family.shape, self._escaping)
         if role is None:
             return Fault.MALFORMED
         edge: tuple[float, bytes] | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from meshmeter.exposition.families import Type
 from meshmeter.exposition.index import index, normalise
+from meshmeter.exposition.names import Escaping
 
 
 def found(body: bytes, **how: bool) -> dict[bytes, list[bytes]]:
-    made = index(body, **{"openmetrics": False, "utf8_names": False, **how})
+    made = index(body, **{"openmetrics": False, "escaping": Escaping.UNDERSCORES, **how})
     return {
         name: [made.body[start:end] for start, end in family.spans] for name, family in made.families.items()
     }
@@ -29,14 +30,14 @@ def test_metadata_may_come_late_and_the_first_holds() -> None:
     made = index(
         b"# HELP a One.\na 1\n# TYPE a gauge\n# TYPE a counter\n# HELP a Two.\n# TYPE unused gauge\n",
         openmetrics=False,
-        utf8_names=False,
+        escaping=Escaping.UNDERSCORES,
     )
     (family,) = made.families.values()
     assert (family.type, family.help) == (Type.GAUGE, b"One.")
 
 
 def test_lines_that_belong_nowhere() -> None:
-    made = index(b"?\na 1\n{x}\n", openmetrics=False, utf8_names=False)
+    made = index(b"?\na 1\n{x}\n", openmetrics=False, escaping=Escaping.UNDERSCORES)
     assert made.malformed == (0, 6)
 
 

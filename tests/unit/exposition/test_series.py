@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from meshmeter.exposition.merge import Limits, Source
+from meshmeter.exposition.names import Escaping
 from meshmeter.exposition.series import LabelTable, SourceLabels, exceeds
 
 
 def labels(source: Source, table: LabelTable | None = None) -> SourceLabels:
-    return SourceLabels(source, table or LabelTable(), merge_clusters=True, utf8_names=False)
+    return SourceLabels(source, table or LabelTable(), merge_clusters=True, escaping=Escaping.UNDERSCORES)
 
 
 def test_order_and_empty_values_do_not_count() -> None:
