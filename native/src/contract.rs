@@ -95,6 +95,8 @@ pub struct Options {
     pub merge_clusters: bool,
     /// A family that would make the answer longer is dropped.
     pub total_bytes: Option<usize>,
+    /// What Envoy may contribute by what is fed.
+    pub fed: Limits,
 }
 
 /// One thing that was dropped, as an example for people.

@@ -201,7 +201,8 @@ impl Shape {
             Cow::Owned(name) => name,
             Cow::Borrowed(_) => return None,
         };
-        let roles = self.roles.iter().map(|(_, role)| (sample_name(&name, self.kind, *role), *role)).collect();
+        let roles =
+            self.roles.iter().map(|(_, role)| (sample_name(&name, self.kind, *role), *role)).collect();
         Some(Shape { name, kind: self.kind, roles })
     }
 }

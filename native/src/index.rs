@@ -174,12 +174,8 @@ impl<'b> Indexer<'b> {
             let unit = declaration.unit.unwrap_or_default();
             match self.by_name.get(&shape.name) {
                 None => {
-                    let family = Family {
-                        shape,
-                        help: help.into_owned(),
-                        unit: unit.into_owned(),
-                        spans: Vec::new(),
-                    };
+                    let family =
+                        Family { shape, help: help.into_owned(), unit: unit.into_owned(), spans: Vec::new() };
                     let at = self.add(family);
                     if renamed {
                         self.rename(at, &declaration.name);

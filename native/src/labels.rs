@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::hash::BuildHasher;
 
-use hashbrown::hash_map::Entry;
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::clusters::relabel;
-use crate::contract::{Options, Source};
+use crate::contract::{Limits, Options, Source};
 use crate::names::Escaping;
 use crate::sample::{Label, distinct, plain_labels};
 use crate::text::quote_label;
@@ -135,26 +134,31 @@ pub struct Known {
 }
 
 /// Turns the labels of one source into label sets, with everything that is added to or changed in them.
-pub struct SourceLabels<'b> {
-    source: Source<'b>,
+pub struct SourceLabels {
+    label: Option<(Vec<u8>, Vec<u8>)>,
+    limits: Limits,
     merge_clusters: bool,
     escaping: Escaping,
     split: Interner,
     any_split: bool,
-    by_text: HashMap<&'b [u8], Option<Known>>,
+    texts: Interner,
+    /// By the number of their text.
+    known: Vec<Option<Known>>,
 }
 
-impl<'b> SourceLabels<'b> {
+impl SourceLabels {
     /// For one source of a merge.
     #[must_use]
-    pub fn new(source: Source<'b>, options: &Options) -> Self {
+    pub fn new(source: &Source<'_>, options: &Options) -> Self {
         SourceLabels {
-            source,
+            label: source.label.map(|(name, value)| (name.to_vec(), value.to_vec())),
+            limits: source.limits,
             merge_clusters: options.merge_clusters && source.envoy,
             escaping: options.escaping,
             split: Interner::default(),
             any_split: false,
-            by_text: HashMap::new(),
+            texts: Interner::default(),
+            known: Vec::new(),
         }
     }
 
@@ -166,20 +170,22 @@ impl<'b> SourceLabels<'b> {
 
     /// As `read`, from plain text between braces; `None` for other text as well. Remembered, since Envoy repeats the
     /// labels of a cluster in every family.
-    pub fn read_text(&mut self, text: &'b [u8], table: &mut LabelTable) -> Option<Known> {
-        if let Entry::Occupied(known) = self.by_text.entry(text) {
-            return *known.get();
+    pub fn read_text(&mut self, text: &[u8], table: &mut LabelTable) -> Option<Known> {
+        if let Some(at) = self.texts.get(text) {
+            return self.known[at as usize];
         }
         let labels = plain_labels(text)?;
         let has_edge = labels.iter().any(|(name, _)| matches!(name.as_ref(), b"le" | b"quantile"));
         let made = self.read(labels, table).map(|id| Known { id, has_edge });
-        self.by_text.insert(text, made);
+        self.texts.add(text, number(self.known.len()));
+        self.known.push(made);
         made
     }
 
     /// The label set, or `None` if it breaks a limit, has a label twice, or names the metric. An empty label is none: it
     /// is not written, and counts for no limit.
-    pub fn read(&mut self, mut labels: Vec<Label<'b>>, table: &mut LabelTable) -> Option<Id> {
+    pub fn read(&mut self, labels: Vec<Label<'_>>, table: &mut LabelTable) -> Option<Id> {
+        let mut labels: Vec<Label<'_>> = labels;
         if !distinct(&labels) {
             return None;
         }
@@ -195,7 +201,7 @@ impl<'b> SourceLabels<'b> {
                 return None;
             }
         }
-        if let Some((name, value)) = self.source.label {
+        if let Some((name, value)) = &self.label {
             add_label(&mut labels, name, value);
         }
         if self.merge_clusters {
@@ -216,7 +222,7 @@ impl<'b> SourceLabels<'b> {
     }
 
     fn exceeds(&self, labels: &[Label<'_>]) -> bool {
-        let limits = &self.source.limits;
+        let limits = &self.limits;
         let over = |length: usize, limit: Option<usize>| limit.is_some_and(|limit| length > limit);
         over(labels.len(), limits.labels)
             || labels.iter().any(|(name, value)| {

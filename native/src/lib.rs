@@ -3,14 +3,16 @@
 //! The twin of `meshmeter.exposition.merge_python`, with the same modules: the same bytes and the same counts for the
 //! same input. `python` is the border to Python; everything else knows nothing of it.
 
+pub mod blocks;
 pub mod clusters;
 pub mod contract;
 pub mod families;
 pub mod index;
 pub mod labels;
 pub mod merge;
-mod names;
+pub mod names;
 pub mod numbers;
+pub mod plain;
 #[cfg(feature = "python")]
 mod python;
 pub mod reading;
@@ -18,8 +20,9 @@ pub mod sample;
 pub mod samples;
 pub mod soundness;
 pub mod split;
+pub mod taken;
 pub mod text;
 pub mod writing;
 
 pub use contract::{Fault, Limits, Merged, Options, Problem, Source, SourceStats};
-pub use merge::merge;
+pub use merge::Merging;

@@ -3,17 +3,24 @@
 use std::borrow::Cow;
 
 use hashbrown::{HashMap, HashSet};
+use memchr::memmem;
 
+use crate::blocks::{Blocks, HEAD};
 use crate::contract::{Fault, Merged, Options, Source};
-use crate::families::{Type, openmetrics_claims};
+use crate::families::{Shape, Type};
 use crate::index::{Family, normalise};
-use crate::labels::LabelTable;
-use crate::reading::{Reader, Scratch};
+use crate::labels::{LabelTable, SourceLabels};
+use crate::plain::{self, Form, Plain};
+use crate::reading::{Reader, Record, Scratch};
 use crate::samples::Samples;
 use crate::split::merge_split;
+use crate::taken::{Taken, reserved};
 use crate::writing::{Head, Writer};
 
-const RESERVED: [&[u8]; 2] = [b"envoy_", b"meshmeter_"];
+const OWN: &[u8] = b"envoy_";
+const RESERVED: [&[u8]; 2] = [OWN, b"meshmeter_"];
+/// Bytes of Envoy's body after which the labels that were met are forgotten, so that they do not pile up.
+const RENEWAL: usize = 4 << 20;
 /// Bytes after which a piece of the answer is complete: with pieces nobody has to have all of it twice.
 const PIECE: usize = 1 << 20;
 const EOF: &[u8] = b"# EOF\n";
@@ -25,54 +32,265 @@ struct Joined {
     parts: Vec<(usize, usize)>,
 }
 
-/// One valid body from those of the sources. There is no body that makes it fail.
-#[must_use]
-pub fn merge(sources: &[Source<'_>], options: &Options) -> Merged {
-    let bodies: Vec<Cow<'_, [u8]>> = sources.iter().map(|source| normalise(source.body)).collect();
-    let mut readers: Vec<Reader<'_>> =
-        sources.iter().zip(&bodies).map(|(source, body)| Reader::new(*source, body, options)).collect();
-    let families = join(&mut readers);
-    let untyped = if options.openmetrics { clashing(&families, &readers) } else { HashSet::new() };
-    let end = if options.openmetrics { EOF } else { b"" };
-    let (mut table, mut scratch) = (LabelTable::default(), Scratch::default());
-    let (mut pieces, mut written, mut body) = (Vec::new(), 0, Vec::new());
-    for (at, family) in families.iter().enumerate() {
-        let (samples, counts) = collect(family, &mut readers, &mut table, &mut scratch, options);
-        if samples.is_empty() {
-            continue;
+/// One answer while it comes into being.
+pub struct Merging {
+    blocks: Blocks,
+    fed: Fed,
+    is_fed: bool,
+}
+
+impl Merging {
+    /// Begin an answer.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        Merging { blocks: Blocks::default(), fed: Fed::new(*options), is_fed: false }
+    }
+
+    /// Some more of Envoy's body; what of the answer can be sent now.
+    pub fn feed(&mut self, piece: &[u8]) -> Vec<Box<[u8]>> {
+        self.is_fed = true;
+        let fed = &mut self.fed;
+        self.blocks.feed(piece, |block| fed.take(block));
+        self.fed.out.take()
+    }
+
+    /// The rest of the answer, and what became of all sources: of Envoy first, if anything was fed. If Envoy's body is
+    /// not `whole`, its last block is left out.
+    #[must_use]
+    pub fn finish(self, sources: &[Source<'_>], whole: bool) -> Merged {
+        let Merging { blocks, mut fed, is_fed } = self;
+        let last = blocks.rest();
+        if whole && !last.is_empty() {
+            fed.take(&last);
         }
-        let before = body.len();
-        let mut writer = Writer::new(body, &table);
-        let head = head(family, &readers);
-        if options.openmetrics {
-            writer.openmetrics(&head, &samples, !untyped.contains(&at), &mut scratch.marks);
+        drop(last);
+        let Fed { options, mut table, mut scratch, mut out, record, kept, taken, .. } = fed;
+        let own = Source { body: &kept, ..Fed::source(&options) };
+        let sources: Vec<Source<'_>> =
+            is_fed.then_some(own).into_iter().chain(sources.iter().copied()).collect();
+        let mut records = is_fed.then_some(record).into_iter();
+        let bodies: Vec<Cow<'_, [u8]>> = sources.iter().map(|source| normalise(source.body)).collect();
+        let readers = sources.iter().zip(&bodies).map(|(source, body)| {
+            let record = records.next().unwrap_or_else(|| Record::new(source, &options, true));
+            Reader::new(*source, body, &options, record)
+        });
+        let mut readers: Vec<Reader<'_>> = readers.collect();
+        readers.iter_mut().for_each(Reader::complain);
+        let families = join(&mut readers, &taken);
+        let untyped =
+            if options.openmetrics { clashing(&families, &readers, &taken) } else { HashSet::new() };
+        for (at, family) in families.iter().enumerate() {
+            out.write(family, &mut readers, &mut table, &mut scratch, !untyped.contains(&at));
+        }
+        let stats = readers.into_iter().map(|reader| reader.record.stats()).collect();
+        Merged { pieces: out.end(), sources: stats }
+    }
+}
+
+/// What was made of the blocks so far.
+struct Fed {
+    options: Options,
+    table: LabelTable,
+    scratch: Scratch,
+    out: Out,
+    record: Record,
+    /// Blocks for the end.
+    kept: Vec<u8>,
+    taken: Taken,
+    /// Bytes since the labels were forgotten.
+    read: usize,
+    plain: Plain,
+}
+
+impl Fed {
+    fn new(options: Options) -> Self {
+        Fed {
+            options,
+            table: LabelTable::default(),
+            scratch: Scratch::default(),
+            out: Out::new(options),
+            record: Record::new(&Fed::source(&options), &options, false),
+            kept: Vec::new(),
+            taken: Taken::default(),
+            read: 0,
+            plain: Plain::default(),
+        }
+    }
+
+    fn source(options: &Options) -> Source<'static> {
+        Source { envoy: true, limits: options.fed, ..Source::default() }
+    }
+
+    /// Write a block that is one family of Envoy's own with nothing else in it; keep any other for the end.
+    fn take(&mut self, block: &[u8]) {
+        self.read += block.len();
+        if self.read > RENEWAL {
+            self.read = block.len();
+            self.table = LabelTable::default();
+            self.plain = Plain::default();
+            self.record.labels = SourceLabels::new(&Fed::source(&self.options), &self.options);
+        }
+        if !self.take_plain(block) && (!has_own_head(block) || !self.take_one(block)) {
+            self.kept.extend_from_slice(block);
+        }
+    }
+
+    /// Write a block that is a plain family; false, and nothing is written, if it is none.
+    fn take_plain(&mut self, block: &[u8]) -> bool {
+        let Some(family) = plain::Family::of_block(block).filter(|family| family.name.starts_with(OWN))
+        else {
+            return false;
+        };
+        let Fed { options, table, out, record, taken, plain, .. } = self;
+        let shape = Shape::new(family.name, family.kind, false);
+        if record.is_full() || taken.has(&shape) {
+            return false;
+        }
+        let claims = if options.openmetrics { taken.claims(&shape) } else { None };
+        let form = match (options.openmetrics, &claims) {
+            (false, _) => Form::Text,
+            (true, Some(_)) => Form::Typed,
+            (true, None) => Form::Untyped,
+        };
+        let before = out.body.len();
+        let Some(count) = plain.write(&family, form, &mut record.labels, table, &mut out.body) else {
+            return false;
+        };
+        if !record.has_room(count.read, &options.fed) || !out.keep(before) {
+            out.body.truncate(before);
+            return false;
+        }
+        record.samples += count.written;
+        taken.add(shape, claims);
+        true
+    }
+
+    /// Write the family of a block; false if there is more in it than one.
+    fn take_one(&mut self, block: &[u8]) -> bool {
+        let Fed { options, table, scratch, out, record, taken, .. } = self;
+        let body = normalise(block);
+        let source = Fed::source(options);
+        let own = std::mem::replace(record, Record::new(&source, options, false));
+        let mut readers = [Reader::new(source, &body, options, own)];
+        let only = readers[0].index.families.len() == 1 && readers[0].index.used.len() == 1;
+        if only {
+            readers[0].complain();
+            let shape = readers[0].index.families[0].shape.clone();
+            if taken.has(&shape) {
+                readers[0].drop_family(Fault::TypeConflict, 0);
+            } else {
+                let claims = if options.openmetrics { taken.claims(&shape) } else { None };
+                let family = Joined { name: shape.name.clone(), kind: shape.kind, parts: vec![(0, 0)] };
+                if out.write(&family, &mut readers, table, scratch, claims.is_some()) {
+                    taken.add(shape, claims);
+                }
+            }
+        }
+        let [reader] = readers;
+        *record = reader.record;
+        only
+    }
+}
+
+/// Whether a block has a `# TYPE` line, and its first one is that of a family of Envoy's.
+fn has_own_head(block: &[u8]) -> bool {
+    let head = if block.starts_with(HEAD) {
+        Some(0)
+    } else {
+        memmem::find(block, &[b"\n", HEAD].concat()).map(|found| found + 1)
+    };
+    head.is_some_and(|head| block[head + HEAD.len()..].starts_with(OWN))
+}
+
+/// What is written, in pieces.
+struct Out {
+    openmetrics: bool,
+    merge_clusters: bool,
+    /// Bytes that may still be written.
+    left: Option<usize>,
+    body: Vec<u8>,
+    pieces: Vec<Box<[u8]>>,
+}
+
+impl Out {
+    fn new(options: Options) -> Self {
+        let Options { openmetrics, merge_clusters, total_bytes, .. } = options;
+        let end = if openmetrics { EOF.len() } else { 0 };
+        // None is left where there is no place even for the end, which is written all the same.
+        let left = total_bytes.map(|total| total.saturating_sub(end));
+        Out { openmetrics, merge_clusters, left, body: Vec::new(), pieces: Vec::new() }
+    }
+
+    /// Write a family with all its samples. False if there are none, or no place for it.
+    fn write(
+        &mut self,
+        family: &Joined,
+        readers: &mut [Reader<'_>],
+        table: &mut LabelTable,
+        scratch: &mut Scratch,
+        typed: bool,
+    ) -> bool {
+        let (samples, counts) = collect(family, readers, table, scratch, self.merge_clusters);
+        if samples.is_empty() {
+            return false;
+        }
+        let before = self.body.len();
+        let mut writer = Writer::new(std::mem::take(&mut self.body), table);
+        let head = head(family, readers);
+        if self.openmetrics {
+            writer.openmetrics(&head, &samples, typed, &mut scratch.marks);
         } else {
             writer.text(&head, &samples);
         }
-        body = writer.out;
-        if options.total_bytes.is_some_and(|limit| written + body.len() + end.len() > limit) {
-            body.truncate(before);
+        self.body = writer.out;
+        if !self.keep(before) {
+            self.body.truncate(before);
             for (reader, count) in counts {
                 readers[reader].drop(Fault::TotalLimit, count, &family.name);
             }
-        } else {
-            counts.into_iter().for_each(|(reader, count)| readers[reader].samples += count);
+            return false;
         }
-        if body.len() >= PIECE {
-            written += body.len();
-            pieces.push(body.as_slice().into());
-            body.clear();
+        counts.into_iter().for_each(|(reader, count)| readers[reader].record.samples += count);
+        true
+    }
+
+    /// Make what was written behind `before` a part of the answer; false if there is no place for it.
+    fn keep(&mut self, before: usize) -> bool {
+        let written = self.body.len() - before;
+        if self.left.is_some_and(|left| written > left) {
+            return false;
         }
+        self.left = self.left.map(|left| left - written);
+        if self.body.len() >= PIECE {
+            self.cut();
+        }
+        true
     }
-    body.extend_from_slice(end);
-    if !body.is_empty() {
-        pieces.push(body.into());
+
+    /// What was not taken yet.
+    fn take(&mut self) -> Vec<Box<[u8]>> {
+        if !self.body.is_empty() {
+            self.cut();
+        }
+        std::mem::take(&mut self.pieces)
     }
-    Merged { pieces, sources: readers.into_iter().map(Reader::stats).collect() }
+
+    /// The rest.
+    fn end(mut self) -> Vec<Box<[u8]>> {
+        if self.openmetrics {
+            self.body.extend_from_slice(EOF);
+        }
+        self.take()
+    }
+
+    fn cut(&mut self) {
+        self.pieces.push(self.body.as_slice().into());
+        self.body.clear();
+    }
 }
 
-/// The families of all sources, less those that lose a conflict.
-fn join(readers: &mut [Reader<'_>]) -> Vec<Joined> {
+/// The families of all sources, less those that lose a conflict; `taken` are names that none may have.
+fn join(readers: &mut [Reader<'_>], taken: &Taken) -> Vec<Joined> {
     let mut joined: Vec<Joined> = Vec::new();
     let mut by_name: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut owners: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -83,11 +301,15 @@ fn join(readers: &mut [Reader<'_>]) -> Vec<Joined> {
                 reader.drop_family(Fault::Reserved, part);
                 continue;
             }
+            if taken.has(shape) {
+                reader.drop_family(Fault::TypeConflict, part);
+                continue;
+            }
             let known = by_name.get(&shape.name).copied();
             let at = known.unwrap_or(joined.len());
             let other_type = known.is_some_and(|at| joined[at].kind.in_text() != shape.kind.in_text());
-            let taken = |(name, _): &(Vec<u8>, _)| owners.get(name).is_some_and(|&owner| owner != at);
-            if other_type || shape.roles.iter().any(taken) {
+            let owned = |(name, _): &(Vec<u8>, _)| owners.get(name).is_some_and(|&owner| owner != at);
+            if other_type || shape.roles.iter().any(owned) {
                 reader.drop_family(Fault::TypeConflict, part);
                 continue;
             }
@@ -110,14 +332,14 @@ fn collect<'b>(
     readers: &mut [Reader<'b>],
     table: &mut LabelTable,
     scratch: &mut Scratch,
-    options: &Options,
+    merge_clusters: bool,
 ) -> (Samples<'b>, Vec<(usize, usize)>) {
     let mut collected = Samples::default();
     let mut counts = Vec::with_capacity(family.parts.len());
     for &(n, part) in &family.parts {
         let reader = &mut readers[n];
         let mut samples = reader.read(part, table, scratch);
-        if options.merge_clusters && reader.labels.any_split() {
+        if merge_clusters && reader.record.labels.any_split() {
             let (merged, quantiles) = merge_split(samples, family.kind, table, &mut scratch.marks);
             reader.drop(Fault::Quantile, quantiles, &family.name);
             samples = merged;
@@ -150,7 +372,7 @@ fn head<'h>(family: &'h Joined, readers: &'h [Reader<'_>]) -> Head<'h> {
 
 /// Families that OpenMetrics cannot have under their type, because the names it reserves for them are taken: the counter
 /// `x_total` beside a gauge `x`.
-fn clashing(families: &[Joined], readers: &[Reader<'_>]) -> HashSet<usize> {
+fn clashing(families: &[Joined], readers: &[Reader<'_>], taken: &Taken) -> HashSet<usize> {
     let mut used: HashMap<&[u8], usize> = HashMap::new();
     for (at, family) in families.iter().enumerate() {
         for &(n, part) in &family.parts {
@@ -158,20 +380,15 @@ fn clashing(families: &[Joined], readers: &[Reader<'_>]) -> HashSet<usize> {
             used.extend(roles.iter().map(|(name, _)| (name.as_slice(), at)));
         }
     }
-    let mut reserved: HashSet<Vec<u8>> = HashSet::new();
+    let mut names = taken.clone();
     let mut clashing = HashSet::new();
     for (at, family) in families.iter().enumerate() {
-        if matches!(family.kind, Type::Gauge | Type::Unknown | Type::StateSet) {
-            continue;
-        }
-        let claims = openmetrics_claims(&family.name, family.kind);
-        let taken = |name: &Vec<u8>| {
-            reserved.contains(name) || used.get(name.as_slice()).is_some_and(|&owner| owner != at)
+        let is_taken = |name: &Vec<u8>| {
+            names.contains(name) || used.get(name.as_slice()).is_some_and(|&owner| owner != at)
         };
-        if (family.kind == Type::Counter && !family.name.ends_with(b"_total")) || claims.iter().any(taken) {
-            clashing.insert(at);
-        } else {
-            reserved.extend(claims);
+        match reserved(&family.name, family.kind) {
+            Some(claims) if !claims.iter().any(is_taken) => names.reserve(claims),
+            _ => _ = clashing.insert(at),
         }
     }
     clashing

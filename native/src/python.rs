@@ -1,5 +1,7 @@
 //! The border to Python: the module `meshmeter_native._kernel`.
 
+use std::sync::{Mutex, PoisonError};
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -9,7 +11,7 @@ use crate::contract::{Limits, Merged, Options, Source};
 use crate::names::Escaping;
 
 /// Counts up with every change that Python code could notice; meshmeter uses a kernel only if it knows its contract.
-const CONTRACT: u32 = 3;
+const CONTRACT: u32 = 4;
 
 /// `(samples, [(reason, count)], [(reason, line, family)])` of one source.
 type Stats<'py> = (usize, Vec<(&'static str, usize)>, Vec<(&'static str, usize, Bound<'py, PyBytes>)>);
@@ -20,34 +22,66 @@ type LimitsTuple = (Option<usize>, Option<usize>, Option<usize>, Option<usize>);
 /// `(body, openmetrics, envoy, (label name, escaped label value), limits)`.
 type SourceTuple = (PyBackedBytes, bool, bool, Option<(PyBackedBytes, PyBackedBytes)>, LimitsTuple);
 
-/// One valid body from those of the sources, and what became of each. Other threads run meanwhile.
-#[pyfunction]
-#[pyo3(signature = (sources, *, openmetrics, escaping, merge_clusters, total_bytes))]
-fn merge<'py>(
-    py: Python<'py>,
-    sources: Vec<SourceTuple>,
-    openmetrics: bool,
-    escaping: &str,
-    merge_clusters: bool,
-    total_bytes: Option<usize>,
-) -> PyResult<(Vec<Bound<'py, PyBytes>>, Vec<Stats<'py>>)> {
-    let escaping = escaping_of(escaping)?;
-    let options = Options { openmetrics, escaping, merge_clusters, total_bytes };
-    let merged = py.detach(|| crate::merge(&borrowed(&sources), &options));
-    Ok(answer(py, merged))
+/// Pieces of the answer, and what became of each source.
+type Answer<'py> = (Vec<Bound<'py, PyBytes>>, Vec<Stats<'py>>);
+
+/// One answer while it comes into being. Other threads run while it works.
+#[pyclass(frozen, module = "meshmeter_native")]
+struct Merging {
+    /// None once it is finished.
+    inner: Mutex<Option<crate::Merging>>,
 }
 
-fn escaping_of(word: &str) -> PyResult<Escaping> {
-    Escaping::parse(word).ok_or_else(|| PyValueError::new_err(format!("escaping={word}: no such scheme")))
+impl Merging {
+    fn with<T>(&self, work: impl FnOnce(&mut Option<crate::Merging>) -> T) -> T {
+        work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
-/// Where lines that begin with `# TYPE ` are.
-#[pyfunction]
-fn heads(py: Python<'_>, body: PyBackedBytes) -> Vec<usize> {
-    py.detach(|| crate::text::heads(&body))
+#[pymethods]
+impl Merging {
+    /// Begin an answer; `limits` are those of what is fed.
+    #[new]
+    #[pyo3(signature = (limits, *, openmetrics, escaping, merge_clusters, total_bytes))]
+    fn new(
+        limits: LimitsTuple,
+        openmetrics: bool,
+        escaping: &str,
+        merge_clusters: bool,
+        total_bytes: Option<usize>,
+    ) -> PyResult<Self> {
+        let escaping = Escaping::parse(escaping)
+            .ok_or_else(|| PyValueError::new_err(format!("escaping={escaping}: no such scheme")))?;
+        let fed = self::limits(limits);
+        let options = Options { openmetrics, escaping, merge_clusters, total_bytes, fed };
+        Ok(Merging { inner: Mutex::new(Some(crate::Merging::new(&options))) })
+    }
+
+    /// Some more of Envoy's body; what of the answer can be sent now.
+    fn feed<'py>(&self, py: Python<'py>, piece: PyBackedBytes) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let made = py.detach(|| self.with(|merging| merging.as_mut().map(|merging| merging.feed(&piece))));
+        Ok(given(py, made.ok_or_else(over)?))
+    }
+
+    /// The rest of the answer, and what became of all sources: of Envoy first, if anything was fed.
+    fn finish<'py>(&self, py: Python<'py>, sources: Vec<SourceTuple>, whole: bool) -> PyResult<Answer<'py>> {
+        let merged = py.detach(|| {
+            let merging = self.with(Option::take)?;
+            Some(merging.finish(&borrowed(&sources), whole))
+        });
+        Ok(answer(py, merged.ok_or_else(over)?))
+    }
 }
 
-fn answer<'py>(py: Python<'py>, merged: Merged) -> (Vec<Bound<'py, PyBytes>>, Vec<Stats<'py>>) {
+fn over() -> PyErr {
+    PyValueError::new_err("this answer is finished")
+}
+
+fn given(py: Python<'_>, pieces: Vec<Box<[u8]>>) -> Vec<Bound<'_, PyBytes>> {
+    pieces.into_iter().map(|piece| PyBytes::new(py, &piece)).collect()
+}
+
+fn answer(py: Python<'_>, merged: Merged) -> Answer<'_> {
     let stats = merged.sources.into_iter().map(|stats| {
         let dropped = stats.dropped.into_iter().map(|(fault, count)| (fault.word(), count)).collect();
         let problems = stats.problems.into_iter();
@@ -55,7 +89,7 @@ fn answer<'py>(py: Python<'py>, merged: Merged) -> (Vec<Bound<'py, PyBytes>>, Ve
         (stats.samples, dropped, problems)
     });
     let stats = stats.collect();
-    (merged.pieces.into_iter().map(|piece| PyBytes::new(py, &piece)).collect(), stats)
+    (given(py, merged.pieces), stats)
 }
 
 fn borrowed(sources: &[SourceTuple]) -> Vec<Source<'_>> {
@@ -63,25 +97,23 @@ fn borrowed(sources: &[SourceTuple]) -> Vec<Source<'_>> {
 }
 
 fn source(given: &SourceTuple) -> Source<'_> {
-    let (body, openmetrics, envoy, label, (samples, labels, label_name_bytes, label_value_bytes)) = given;
+    let (body, openmetrics, envoy, label, limits) = given;
     Source {
         body,
         openmetrics: *openmetrics,
         envoy: *envoy,
         label: label.as_ref().map(|(name, value)| (name.as_ref(), value.as_ref())),
-        limits: Limits {
-            samples: *samples,
-            labels: *labels,
-            label_name_bytes: *label_name_bytes,
-            label_value_bytes: *label_value_bytes,
-        },
+        limits: self::limits(*limits),
     }
+}
+
+fn limits((samples, labels, label_name_bytes, label_value_bytes): LimitsTuple) -> Limits {
+    Limits { samples, labels, label_name_bytes, label_value_bytes }
 }
 
 /// The compiled merge kernel of meshmeter.
 #[pymodule(gil_used = false)]
 fn _kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("CONTRACT", CONTRACT)?;
-    module.add_function(wrap_pyfunction!(heads, module)?)?;
-    module.add_function(wrap_pyfunction!(merge, module)?)
+    module.add_class::<Merging>()
 }

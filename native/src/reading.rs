@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter, memrchr};
 
-use crate::contract::{Fault, Options, Problem, Source, SourceStats};
+use crate::contract::{Fault, Limits, Options, Problem, Source, SourceStats};
 use crate::families::{Part, Role, Shape, Type, role_of};
 use crate::index::{Index, index};
 use crate::labels::{Id, LabelTable, Marks, SourceLabels};
@@ -21,14 +21,59 @@ use crate::text::{is_blank, is_legacy_name};
 /// How many examples of dropped samples are kept for each source.
 pub const MAX_PROBLEMS: usize = 10;
 
-/// One source of a merge and what became of it so far.
-pub struct Reader<'b> {
-    /// Its families; taken apart by nobody but the merge.
-    pub index: Index,
+/// What is known of a source beside its body: it may have several, one after the other.
+pub struct Record {
     /// Its samples in the answer.
     pub samples: usize,
     /// How its labels are read.
-    pub labels: SourceLabels<'b>,
+    pub labels: SourceLabels,
+    /// Whether lines of its body are told by their number.
+    numbered: bool,
+    full: bool,
+    dropped: [usize; Fault::ALL.len()],
+    problems: Vec<Problem>,
+}
+
+impl Record {
+    /// Of a source of which nothing was read so far.
+    #[must_use]
+    pub fn new(source: &Source<'_>, options: &Options, numbered: bool) -> Self {
+        Record {
+            samples: 0,
+            labels: SourceLabels::new(source, options),
+            numbered,
+            full: false,
+            dropped: [0; Fault::ALL.len()],
+            problems: Vec::new(),
+        }
+    }
+
+    /// Whether the source reached its limit of samples.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Whether the source may have as many samples more.
+    #[must_use]
+    pub fn has_room(&self, samples: usize, limits: &Limits) -> bool {
+        limits.samples.is_none_or(|limit| self.samples + samples <= limit)
+    }
+
+    /// What became of the source.
+    #[must_use]
+    pub fn stats(self) -> SourceStats {
+        let counts = Fault::ALL.into_iter().zip(self.dropped).filter(|(_, count)| *count > 0);
+        SourceStats { samples: self.samples, dropped: counts.collect(), problems: self.problems }
+    }
+}
+
+/// One body of a source and what became of it so far.
+pub struct Reader<'b> {
+    /// Its families; taken apart by nobody but the merge.
+    pub index: Index,
+    /// Of its source.
+    pub record: Record,
     source: Source<'b>,
     body: &'b [u8],
     utf8: bool,
@@ -36,9 +81,6 @@ pub struct Reader<'b> {
     escaping: Escaping,
     buckets: HashMap<&'b [u8], Option<Bound<'b>>>,
     quantiles: HashMap<&'b [u8], Option<Bound<'b>>>,
-    full: bool,
-    dropped: [usize; Fault::ALL.len()],
-    problems: Vec<Problem>,
 }
 
 /// A bucket bound or a quantile: the number, and how it is written.
@@ -70,13 +112,12 @@ struct Target<'r, 'b> {
 }
 
 impl<'b> Reader<'b> {
-    /// `body` is the source's, normalised.
+    /// `body` is the source's, normalised, or a part of it.
     #[must_use]
-    pub fn new(source: Source<'b>, body: &'b [u8], options: &Options) -> Self {
-        let mut reader = Reader {
+    pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, record: Record) -> Self {
+        Reader {
             index: index(body, source.openmetrics, options.escaping),
-            samples: 0,
-            labels: SourceLabels::new(source, options),
+            record,
             source,
             body,
             utf8: std::str::from_utf8(body).is_ok(),
@@ -84,14 +125,14 @@ impl<'b> Reader<'b> {
             escaping: options.escaping,
             buckets: HashMap::new(),
             quantiles: HashMap::new(),
-            full: false,
-            dropped: [0; Fault::ALL.len()],
-            problems: Vec::new(),
-        };
-        for offset in std::mem::take(&mut reader.index.malformed) {
-            reader.fault(Fault::Malformed, offset);
         }
-        reader
+    }
+
+    /// Count the lines that belong to no family.
+    pub fn complain(&mut self) {
+        for offset in std::mem::take(&mut self.index.malformed) {
+            self.fault(Fault::Malformed, offset);
+        }
     }
 
     /// Whether the source is Envoy.
@@ -100,19 +141,12 @@ impl<'b> Reader<'b> {
         self.source.envoy
     }
 
-    /// What became of the source.
-    #[must_use]
-    pub fn stats(self) -> SourceStats {
-        let counts = Fault::ALL.into_iter().zip(self.dropped).filter(|(_, count)| *count > 0);
-        SourceStats { samples: self.samples, dropped: counts.collect(), problems: self.problems }
-    }
-
     /// Count samples that were read, or need not be, and are not in the answer.
     pub fn drop(&mut self, fault: Fault, count: usize, family: &[u8]) {
         if count > 0 {
-            self.dropped[fault as usize] += count;
-            if self.problems.len() < MAX_PROBLEMS {
-                self.problems.push(Problem { fault, line: 0, family: family.to_vec() });
+            self.record.dropped[fault as usize] += count;
+            if self.record.problems.len() < MAX_PROBLEMS {
+                self.record.problems.push(Problem { fault, line: 0, family: family.to_vec() });
             }
         }
     }
@@ -128,7 +162,7 @@ impl<'b> Reader<'b> {
 
     /// The samples of a family, none if the source's sample limit is reached with it.
     pub fn read(&mut self, family: usize, table: &mut LabelTable, scratch: &mut Scratch) -> Samples<'b> {
-        if self.full {
+        if self.record.full {
             self.drop_family(Fault::SampleLimit, family);
             return Samples::default();
         }
@@ -136,8 +170,8 @@ impl<'b> Reader<'b> {
         let shape = self.index.families[family].shape.clone();
         let samples = self.read_spans(&spans, &shape, table, scratch);
         self.index.families[family].spans = spans;
-        if self.source.limits.samples.is_some_and(|limit| self.samples + samples.len() > limit) {
-            self.full = true;
+        if !self.record.has_room(samples.len(), &self.source.limits) {
+            self.record.full = true;
             self.drop(Fault::SampleLimit, samples.len(), &shape.name);
             return Samples::default();
         }
@@ -213,13 +247,13 @@ impl<'b> Reader<'b> {
             Role::Value | Role::Part(_) => (text, None),
         };
         if !target.kind.composite() {
-            let labels = self.labels.read_text(text, target.table)?;
+            let labels = self.record.labels.read_text(text, target.table)?;
             return Some(target.add_value(labels.id, role, tail));
         }
         let at = match target.last {
             Some((last, at)) if last == text => at,
             _ => {
-                let labels = self.labels.read_text(text, target.table)?;
+                let labels = self.record.labels.read_text(text, target.table)?;
                 if bound.is_some() && labels.has_edge {
                     return None;
                 }
@@ -243,7 +277,7 @@ impl<'b> Reader<'b> {
             let (_, text) = labels.remove(at);
             bound = Some(self.bound(role, text).ok_or(Fault::Malformed)?);
         }
-        let labels = self.labels.read(labels, target.table).ok_or(Fault::LabelLimit)?;
+        let labels = self.record.labels.read(labels, target.table).ok_or(Fault::LabelLimit)?;
         let exemplars = role == Role::Bucket || (target.kind == Type::Counter && role == Role::Value);
         let exemplar = if self.to_openmetrics && exemplars { exemplar } else { Vec::new() };
         let time = if timestamp.is_empty() {
@@ -293,10 +327,11 @@ impl<'b> Reader<'b> {
     }
 
     fn fault(&mut self, fault: Fault, offset: usize) {
-        self.dropped[fault as usize] += 1;
-        if self.problems.len() < MAX_PROBLEMS {
-            let line = memchr_iter(b'\n', &self.body[..offset]).count() + 1;
-            self.problems.push(Problem { fault, line, family: Vec::new() });
+        self.record.dropped[fault as usize] += 1;
+        if self.record.problems.len() < MAX_PROBLEMS {
+            let line =
+                if self.record.numbered { memchr_iter(b'\n', &self.body[..offset]).count() + 1 } else { 0 };
+            self.record.problems.push(Problem { fault, line, family: Vec::new() });
         }
     }
 }
@@ -365,7 +400,7 @@ fn edge_label(role: Role) -> &'static [u8] {
 }
 
 /// Plain labels without the last one, which must be the given one, and the value of that.
-fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+pub(crate) fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
     let text = text.strip_suffix(b"\"")?;
     let quote = memrchr(b'"', text)?;
     let front = text[..quote].strip_suffix(b"=")?.strip_suffix(label)?;

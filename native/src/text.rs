@@ -120,13 +120,6 @@ pub fn strip(text: &[u8]) -> &[u8] {
     &text[start..end]
 }
 
-/// Where lines that begin with `# TYPE ` are.
-#[must_use]
-pub fn heads(body: &[u8]) -> Vec<usize> {
-    let first = body.starts_with(b"# TYPE ").then_some(0);
-    first.into_iter().chain(memchr::memmem::find_iter(body, b"\n# TYPE ").map(|at| at + 1)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

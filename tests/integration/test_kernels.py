@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from random import Random
+
 import pytest
 
 from meshmeter.exposition.formats import Format
+from meshmeter.exposition.kernel import PYTHON
 from meshmeter.exposition.merge import Limits, Options, Source
-from meshmeter.exposition.merge_python import merge
 from support import require
 from support.many_clusters import get, running_envoy
-from support.odd_bodies import FILES
+from support.odd_bodies import FILES, damaged
 
 CLUSTERS = 402
 
@@ -36,6 +39,25 @@ def test_the_same_answer(envoy_body: bytes, options: Options, limit: int | None)
     native = require.native_kernel()
     applications = [Source(path.name, path.read_bytes(), label="app") for path in FILES]
     sources = [Source("envoy", envoy_body, envoy=True, limits=Limits(limit)), *applications]
-    result = merge(sources, options)
+    result = PYTHON.merge(sources, options)
     assert result.sources[0].samples > 0
     assert native.merge(sources, options) == result
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "options",
+    [Options(Format.TEXT), Options(Format.TEXT, merge_clusters=False), Options(Format.OPENMETRICS_1)],
+    ids=["text", "clusters kept", "OpenMetrics"],
+)
+def test_the_same_answer_from_damaged_families(envoy_body: bytes, options: Options) -> None:
+    """Families of Envoy, cut to their first clusters so that the Python kernel is done soon, alone and damaged."""
+    native, random = require.native_kernel(), Random(1)
+    blocks = [
+        block[:8000].rpartition(b"\n")[0] + b"\n" for block in re.split(rb"(?m)^(?=# TYPE)", envoy_body)[1:]
+    ]
+    assert len(blocks) > 200
+    for block in blocks:
+        for body in (block, damaged(random, block), damaged(random, block) + damaged(random, block)):
+            sources = [Source("envoy", body, envoy=True)]
+            assert native.merge(sources, options) == PYTHON.merge(sources, options)

@@ -182,6 +182,7 @@ FORMS = {
     "deflate": answer(ZLIB, "Content-Encoding: deflate"),
     "bare deflate": answer(RAW.compress(GOOD) + RAW.flush(), "Content-Encoding: deflate"),
     "latin-1": answer(GOOD, "Content-Type: text/plain; charset=latin-1"),
+    "windows-1252": answer(GOOD, "Content-Type: text/plain; charset=windows-1252"),
     "utf-16": answer(GOOD.decode().encode("utf-16"), "Content-Type: text/plain; charset=utf-16"),
     "no type": answer(GOOD),
     "odd type": answer(GOOD, "Content-Type: application/octet-stream"),

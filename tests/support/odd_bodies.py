@@ -10,13 +10,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
+from meshmeter.exposition import merge_python
 from meshmeter.exposition.formats import Format
-from meshmeter.exposition.kernel import choose
+from meshmeter.exposition.kernel import PYTHON, Kernel, choose
 from meshmeter.exposition.merge import Limits, Options, Source
-from meshmeter.exposition.merge_python import merge
+
+LONG_WAY = Kernel("long way", partial(merge_python.begin, shortcuts=False))
+"""The Python kernel without its shortcuts for plain text."""
 
 FILES = sorted((Path(__file__).parents[1] / "data" / "expositions").iterdir())
 
@@ -24,7 +28,8 @@ _REAL = [line for path in FILES for line in path.read_bytes().splitlines(keepend
 _CLUSTER = ("w-0123456789abcdef", "w-fedcba9876543210", "w", "-0123456789abcdef", "admin")
 _TYPES = ("counter", "gauge", "histogram", "summary", "gaugehistogram", "info", "stateset", "untyped", "odd")
 _LABELS = (
-    "", "{}", '{x=""}', '{x="1"}', '{l="z",x="2"}', '{x="2",l="z",}', '{ x = "1" }', '{"c.d"="x"}', '{"c.d"="x","c-d"="y"}', '{"d:e"="x"}', '{"__name_."="x"}', '{x="\\\\"}',
+    "", "{}", '{x=""}', '{x="1"}', '{l="z",x="2"}', '{x="2",l="z",}', '{ x = "1" }', '{"c.d"="x"}', '{x="\\\\"}',
+    '{"c.d"="x","c-d"="y"}', '{"d:e"="x"}', '{"__name_."="x"}',
     '{le=""}', '{quantile=""}', '{x="",le="1"}', '{le="",quantile="0.5"}', '{"c.d"="",c_d="x"}', '{x="",x="1"}',
     '{a="s1"}', '{a="s2",b="1"}', '{kuma_io_mesh_traffic="q",app="1",exported_app="2"}', '{le="1"}', '{le="+Inf"}',
     '{le="-0"}', '{le="1.0",x="1"}', '{x="1",le="1e0"}', '{le="1",le="2"}', '{,le="2"}', '{quantile="0.5"}',
@@ -46,6 +51,8 @@ def cases(random: Random) -> Iterator[tuple[list[Source], Options]]:
     """Arguments of `merge`, without end."""
     while True:
         sources = [_source(random, n) for n in range(random.choice((1, 1, 2, 3)))]
+        if random.random() < 0.3:
+            sources[0] = _envoy(random)
         total = random.choice((None, None, None, 30, 100, 300))
         yield sources, Options(random.choice(_FORMATS), random.random() < 0.8, total)
 
@@ -54,7 +61,7 @@ def _source(random: Random, n: int) -> Source:
     limits = Limits(*(random.choice((None, None, 0, 1, 2, 5)) for _ in range(4)))
     return Source(
         f"s{n}",
-        _damaged(random, b"".join(_line(random) for _ in range(random.choice((1, 3, 8, 20))))),
+        damaged(random, b"".join(_line(random) for _ in range(random.choice((1, 3, 8, 20))))),
         random.choice((Format.TEXT, Format.OPENMETRICS_1)),
         envoy=random.random() < 0.4,
         label=random.choice((None, None, None, "app", "a", "w.x")),
@@ -62,11 +69,65 @@ def _source(random: Random, n: int) -> Source:
     )
 
 
+def _envoy(random: Random) -> Source:
+    """A body as a real Envoy writes it, with a little damage to some: the same labels in each family."""
+    names = [
+        "a",
+        "b-0123456789abcdef",
+        "b-c-0123456789abcdef",
+        "b-fedcba9876543210",
+        "b",
+        "admin",
+        "ads_cluster",
+    ]
+    label = random.choice(("envoy_cluster_name", "envoy_cluster_name", "envoy_http_conn_manager_prefix", "x"))
+    labels = [f'{label}="{name}"' for name in sorted(random.sample(names, random.randint(0, 7)))]
+    families = "".join(_family(random, n, labels) for n in range(random.randint(1, 6))).encode()
+    if random.random() < 0.3:
+        families = damaged(random, families)
+    limits = random.choice((Limits(), Limits(), Limits(random.randint(1, 40))))
+    return Source("envoy", families, envoy=True, limits=limits)
+
+
+def _family(random: Random, n: int, labels: list[str]) -> str:
+    name = f"envoy_{n}" + random.choice(("", "_total", "_sum"))
+    kind = random.choice(("counter", "gauge", "histogram", "histogram"))
+    largest = random.choice((0, 9, 10, 10**4, 10**17, 10**18, 10**19))
+    own = random.choice(
+        (labels, labels, labels, labels[1:], [], [f'{label},a="1"' for label in labels], labels * 2)
+    )
+    bounds = random.choice((("0.5", "1800000", "+Inf"), ("0.5", "1", "1.0", "+Inf"), ("+Inf",), ("1", "2")))
+    lines = [f"# TYPE {name} {kind}"]
+    for label in own or random.choice(([""], ["{}"])):
+        braced = label if not label or label == "{}" else f"{{{label}}}"
+        if kind != "histogram":
+            value = random.randint(-largest if kind == "gauge" and random.random() < 0.2 else 0, largest)
+            lines.append(f"{name}{braced} {value}")
+            continue
+        inside = f"{label}," if len(braced) > 2 else ""
+        counts = sorted(random.randint(0, largest) for _ in bounds)
+        lines += [
+            f'{name}_bucket{{{inside}le="{le}"}} {count}' for le, count in zip(bounds, counts, strict=True)
+        ]
+        total = random.choice((0, largest, 35.25, 1.5e300, "1e+16", "NaN"))
+        count = counts[-1] + (random.random() < 0.05)
+        lines += [f"{name}_sum{braced} {total}", f"{name}_count{braced} {count}"]
+    return "\n".join(lines) + random.choice(("\n", "\n", "\n\n"))
+
+
+def lines(random: Random) -> Iterator[bytes]:
+    """Lines of all kinds, without end."""
+    while True:
+        yield _line(random)
+
+
 def _line(random: Random) -> bytes:
     kind = random.random()
     if kind < 0.2:
         return random.choice(_REAL)
-    name = random.choice(("a", "a", "a", "envoy_a", "a_x_seconds", "a.b", "a.b", "a-b", "a_b", "U__a_2e_b", "1:ü", ""))
+    name = random.choice(
+        ("a", "a", "a", "envoy_a", "a_x_seconds", "a.b", "a.b", "a-b", "a_b", "U__a_2e_b", "1:ü", "")
+    )
     suffix = random.choice(
         ("", "", "", "_total", "_bucket", "_sum", "_count", "_created", "_info", "_gsum", "_gcount")
     )
@@ -88,30 +149,27 @@ def _quoted(name: str) -> bool:
     return any(character in name for character in ".-:")
 
 
-def _damaged(random: Random, body: bytes) -> bytes:
-    damaged = bytearray(body)
+def damaged(random: Random, body: bytes) -> bytes:
+    """The body with a few bytes changed, taken out or put in, or as it is."""
+    made = bytearray(body)
     for _ in range(random.choice((0, 0, 0, 1, 2, 5))):
-        at, kind = random.randrange(len(damaged) + 1), random.random()
+        at, kind = random.randrange(len(made) + 1), random.random()
         if kind < 0.4:
-            damaged[at : at + 1] = bytes([random.choice(_BYTES)])
+            made[at : at + 1] = bytes([random.choice(_BYTES)])
         elif kind < 0.6:
-            del damaged[at : at + random.randint(1, 8)]
+            del made[at : at + random.randint(1, 8)]
         elif kind < 0.8:
-            damaged[at:at] = bytes(random.choice(_BYTES) for _ in range(random.randint(1, 4)))
+            made[at:at] = bytes(random.choice(_BYTES) for _ in range(random.randint(1, 4)))
         else:
-            damaged[at:at] = damaged[random.randrange(len(damaged) + 1) :][: random.randint(1, 40)]
-    return bytes(damaged)
+            made[at:at] = made[random.randrange(len(made) + 1) :][: random.randint(1, 40)]
+    return bytes(made)
 
 
 def main(seconds: float) -> int:
     native, end, count = choose("native"), time.monotonic() + seconds, 0
     seed = time.time_ns()
     for sources, options in cases(Random(seed)):
-        results = [
-            merge(sources, options),
-            merge(sources, options, shortcuts=False),
-            native.merge(sources, options),
-        ]
+        results = [kernel.merge(sources, options) for kernel in (PYTHON, LONG_WAY, native)]
         if results[0] != results[1] or results[1] != results[2]:
             print(sources, options, *results, sep="\n")
             return 1

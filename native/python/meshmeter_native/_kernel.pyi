@@ -7,12 +7,15 @@ _Stats: TypeAlias = tuple[int, list[tuple[str, int]], list[tuple[str, int, bytes
 
 CONTRACT: Final[int]
 
-def heads(body: bytes) -> list[int]: ...
-def merge(
-    sources: Sequence[_Source],
-    *,
-    openmetrics: bool,
-    escaping: str,
-    merge_clusters: bool,
-    total_bytes: int | None,
-) -> tuple[list[bytes], list[_Stats]]: ...
+class Merging:
+    def __new__(
+        cls,
+        limits: _Limits,
+        *,
+        openmetrics: bool,
+        escaping: str,
+        merge_clusters: bool,
+        total_bytes: int | None,
+    ) -> Merging: ...
+    def feed(self, piece: bytes) -> list[bytes]: ...
+    def finish(self, sources: Sequence[_Source], whole: bool) -> tuple[list[bytes], list[_Stats]]: ...

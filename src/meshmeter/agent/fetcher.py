@@ -26,6 +26,8 @@ from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles, FileRefused
 from meshmeter.agent.connect import AddressRefused, CheckedResolver, Judge, literal
 from meshmeter.agent.credentials import CredentialsError, TlsContexts, authorization
 from meshmeter.agent.decoding import ACCEPT_ENCODING, Decoder, DecodingError, TooLarge
+from meshmeter.agent.heads import MOST_BYTES, MOST_FIELDS, with_heads
+from meshmeter.agent.redirects import STATUSES, NotFollowed, following, told
 from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ENVOY_ACCEPT, Application, ScrapePlan
 from meshmeter.scrape.results import FetchError, FetchResult
@@ -151,7 +153,7 @@ class Fetcher:
     async def _fetch_application(self, application: Application, plan: ScrapePlan) -> FetchResult:
         options = application.options
         deadline = min(plan.deadline, options.timeout) if options.timeout else plan.deadline
-        limit = options.body_bytes or plan.limits.body_bytes
+        limit = plan.body_limit(application.name)
 
         async def get() -> FetchResult:
             headers = {
@@ -170,7 +172,7 @@ class Fetcher:
                 else:
                     session = self._session(plan.allowed_networks, plan.metrics_endpoint)
                     url = replace(application, host=literal(application.host) or application.host).url
-                body, content_type = await _get(
+                body, content_type = await _followed(
                     session, url, headers, limit, tls, options.server_name or None
                 )
             return FetchResult(application.name, 0.0, body, content_type)
@@ -194,7 +196,7 @@ class Fetcher:
         except OSError as exc:
             raise FileRefused(f"{path}: {exc.strerror}") from exc
         stack.push(finding)
-        session = _session(aiohttp.UnixConnector(found, limit=0), encoding=ACCEPT_ENCODING)
+        session = _session(with_heads(aiohttp.UnixConnector(found, limit=0)), encoding=ACCEPT_ENCODING)
         return await stack.enter_async_context(session)
 
     def _session(self, networks: tuple[str, ...], endpoint: tuple[str, int]) -> aiohttp.ClientSession:
@@ -209,7 +211,9 @@ class Fetcher:
                 limit=0,
                 keepalive_timeout=75,
             )
-            session = self._sessions[networks, endpoint] = _session(connector, encoding=ACCEPT_ENCODING)
+            session = self._sessions[networks, endpoint] = _session(
+                with_heads(connector), encoding=ACCEPT_ENCODING
+            )
         return session
 
     async def _guarded(
@@ -266,8 +270,9 @@ _ERRNO = re.compile(r"\[Errno ([0-9]+)\]")
 class _Refused(Exception):
     """An answer that is no success."""
 
-    def __init__(self, status: int, detail: str):
+    def __init__(self, status: int, detail: str, location: str | None = None):
         self.status = status
+        self.location = location
         super().__init__(detail)
 
 
@@ -284,7 +289,35 @@ def _session(
         auto_decompress=False,
         timeout=_NO_TIMEOUT,
         read_bufsize=buffer,
+        max_line_size=MOST_BYTES,
+        max_field_size=MOST_BYTES,
+        max_headers=MOST_FIELDS,
     )
+
+
+async def _followed(
+    session: aiohttp.ClientSession,
+    url: str,
+    headers: dict[str, str],
+    limit: int,
+    tls: ssl.SSLContext | None,
+    server_name: str | None,
+) -> tuple[bytes, str | None]:
+    """Body and Content-Type of an application's answer, which may be where its first one leads: on the same server,
+    so with the same headers, credentials among them, and the same trust."""
+    urls = [url]
+    while True:
+        try:
+            return await _get(session, urls[-1], headers, limit, tls, server_name)
+        except _Refused as exc:
+            if exc.status not in STATUSES:
+                if len(urls) == 1:
+                    raise
+                raise _Refused(exc.status, f"{exc} at {told(urls[-1])}, where a redirect leads") from None
+            try:
+                urls.append(following(urls, exc.location))
+            except NotFollowed as why:
+                raise _Refused(exc.status, f"{exc}, {why}") from None
 
 
 async def _get(
@@ -333,6 +366,8 @@ async def _asked(
             if response.status == 508:
                 words = "it leads back to an endpoint that is being scraped"
             raise _Refused(
-                response.status, f"HTTP status {response.status}" + (f": {words}" if words else "")
+                response.status,
+                f"HTTP status {response.status}" + (f": {words}" if words else ""),
+                response.headers.get("Location"),
             )
         yield response

@@ -1,8 +1,8 @@
 """Scraping: one answer for one plan, from the fetches to the last byte.
 
-Envoy's families leave while they arrive (`exposition.stream`); what the applications say, and what became of each
-source, follows. That needs the format to be known before the first byte, and one request to Envoy; where that is not
-so, everything is fetched first (`scrape.gather`).
+Envoy's families leave while they arrive; what the applications say, and what became of each source, follows. That
+needs the format to be known before the first byte, and one request to Envoy; where that is not so, everything is
+fetched first, and answered with the same bytes (`scrape.gather`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from meshmeter.agent.coalescing import Answer
 from meshmeter.agent.fetcher import Fetcher
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.kernel import Kernel
-from meshmeter.exposition.merge import Options
-from meshmeter.exposition.stream import EnvoyStream, family_names
+from meshmeter.exposition.merge import Merging, Options
 from meshmeter.scrape.gather import finish, format_in_advance, gather, spoken_formats
 from meshmeter.scrape.patience import Patience
 from meshmeter.scrape.plan import Application, ScrapePlan
@@ -47,7 +46,6 @@ class Scraping:
         # One thread: two would only wait for each other, and each has memory of its own that it does not give back.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="merge")
         self._spoken: dict[Application, Format] = {}
-        self._names: frozenset[bytes] = frozenset()
 
     async def scrape(self, plan: ScrapePlan, answer: Answer) -> tuple[int, tuple[SourceReport, ...]]:
         """Write the answer; its status and what to tell of each source. Not later than the deadline, and what merging
@@ -59,7 +57,6 @@ class Scraping:
         if format is None or len(plan.envoy) != 1:
             results = await self._fetcher.fetch_all(given)
             self._learn(plan, results)
-            self._names |= family_names(results[0].body, self._kernel)
             status, reports = await self._answer_at_once(given, results, answer)
         else:
             status, reports = await self._stream(plan, given, format, answer)
@@ -68,26 +65,25 @@ class Scraping:
     async def _stream(
         self, plan: ScrapePlan, given: ScrapePlan, format: Format, answer: Answer
     ) -> tuple[int, tuple[SourceReport, ...]]:
-        stream = EnvoyStream(self._kernel, Options(format), expected=self._names)
+        merging = self._kernel.begin(Options(format))
         pieces = _Pieces()
         async with asyncio.TaskGroup() as tasks:
             applications = tasks.create_task(
                 self._fetcher.fetch_applications(given), name="scrape: applications"
             )
-            merging = tasks.create_task(self._merge(stream, pieces, answer), name="scrape: merge")
+            merge = tasks.create_task(self._merge(merging, pieces, answer), name="scrape: merge")
             envoy = await self._fetcher.stream_envoy(
                 given, lambda: answer.start(200, format.value), pieces.put
             )
-            pieces.end(is_whole=envoy.error is None)
-            await merging
+            pieces.end()
+            await merge
             results = await applications
         self._learn(plan, results)
         if not answer.status:
             return await self._answer_at_once(given, [envoy, *results], answer)
-        self._names |= stream.names()
         size, own = sum(len(result.body) for result in results), self._own_text(plan)
         body, reports = await self._off_the_loop(
-            size, lambda: finish(given, format, stream, envoy, results, self._kernel, own)
+            size, lambda: finish(given, format, merging, envoy, pieces.received, results, self._kernel, own)
         )
         answer.add(*body)
         return 200, reports
@@ -101,17 +97,12 @@ class Scraping:
         answer.add(*response.pieces)
         return response.status, reports
 
-    async def _merge(self, stream: EnvoyStream, pieces: _Pieces, answer: Answer) -> None:
+    async def _merge(self, merging: Merging, pieces: _Pieces, answer: Answer) -> None:
         """Everything that arrives, in its order."""
-        while True:
+        is_over = False
+        while not is_over:
             taken, is_over = await pieces.take(), pieces.is_over
-            if taken:
-                answer.add(*await self._off_the_loop(sum(map(len, taken)), partial(stream.feed, *taken)))
-            if is_over:
-                # The family at which a body broke off is not whole.
-                if pieces.is_whole:
-                    answer.add(*await self._off_the_loop(stream.held, stream.end))
-                return
+            answer.add(*await self._off_the_loop(sum(map(len, taken)), partial(_feed, merging, taken)))
 
     async def _off_the_loop(self, size: int, work: Callable[[], T]) -> T:
         """In a thread, if it is much, so that other scrapes go on."""
@@ -141,6 +132,11 @@ class Scraping:
                 self._spoken[application] = formats[application.name]
 
 
+def _feed(merging: Merging, pieces: Sequence[bytes]) -> Sequence[bytes]:
+    """What can be sent with these pieces; an empty body is fed as well."""
+    return [made for piece in pieces or (b"",) for made in merging.feed(piece)]
+
+
 class _Pieces:
     """What has arrived of a body and was not merged yet."""
 
@@ -149,17 +145,19 @@ class _Pieces:
         self._size = 0
         self._changed = asyncio.Event()
         self.is_over = False
-        self.is_whole = False
+        self.received = 0
+        """Bytes so far."""
 
     def put(self, piece: bytes) -> None:
         self._pieces.append(piece)
         self._size += len(piece)
+        self.received += len(piece)
         if self._size >= ENOUGH:
             self._changed.set()
 
-    def end(self, *, is_whole: bool) -> None:
-        """Nothing more will come. `is_whole`: because that is all."""
-        self.is_over, self.is_whole = True, is_whole
+    def end(self) -> None:
+        """Nothing more will come."""
+        self.is_over = True
         self._changed.set()
 
     async def take(self) -> list[bytes]:

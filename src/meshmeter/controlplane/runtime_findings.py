@@ -31,7 +31,8 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "tls": "Set the entry's `tls.caFile` and `tls.serverName` to what the application's certificate is by and for, "
         "or its `scheme` to http if the application speaks no TLS.",
         "status": "See that the entry's `path` is that of the metrics, and that the application lets the agent in: "
-        "`bearerTokenFile` and `basicAuthFile` of the entry.",
+        "`bearerTokenFile` and `basicAuthFile` of the entry. If it redirects to another server, set the entry's "
+        "`path`, and `scheme`, `address` and `port` where they differ, to where the metrics are.",
     }
 )
 """By the error of a source; without one, the remedy of the register."""

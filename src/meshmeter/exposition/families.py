@@ -116,7 +116,9 @@ def escaped(source: Shape, escaping: Escaping) -> Shape:
     name = escape_name(source.name, escaping)
     if name == source.name:
         return source
-    return Shape(name, source.type, {_sample(name, source.type, role): role for role in source.roles.values()})
+    return Shape(
+        name, source.type, {_sample(name, source.type, role): role for role in source.roles.values()}
+    )
 
 
 def role_of(name: bytes, shape: Shape, escaping: Escaping) -> Role | None:
@@ -126,7 +128,11 @@ def role_of(name: bytes, shape: Shape, escaping: Escaping) -> Role | None:
         return role
     for written, role in shape.roles.items():
         base = name.removesuffix(role.value.encode())
-        if role.value[:1] == "_" and base != name and _sample(escape_name(base, escaping), shape.type, role) == written:
+        if (
+            role.value[:1] == "_"
+            and base != name
+            and _sample(escape_name(base, escaping), shape.type, role) == written
+        ):
             return role
     return None
 

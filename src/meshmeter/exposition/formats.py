@@ -26,7 +26,9 @@ class Format(StrEnum):
     OPENMETRICS_1 = "application/openmetrics-text; version=1.0.0; charset=utf-8"
     OPENMETRICS_1_UTF8 = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
     """OpenMetrics 1.0.0 in which names may be quoted UTF-8."""
-    OPENMETRICS_1_UNDERSCORES = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+    OPENMETRICS_1_UNDERSCORES = (
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+    )
     OPENMETRICS_1_DOTS = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=dots"
     OPENMETRICS_1_VALUES = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=values"
     PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
@@ -91,7 +93,7 @@ def _weighed(quality: float, format: Format, scheme: str) -> tuple[tuple[float, 
 
 
 _WITH_SCHEME = {
-    (plain, format.scheme): format
+    (plain, format.scheme.value): format
     for plain in (Format.TEXT, Format.OPENMETRICS_1)
     for format in Format
     if format.scheme and format.openmetrics is plain.openmetrics

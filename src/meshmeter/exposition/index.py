@@ -53,6 +53,8 @@ class Index:
     """Normalised: no BOM, no carriage returns before newlines, no indentation, a newline at the end."""
     families: Mapping[bytes, Family]
     """Only those with sample lines, in the order of their first one."""
+    declared: int
+    """How many there are with those that have none."""
     malformed: tuple[int, ...]
     """Offsets of lines that belong to no family."""
 
@@ -95,7 +97,7 @@ class _Indexer:
             self._fold_created()
         for start, end in regions:
             self._assign(start, end)
-        return Index(self._body, self._used, tuple(self._malformed))
+        return Index(self._body, self._used, len(self._families), tuple(self._malformed))
 
     def _regions(self) -> Iterator[tuple[int, int]]:
         """The stretches of sample lines between comments; declares the families on the way."""

@@ -6,12 +6,12 @@ The choice is made once, by whoever starts the process, and handed down; nothing
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from meshmeter.errors import SettingsError
 from meshmeter.exposition import merge_python
-from meshmeter.exposition.merge import Merge
+from meshmeter.exposition.merge import Begin, MergeResult, Options, Source, merge
 
 AUTO, NAMES = "auto", ("auto", "python", "native")
 """What a kernel may be called by; `auto` is the fastest that is installed."""
@@ -22,17 +22,19 @@ class Kernel:
     """One implementation of the contract in `exposition.merge`."""
 
     name: str
-    merge: Merge
-    heads: Callable[[bytes], list[int]]
-    """Where lines that begin with `# TYPE ` are."""
+    begin: Begin
     why: str = ""
     """Why it is not the compiled one, where that was not asked for."""
+
+    def merge(self, sources: Sequence[Source], options: Options) -> MergeResult:
+        """One valid body from those of the sources."""
+        return merge(self.begin, sources, options)
 
     def __str__(self) -> str:
         return f"{self.name}, {self.why}" if self.why else self.name
 
 
-PYTHON = Kernel("python", merge_python.merge, merge_python.heads)
+PYTHON = Kernel("python", merge_python.begin)
 
 
 def choose(name: str = AUTO) -> Kernel:
@@ -51,4 +53,4 @@ def choose(name: str = AUTO) -> Kernel:
             f"the compiled merge kernel cannot be loaded ({exc}): build it with `make native`, or choose the kernel "
             "python or auto"
         ) from exc
-    return Kernel("native", native.merge, native.heads)
+    return Kernel("native", native.begin)

@@ -75,9 +75,7 @@ class Sample:
     """Whether the exemplar had a time that Prometheus could not read; it is without it then."""
 
 
-def parse_sample(
-    line: bytes, *, openmetrics: bool, escaping: Escaping = Escaping.UTF8
-) -> Sample | None:
+def parse_sample(line: bytes, *, openmetrics: bool, escaping: Escaping = Escaping.UTF8) -> Sample | None:
     """The sample of a line without its newline; None if it is malformed. `escaping` is for labels of its exemplar."""
     name, at = b"", 0
     if found := _NAME.match(line):

@@ -1,8 +1,10 @@
 """The merge contract: bodies of several sources in, one valid body out.
 
-A kernel is a function `merge(sources: Sequence[Source], options: Options) -> MergeResult` that never raises for
-anything in a body. Every kernel computes the same bytes and counts for the same input: `merge_python` is the reference,
-`merge_native` the compiled one, `kernel` chooses. The rules, in full in docs/decisions/0002-merge-rules.md:
+A kernel begins a `Merging` for each answer. Envoy's body is fed to it in pieces, and what is whole can be sent at
+once; `finish` merges the rest with the bodies of the applications. `merge` does both for bodies that are there already.
+Nothing in a body makes it raise. Every kernel computes the same bytes and counts for the same input, however it is cut:
+`merge_python` is the reference, `merge_native` the compiled one, `kernel` chooses. The rules, in full in
+docs/decisions/0002-merge-rules.md:
 
 * families in the order of their first appearance, sources in the order given; one group per family;
 * the first source wins a conflict of type and an equal series, the loser is dropped and counted;
@@ -11,12 +13,19 @@ anything in a body. Every kernel computes the same bytes and counts for the same
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from meshmeter.exposition.formats import Format
 
 MIB = 1 << 20
+
+ENVOY = "envoy"
+"""The name of what is fed."""
+
+RENEWAL = 4 * MIB
+"""Bytes of Envoy's body after which a kernel forgets the labels it has met, so that they do not pile up."""
 
 PIECE = 1 << 20
 """Bytes after which a kernel begins another piece of its answer."""
@@ -36,6 +45,9 @@ class Limits:
     label_value_bytes: int | None = 16 * 1024
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One body."""
@@ -48,7 +60,7 @@ class Source:
     """Envoy's own: its clusters are merged, and only it may have families named `envoy_…`."""
     label: str | None = None
     """Label that gets the source's name on every series; one that is there already becomes `exported_…`."""
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +125,31 @@ class MergeResult:
     __hash__ = None  # type: ignore[assignment]  # it has parts that cannot be hashed
 
 
-Merge = Callable[[Sequence[Source], Options], MergeResult]
-"""What a kernel does."""
+class Merging(Protocol):
+    """One answer while it comes into being. Used by one thread at a time, and not after `finish`."""
+
+    def feed(self, piece: bytes | memoryview) -> Sequence[bytes]:
+        """Some more of Envoy's body, which is text; what of the answer can be sent now."""
+
+    def finish(self, sources: Sequence[Source], *, whole: bool = True) -> MergeResult:
+        """The rest of the answer, and what became of all sources: of Envoy first, if anything was fed. If Envoy's
+        body is not `whole`, its last block is left out without a word."""
+
+
+class Begin(Protocol):
+    """What a kernel does."""
+
+    def __call__(self, options: Options, limits: Limits = ...) -> Merging:
+        """`limits` are those of the body that is fed."""
+
+
+def merge(begin: Begin, sources: Sequence[Source], options: Options) -> MergeResult:
+    """One valid body from those of the sources: the first one is fed if it is Envoy's, as Envoy writes them."""
+    first = sources[0] if sources else None
+    if first is None or not first.envoy or first.label is not None or first.format.openmetrics:
+        return begin(options).finish(sources)
+    merging = begin(options, first.limits)
+    pieces = merging.feed(first.body)
+    rest = merging.finish(sources[1:])
+    named = replace(rest.sources[0], name=first.name)
+    return MergeResult([*pieces, *rest.pieces], (named, *rest.sources[1:]))

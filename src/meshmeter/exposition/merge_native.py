@@ -10,9 +10,23 @@ from collections.abc import Sequence
 import meshmeter_native
 
 from meshmeter.exposition.lines import escape
-from meshmeter.exposition.merge import MergeResult, Options, Problem, Source, SourceStats
+from meshmeter.exposition.merge import (
+    DEFAULT_LIMITS,
+    ENVOY,
+    Limits,
+    MergeResult,
+    Merging,
+    Options,
+    Problem,
+    Source,
+    SourceStats,
+)
 
-CONTRACT = 3
+_Limits = tuple[int | None, int | None, int | None, int | None]
+_Stats = tuple[int, list[tuple[str, int]], list[tuple[str, int, bytes]]]
+
+
+CONTRACT = 4
 """The version of the compiled module's interface that is known here."""
 
 if meshmeter_native.CONTRACT != CONTRACT:
@@ -21,46 +35,42 @@ if meshmeter_native.CONTRACT != CONTRACT:
     )
 
 
-def merge(sources: Sequence[Source], options: Options) -> MergeResult:
-    """One valid body from those of the sources (contract: `exposition.merge`). Never raises for anything in a body."""
-    pieces, stats = meshmeter_native.merge(
-        [
-            (
-                source.body,
-                source.format.openmetrics,
-                source.envoy,
-                None if source.label is None else (source.label.encode(), escape(source.name.encode())),
-                (
-                    source.limits.samples,
-                    source.limits.labels,
-                    source.limits.label_name_bytes,
-                    source.limits.label_value_bytes,
-                ),
-            )
-            for source in sources
-        ],
-        openmetrics=options.format.openmetrics,
-        escaping=options.format.escaping.value,
-        merge_clusters=options.merge_clusters,
-        total_bytes=options.total_bytes,
-    )
-    return MergeResult(
-        pieces,
-        tuple(
-            SourceStats(
-                source.name,
-                samples,
-                dict(dropped),
-                tuple(
-                    Problem(reason, line, family.decode(errors="replace"))
-                    for reason, line, family in problems
-                ),
-            )
-            for source, (samples, dropped, problems) in zip(sources, stats, strict=True)
-        ),
-    )
+def begin(options: Options, limits: Limits = DEFAULT_LIMITS) -> Merging:
+    """Begin an answer (contract: `exposition.merge`)."""
+    return _Merging(options, limits)
 
 
-def heads(body: bytes) -> list[int]:
-    """Where lines that begin with `# TYPE ` are."""
-    return meshmeter_native.heads(body)
+class _Merging:
+    def __init__(self, options: Options, limits: Limits):
+        self._is_fed = False
+        self._merging = meshmeter_native.Merging(
+            _limits(limits),
+            openmetrics=options.format.openmetrics,
+            escaping=options.format.escaping.value,
+            merge_clusters=options.merge_clusters,
+            total_bytes=options.total_bytes,
+        )
+
+    def feed(self, piece: bytes | memoryview) -> Sequence[bytes]:
+        self._is_fed = True
+        return self._merging.feed(piece if isinstance(piece, bytes) else bytes(piece))
+
+    def finish(self, sources: Sequence[Source], *, whole: bool = True) -> MergeResult:
+        pieces, stats = self._merging.finish([_source(source) for source in sources], whole)
+        names = [*([ENVOY] if self._is_fed else []), *(source.name for source in sources)]
+        return MergeResult(pieces, tuple(map(_stats, names, stats)))
+
+
+def _source(source: Source) -> tuple[bytes, bool, bool, tuple[bytes, bytes] | None, _Limits]:
+    label = None if source.label is None else (source.label.encode(), escape(source.name.encode()))
+    return source.body, source.format.openmetrics, source.envoy, label, _limits(source.limits)
+
+
+def _limits(limits: Limits) -> _Limits:
+    return limits.samples, limits.labels, limits.label_name_bytes, limits.label_value_bytes
+
+
+def _stats(name: str, stats: _Stats) -> SourceStats:
+    samples, dropped, problems = stats
+    told = [Problem(reason, line, family.decode(errors="replace")) for reason, line, family in problems]
+    return SourceStats(name, samples, dict(dropped), tuple(told))

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from meshmeter.exposition import writing
+from meshmeter.exposition.blocks import HEAD, Blocks
 from meshmeter.exposition.families import Type, openmetrics_claims
 from meshmeter.exposition.index import Family
 from meshmeter.exposition.lines import Fault
-from meshmeter.exposition.merge import EOF, PIECE, MergeResult, Options, Source
+from meshmeter.exposition.merge import (
+    DEFAULT_LIMITS,
+    ENVOY,
+    EOF,
+    PIECE,
+    RENEWAL,
+    Limits,
+    MergeResult,
+    Merging,
+    Options,
+    Source,
+)
 from meshmeter.exposition.reading import Reader
 from meshmeter.exposition.samples import Samples, merge_split
 from meshmeter.exposition.series import LabelTable
 from meshmeter.exposition.writing import Head
 
-_HEAD = b"# TYPE "
-
-RESERVED = (b"envoy_", b"meshmeter_")
+OWN = b"envoy_"
+RESERVED = (OWN, b"meshmeter_")
 
 
 @dataclass(slots=True)
@@ -37,62 +48,145 @@ class _Merged:
         )
 
 
-def merge(sources: Sequence[Source], options: Options, *, shortcuts: bool = True) -> MergeResult:
-    """One valid body from those of the sources (contract: `exposition.merge`). Never raises for anything in a body.
+def begin(options: Options, limits: Limits = DEFAULT_LIMITS, *, shortcuts: bool = True) -> Merging:
+    """Begin an answer (contract: `exposition.merge`).
 
     Without `shortcuts` every line is read by the slow and complete reader: for tests, the result is the same.
     """
-    table = LabelTable()
-    readers = [Reader(source, options, table, shortcuts=shortcuts) for source in sources]
-    families = _join(readers)
-    openmetrics = options.format.openmetrics
-    untyped = _clashing(families) if openmetrics else frozenset()
-    end = EOF if openmetrics else b""
-    body, done, size = bytearray(), list[bytes](), 0
-    for family in families:
+    return _Merging(options, limits, shortcuts)
+
+
+class _Merging:
+    def __init__(self, options: Options, limits: Limits, shortcuts: bool):
+        self._options = options
+        self._shortcuts = shortcuts
+        self._out = _Out(options)
+        self._blocks = Blocks()
+        self._table = LabelTable()
+        self._envoy = Reader(
+            Source(ENVOY, b"", envoy=True, limits=limits), options, self._table, shortcuts=shortcuts
+        )
+        self._is_fed = False
+        self._read = 0
+        self._kept = bytearray()
+        self._taken: set[bytes] = set()
+        """Names that what was written of Envoy's body uses or reserves."""
+
+    def feed(self, piece: bytes | memoryview) -> Sequence[bytes]:
+        self._is_fed = True
+        for block in self._blocks.feed(piece):
+            self._take(block)
+        return self._out.take()
+
+    def finish(self, sources: Sequence[Source], *, whole: bool = True) -> MergeResult:
+        readers = [self._envoy] if self._is_fed else []
+        if whole and (last := self._blocks.rest()):
+            self._take(last)
+        self._envoy.open(bytes(self._kept), numbered=False)
+        self._kept.clear()
+        for source in sources:
+            reader = Reader(source, self._options, self._table, shortcuts=self._shortcuts)
+            reader.open(source.body)
+            readers.append(reader)
+        for reader in readers:
+            reader.complain()
+        families = _join(readers, self._taken)
+        openmetrics = self._options.format.openmetrics
+        untyped = _clashing(families, self._taken) if openmetrics else frozenset()
+        for family in families:
+            self._out.write(family, typed=family.name not in untyped)
+        return MergeResult(self._out.end(), tuple(reader.stats() for reader in readers))
+
+    def _take(self, block: bytes) -> None:
+        """Write a block that is one family of Envoy's own with nothing else in it; keep any other for the end."""
+        self._read += len(block)
+        if self._read > RENEWAL:
+            self._read, self._table = len(block), LabelTable()
+            self._envoy.renew(self._table)
+        head = 0 if block.startswith(HEAD) else block.find(b"\n" + HEAD) + 1
+        if not block.startswith(HEAD + OWN, head):
+            self._kept += block
+            return
+        self._envoy.open(block, numbered=False)
+        families = list(self._envoy.index.families.values())
+        if self._envoy.index.declared != 1 or len(families) != 1:
+            self._kept += block
+            return
+        self._envoy.complain()
+        self._take_family(families[0])
+
+    def _take_family(self, family: Family) -> None:
+        names = {family.name, *family.shape.roles}
+        if not self._taken.isdisjoint(names):
+            self._envoy.drop_family(Fault.TYPE_CONFLICT, family)
+            return
+        reserved = _reserved(family) if self._options.format.openmetrics else frozenset()
+        typed = reserved is not None and self._taken.isdisjoint(reserved)
+        if self._out.write(_Merged(family.name, family.type, [(self._envoy, family)]), typed=typed):
+            self._taken |= names
+            if reserved and typed:
+                self._taken |= reserved
+
+
+class _Out:
+    """What is written, in pieces."""
+
+    def __init__(self, options: Options):
+        self._openmetrics = options.format.openmetrics
+        self._end = EOF if self._openmetrics else b""
+        self._left = None if options.total_bytes is None else options.total_bytes - len(self._end)
+        self._body, self._pieces = bytearray(), list[bytes]()
+
+    def write(self, family: _Merged, *, typed: bool) -> bool:
+        """Write a family with all its samples. False if there are none, or no place for it."""
         samples, counts = _collect(family)
         if not len(samples):
-            continue
-        if openmetrics:
-            pieces = writing.openmetrics(family.head(), samples, typed=family.name not in untyped)
+            return False
+        if self._openmetrics:
+            written = b"".join(writing.openmetrics(family.head(), samples, typed=typed))
         else:
-            pieces = writing.text(family.head(), samples)
-        written = b"".join(pieces)
-        if options.total_bytes is not None and size + len(written) + len(end) > options.total_bytes:
-            for reader, count in counts:
-                reader.drop(Fault.TOTAL_LIMIT, count, family.name)
-            continue
-        body += written
-        size += len(written)
-        if len(body) >= PIECE:
-            done.append(bytes(body))
-            body.clear()
+            written = b"".join(writing.text(family.head(), samples))
+        if self._left is not None:
+            if len(written) > self._left:
+                for reader, count in counts:
+                    reader.drop(Fault.TOTAL_LIMIT, count, family.name)
+                return False
+            self._left -= len(written)
+        self._body += written
+        if len(self._body) >= PIECE:
+            self._cut()
         for reader, count in counts:
             reader.samples += count
-    body += end
-    if body:
-        done.append(bytes(body))
-    return MergeResult(done, tuple(reader.stats() for reader in readers))
+        return True
+
+    def take(self) -> list[bytes]:
+        """What was not taken yet."""
+        if self._body:
+            self._cut()
+        taken, self._pieces = self._pieces, []
+        return taken
+
+    def end(self) -> list[bytes]:
+        """The rest."""
+        self._body += self._end
+        return self.take()
+
+    def _cut(self) -> None:
+        self._pieces.append(bytes(self._body))
+        self._body.clear()
 
 
-def heads(body: bytes) -> list[int]:
-    """Where lines that begin with `# TYPE ` are."""
-    found = [0] if body.startswith(_HEAD) else []
-    at = body.find(b"\n" + _HEAD)
-    while at >= 0:
-        found.append(at + 1)
-        at = body.find(b"\n" + _HEAD, at + 1)
-    return found
-
-
-def _join(readers: Iterable[Reader]) -> list[_Merged]:
-    """The families of all sources, less those that lose a conflict."""
+def _join(readers: Iterable[Reader], taken: Set[bytes]) -> list[_Merged]:
+    """The families of all sources, less those that lose a conflict; `taken` are names that none may have."""
     joined: dict[bytes, _Merged] = {}
     owners: dict[bytes, _Merged] = {}
     for reader in readers:
         for family in reader.index.families.values():
             if family.name.startswith(RESERVED) and not reader.source.envoy:
                 reader.drop_family(Fault.RESERVED, family)
+                continue
+            if not taken.isdisjoint((family.name, *family.shape.roles)):
+                reader.drop_family(Fault.TYPE_CONFLICT, family)
                 continue
             merged = joined.get(family.name)
             if merged is None:
@@ -130,23 +224,31 @@ def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int]]]:
     return collected, counts
 
 
-def _clashing(families: Iterable[_Merged]) -> frozenset[bytes]:
+def _clashing(families: Iterable[_Merged], taken: Set[bytes]) -> frozenset[bytes]:
     """Families that OpenMetrics cannot have under their type, because the names it reserves for them are taken: the
     counter `x_total` beside a gauge `x`."""
     families = list(families)
     used = {name: family.name for family in families for _, part in family.parts for name in part.shape.roles}
-    reserved: set[bytes] = set()
+    reserved = set(taken)
     clashing = set()
     for family in families:
-        if family.type in (Type.GAUGE, Type.UNKNOWN, Type.STATESET):
-            continue
-        claims = openmetrics_claims(family.name, family.type)
-        if family.type is Type.COUNTER and not family.name.endswith(b"_total"):
-            clashing.add(family.name)
-        elif not reserved.isdisjoint(claims) or any(
-            used.get(name, family.name) != family.name for name in claims
+        claims = _reserved(family)
+        if (
+            claims is None
+            or not reserved.isdisjoint(claims)
+            or any(used.get(name, family.name) != family.name for name in claims)
         ):
             clashing.add(family.name)
         else:
             reserved |= claims
     return frozenset(clashing)
+
+
+def _reserved(family: _Merged | Family) -> frozenset[bytes] | None:
+    """The names that OpenMetrics reserves for a family under its type, if it does for such a type; None if it cannot
+    have the family under its type."""
+    if family.type in (Type.GAUGE, Type.UNKNOWN, Type.STATESET):
+        return frozenset()
+    if family.type is Type.COUNTER and not family.name.endswith(b"_total"):
+        return None
+    return openmetrics_claims(family.name, family.type)

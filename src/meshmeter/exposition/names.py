@@ -25,7 +25,7 @@ class Escaping(StrEnum):
     DOTS = "dots"
     """A dot becomes `_dot_`, an underscore and every other character `__`."""
     VALUES = "values"
-    """`U__` before it, an underscore becomes `__`, and every other character `_<hex>_`. The only one that can be undone."""
+    """`U__` before it, an underscore becomes `__`, and every other character `_<hex>_`. Only this can be undone."""
 
 
 def escape_name(name: bytes, escaping: Escaping) -> bytes:

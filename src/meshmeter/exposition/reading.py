@@ -38,21 +38,35 @@ class Reader:
     """One source of a merge and what became of it so far."""
 
     def __init__(self, source: Source, options: Options, table: LabelTable, *, shortcuts: bool = True):
+        """`open` reads the source's body, or parts of it one after the other."""
         self.source = source
+        self._options = options
         self._openmetrics = source.format.openmetrics
         self._to_openmetrics = options.format.openmetrics
         self._escaping = options.format.escaping
-        self._labels = SourceLabels(
-            source, table, merge_clusters=options.merge_clusters, escaping=self._escaping
-        )
-        self._shortcuts = shortcuts and _is_utf8(source.body)
-        self.index = index(normalise(source.body), openmetrics=self._openmetrics, escaping=self._escaping)
-        self._body = self.index.body
-        self._edges: dict[Role, dict[bytes, tuple[float, bytes]]] = {Role.BUCKET: {}, Role.QUANTILE: {}}
+        self._with_shortcuts = shortcuts
         self._full = False
         self.samples = 0
         self._dropped: dict[Fault, int] = {}
         self._problems: list[Problem] = []
+        self.renew(table)
+
+    def renew(self, table: LabelTable) -> None:
+        """Forget all labels and go on with a table of others."""
+        self._labels = SourceLabels(
+            self.source, table, merge_clusters=self._options.merge_clusters, escaping=self._escaping
+        )
+        self._edges: dict[Role, dict[bytes, tuple[float, bytes]]] = {Role.BUCKET: {}, Role.QUANTILE: {}}
+
+    def open(self, body: bytes, *, numbered: bool = True) -> None:
+        """Index a body; `complain` counts what belongs to no family. `numbered` if its first line is number 1."""
+        self._numbered = numbered
+        self._shortcuts = self._with_shortcuts and _is_utf8(body)
+        self.index = index(normalise(body), openmetrics=self._openmetrics, escaping=self._escaping)
+        self._body = self.index.body
+
+    def complain(self) -> None:
+        """Count the lines that belong to no family."""
         for offset in self.index.malformed:
             self._fault(Fault.MALFORMED, offset)
 
@@ -255,7 +269,8 @@ class Reader:
     def _fault(self, fault: Fault, offset: int) -> None:
         self._dropped[fault] = self._dropped.get(fault, 0) + 1
         if len(self._problems) < MAX_PROBLEMS:
-            self._problem(Problem(fault.value, self._body.count(b"\n", 0, offset) + 1))
+            line = self._body.count(b"\n", 0, offset) + 1 if self._numbered else 0
+            self._problem(Problem(fault.value, line))
 
     def _problem(self, problem: Problem) -> None:
         if len(self._problems) < MAX_PROBLEMS:

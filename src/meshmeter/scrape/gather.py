@@ -7,7 +7,6 @@ our own say what became of each source, and are always consistent with what was 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,16 +14,15 @@ from meshmeter.exposition.formats import Format, charset, negotiate, response_fo
 from meshmeter.exposition.intersect import intersect
 from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.exposition.lines import LOST, escape
-from meshmeter.exposition.merge import Limits, Options, Problem, Source, SourceStats
+from meshmeter.exposition.merge import Limits, Merging, Options, Problem, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
-from meshmeter.exposition.stream import EnvoyStream
+from meshmeter.scrape.charsets import CharsetError, TooLong, in_utf8
 from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchError, FetchResult
 
 _PLAIN = "text/plain; charset=utf-8"
-_UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +43,19 @@ def gather(
 ) -> tuple[ScrapeResponse, tuple[SourceReport, ...]]:
     """The answer and what to tell of each source. `results` are in the order of `plan.names`; `agent` are the agent's
     own metrics in text 0.0.4, which follow the series about the sources. Every kernel gives the same answer."""
-    readable = [_readable(result) for result in results]
+    envoy, *applications = [_readable(result, plan) for result in results]
     format = negotiate(
-        plan.accept,
-        [response_format(r.content_type) for r in readable if r.error is None and r.name != ENVOY],
+        plan.accept, [response_format(r.content_type) for r in applications if r.error is None]
     )
-    sources = [_source(result, plan) for result in readable if result.error is None]
-    merged = kernel.merge(sources, Options(format))
-    stats = {source.name: source for source in merged.sources}
-    reports = tuple(_report(result, stats.get(result.name)) for result in readable)
+    merging = kernel.begin(Options(format))
+    first = merging.feed(envoy.body) if envoy.error is None else ()
+    rest, reports = _finish(plan, format, merging, envoy, len(envoy.body), applications, kernel, agent)
     if plan.queried and results[0].status == 400:
         text = f"Envoy refuses the query: {results[0].detail}\n"
         return ScrapeResponse(400, _PLAIN, (text.encode(errors="replace"),)), reports
     if not any(report.up for report in reports):
         return _unavailable(reports), reports
-    pieces = (*merged.without_end(), *_described(reports, format, kernel, agent))
-    return ScrapeResponse(200, format.value, pieces), reports
+    return ScrapeResponse(200, format.value, (*first, *rest)), reports
 
 
 def format_in_advance(plan: ScrapePlan, spoken: Mapping[str, Format]) -> Format | None:
@@ -85,50 +80,41 @@ def spoken_formats(results: Sequence[FetchResult]) -> dict[str, Format]:
 def finish(
     plan: ScrapePlan,
     format: Format,
-    stream: EnvoyStream,
+    merging: Merging,
     envoy: FetchResult,
+    received: int,
     applications: Sequence[FetchResult],
     kernel: Kernel = PYTHON,
     agent: bytes = b"",
 ) -> tuple[Sequence[bytes], tuple[SourceReport, ...]]:
-    """What comes after Envoy's own families, which `stream` has given away already, and what to tell of each source.
+    """What comes after all that `merging` has given away while Envoy's body was fed to it, and what to tell of each
+    source.
 
-    `envoy` says how Envoy's answer ended; `applications` are in the order of `plan.applications`; `agent` as for
-    `gather`.
+    `envoy` says how Envoy's answer ended after `received` bytes; `applications` are in the order of
+    `plan.applications`; `agent` as for `gather`.
     """
-    readable = [_readable(result) for result in applications]
-    rest = Source(ENVOY, stream.kept, envoy=True)
-    sources = [rest, *(_source(result, plan) for result in readable if result.error is None)]
-    total = Options().total_bytes
-    left = None if total is None else max(0, total - stream.written)
-    merged = kernel.merge(sources, Options(format, total_bytes=left))
-    own, *others = merged.sources
-    stats = {source.name: source for source in others}
+    readable = [_readable(result, plan) for result in applications]
+    return _finish(plan, format, merging, envoy, received, readable, kernel, agent)
+
+
+def _finish(
+    plan: ScrapePlan,
+    format: Format,
+    merging: Merging,
+    envoy: FetchResult,
+    received: int,
+    applications: Sequence[FetchResult],
+    kernel: Kernel,
+    agent: bytes,
+) -> tuple[Sequence[bytes], tuple[SourceReport, ...]]:
+    sources = [_source(result, plan) for result in applications if result.error is None]
+    merged = merging.finish(sources, whole=envoy.error is None)
+    stats = {source.name: source for source in merged.sources}
     reports = (
-        _streamed(envoy, stream, own),
-        *(_report(result, stats.get(result.name)) for result in readable),
+        _report(envoy, stats.get(ENVOY), received),
+        *(_report(result, stats.get(result.name), len(result.body)) for result in applications),
     )
     return (*merged.without_end(), *_described(reports, format, kernel, agent)), reports
-
-
-def _streamed(envoy: FetchResult, stream: EnvoyStream, rest: SourceStats) -> SourceReport:
-    """Of Envoy; if its answer broke off, with what of it is in this one."""
-    first = stream.stats()
-    dropped = Counter(first.dropped)
-    dropped.update(rest.dropped)
-    report = SourceReport(
-        ENVOY,
-        envoy.error is None,
-        envoy.duration,
-        samples=first.samples + rest.samples,
-        body_bytes=stream.received,
-        dropped=_dropped(dropped),
-        lost=_lost(dropped),
-        problems=tuple(map(_problem, (*first.problems, *rest.problems))),
-    )
-    if envoy.error is None:
-        return _judged(report)
-    return replace(report, error=envoy.error.value, detail=envoy.detail)
 
 
 def _described(
@@ -139,18 +125,19 @@ def _described(
     return kernel.merge([own], Options(format, merge_clusters=False, total_bytes=None)).pieces
 
 
-def _readable(result: FetchResult) -> FetchResult:
+def _readable(result: FetchResult, plan: ScrapePlan) -> FetchResult:
     """The result with its body in UTF-8 and, where there are two answers, only what is in both."""
     if result.error is not None:
         return result
     if response_format(result.content_type) is Format.PROTOBUF:
         return _failed(result, FetchError.FORMAT, "the answer is protobuf, which was not asked for")
-    name = charset(result.content_type)
-    if name not in _UTF8:
-        try:
-            result = replace(result, body=result.body.decode(name).encode())
-        except (LookupError, ValueError):
-            return _failed(result, FetchError.DECODE, f"the body cannot be read in the charset {name[:40]!r}")
+    try:
+        body = in_utf8(result.body, charset(result.content_type), plan.body_limit(result.name))
+    except CharsetError as exc:
+        return _failed(result, FetchError.DECODE, str(exc))
+    except TooLong as exc:
+        return _failed(result, FetchError.TOO_LARGE, str(exc))
+    result = replace(result, body=body)
     if result.restrict_to is not None:
         result = replace(result, body=intersect(result.body, result.restrict_to), restrict_to=None)
     return result
@@ -162,14 +149,12 @@ def _failed(result: FetchResult, error: FetchError, detail: str) -> FetchResult:
 
 def _source(result: FetchResult, plan: ScrapePlan) -> Source:
     format = response_format(result.content_type)
-    envoy = result.name == ENVOY
     options = next((a.options for a in plan.applications if a.name == result.name), None)
     return Source(
         result.name,
         result.body,
         sniff(result.body) if format is Format.UNKNOWN else format,
-        envoy=envoy,
-        label=None if envoy else plan.application_label,
+        label=plan.application_label,
         limits=limits_of(options) if options else Limits(),
     )
 
@@ -185,22 +170,24 @@ def limits_of(options: SourceOptions) -> Limits:
     )
 
 
-def _report(result: FetchResult, stats: SourceStats | None) -> SourceReport:
-    if result.error is not None or stats is None:
+def _report(result: FetchResult, stats: SourceStats | None, size: int) -> SourceReport:
+    """Of a source; if its answer broke off, with what of it is in this one."""
+    if stats is None:
         error = result.error or FetchError.FORMAT
         return SourceReport(result.name, False, result.duration, error=error.value, detail=result.detail)
-    return _judged(
-        SourceReport(
-            result.name,
-            True,
-            result.duration,
-            samples=stats.samples,
-            body_bytes=len(result.body),
-            dropped=_dropped(stats.dropped),
-            lost=_lost(stats.dropped),
-            problems=tuple(map(_problem, stats.problems)),
-        )
+    report = SourceReport(
+        result.name,
+        result.error is None,
+        result.duration,
+        samples=stats.samples,
+        body_bytes=size,
+        dropped=_dropped(stats.dropped),
+        lost=_lost(stats.dropped),
+        problems=tuple(map(_problem, stats.problems)),
     )
+    if result.error is None:
+        return _judged(report)
+    return replace(report, error=result.error.value, detail=result.detail)
 
 
 def _dropped(counts: Mapping[str, int]) -> dict[str, int]:
@@ -224,7 +211,7 @@ def _judged(report: SourceReport) -> SourceReport:
 
 def _problem(problem: Problem) -> str:
     where = f"line {problem.line}" if problem.line else problem.family[:200]
-    return f"{where}: {problem.reason}"
+    return f"{where}: {problem.reason}" if where else problem.reason
 
 
 def _unavailable(reports: Sequence[SourceReport]) -> ScrapeResponse:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from meshmeter.exposition.formats import Accepted, Format, accepted
 from meshmeter.scrape.config import PLAIN, ScrapeConfig, SourceConfig, SourceOptions
@@ -28,6 +28,8 @@ ENVOY_ACCEPT = "text/plain"
 """Envoy would answer protobuf to a scraper's own Accept."""
 _OURS = frozenset({"format", "text_readouts", "filter", "usedonly", "invert_filter"})
 _OFF = frozenset({"false", "0", "no", "off"})
+_BYTES = "surrogateescape"
+"""Bytes that are no UTF-8 reach Envoy as they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,13 @@ class ScrapePlan:
         """The sources in the order of their precedence."""
         return (ENVOY, *(application.name for application in self.applications))
 
+    def body_limit(self, name: str) -> int:
+        """Bytes that the body of a source may have, decompressed and in UTF-8."""
+        if name == ENVOY:
+            return self.limits.envoy_bytes
+        options = next((a.options for a in self.applications if a.name == name), PLAIN)
+        return options.body_bytes or self.limits.body_bytes
+
 
 def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = None) -> ScrapePlan:
     """The plan of one scrape. Never raises: what a scraper sends badly is as if it had not sent it."""
@@ -166,7 +175,7 @@ def envoy_targets(query: str, config: ScrapeConfig) -> tuple[str, ...]:
     `usedonly` holds if the configuration or the scraper asks for it. To Envoy any `usedonly` means yes; here
     `usedonly=false` of a scraper means what it says: it does not ask.
     """
-    asked = parse_qsl(query, keep_blank_values=True)
+    asked = parse_qsl(query, keep_blank_values=True, errors=_BYTES)
     first = {key: value for key, value in reversed(asked)}
     used_only = config.used_only or ("usedonly" in first and first["usedonly"].lower() not in _OFF)
     others = [(key, value) for key, value in asked if key not in _OURS]
@@ -182,7 +191,8 @@ def envoy_targets(query: str, config: ScrapeConfig) -> tuple[str, ...]:
 
 
 def _target(parameters: Iterable[tuple[str, str]]) -> str:
-    return f"{STATS_PATH}?{urlencode(sorted(parameters), quote_via=quote_plus)}"
+    """Every byte that means something in a URL is encoded, a space too: to Envoy a plus is a plus."""
+    return f"{STATS_PATH}?{urlencode(sorted(parameters), quote_via=quote, safe='', errors=_BYTES)}"
 
 
 def _applications(sources: Iterable[SourceConfig]) -> tuple[Application, ...]:

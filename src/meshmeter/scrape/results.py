@@ -19,7 +19,7 @@ class FetchError(StrEnum):
     CREDENTIALS = "credentials"
     """A file that the entry names cannot be used."""
     STATUS = "status"
-    """An answer other than 200, redirects included."""
+    """An answer other than 200, redirects that are not followed included."""
     TOO_LARGE = "too_large"
     DECODE = "decode"
     """The body is not what Content-Encoding or charset says."""

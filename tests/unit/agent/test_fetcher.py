@@ -25,10 +25,16 @@ from support.processes import free_port
 
 @asynccontextmanager
 async def server(
-    seen: list[web.Request], socket: Path | None = None, status: int = 200
+    seen: list[web.Request], socket: Path | None = None, status: int = 200, slash: bool = False
 ) -> AsyncIterator[int]:
+    """With `slash` every path without one at its end leads to the one with it, as of frameworks."""
+
     async def handle(request: web.Request) -> web.Response:
         seen.append(request)
+        if slash and not request.path.endswith("/"):
+            return web.Response(
+                status=307, headers={"Location": str(request.url.with_path(request.path + "/"))}
+            )
         return web.Response(status=status, text=f"a{{q={request.query_string!r}}} 1\n")
 
     app = web.Application()
@@ -75,7 +81,7 @@ async def test_failures_are_results(tmp_path: Path) -> None:
     async with server([], status=301) as port, Fetcher(tmp_path / "no.sock") as fetcher:
         envoy, app = await fetcher.fetch_all(scrape(port))
     assert (envoy.error, app.error) == (FetchError.CONNECT, FetchError.STATUS)
-    assert app.detail == "HTTP status 301"
+    assert app.detail == "HTTP status 301, a redirect that does not say where it leads"
 
 
 def with_options(port: int, **options: Any) -> ScrapePlan:
@@ -149,6 +155,29 @@ async def test_an_application_behind_a_unix_socket(tmp_path: Path) -> None:
         assert app.error is FetchError.CREDENTIALS and "agent's own" in app.detail
         _envoy, app = await fetcher.fetch_all(with_options(0, unix_socket=str(tmp_path / "none")))
         assert app.error is FetchError.CREDENTIALS and "No such file" in app.detail
+
+
+async def test_a_redirect_on_the_same_server_gets_what_the_first_request_got(tmp_path: Path) -> None:
+    token, socket = tmp_path / "token", tmp_path / "app.sock"
+    token.write_text("s3cret\n")
+    seen: list[web.Request] = []
+    files = AllowedFiles([tmp_path])
+    async with (
+        server(seen, slash=True) as port,
+        server(seen, socket, slash=True),
+        Fetcher(tmp_path / "no.sock", files=files, identity="me") as fetcher,
+    ):
+        for plan in (
+            with_options(port, bearer_token_file=str(token), params=(("a", "b"),)),
+            with_options(0, bearer_token_file=str(token), unix_socket=str(socket)),
+        ):
+            seen.clear()
+            _envoy, app = await fetcher.fetch_all(plan)
+            assert app.error is None
+            assert [request.path for request in seen] == ["/m", "/m/"]
+            assert seen[0].headers == seen[1].headers
+            assert seen[1].headers["Authorization"] == "Bearer s3cret"
+            assert seen[1].headers["Meshmeter-Scrape-Of"] == "me"
 
 
 @pytest.mark.attack("B1: an entry names files, sockets or FIFOs that the agent's operator did not allow")

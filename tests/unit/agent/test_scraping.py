@@ -175,12 +175,25 @@ async def test_openmetrics_is_known_from_the_second_scrape_on(world: World) -> N
     second, _ = await world.scrape(OPENMETRICS)
     third, _ = await world.scrape(OPENMETRICS)
     assert first.endswith("# EOF\n") and second.endswith("# EOF\n")
-    assert "envoy_rq 2" in first and "envoy_rq 2" in third
+    assert (
+        "# TYPE envoy_rq counter" in first and "envoy_rq 2" not in first
+    )  # the first one to take a name has it
+    assert 'dropped_samples{source="envoy",reason="type_conflict"} 1' in third
     assert lines_without_numbers(first) == lines_without_numbers(second) == lines_without_numbers(third)
 
 
 def lines_without_numbers(body: str) -> list[str]:
     return [line if line.startswith("#") else line.rpartition(" ")[0] for line in body.splitlines()]
+
+
+async def test_openmetrics_envoys_histograms_keep_their_type_in_every_scrape(world: World) -> None:
+    world.application, world.application_type = b"# TYPE app_up gauge\napp_up 1\n# EOF\n", OPENMETRICS
+    world.envoy = [
+        b'# TYPE envoy_ms histogram\nenvoy_ms_bucket{le="+Inf"} 1\nenvoy_ms_sum 2\nenvoy_ms_count 1\n'
+    ]
+    for _ in range(3):
+        body, _ = await world.scrape(OPENMETRICS)
+        assert "# TYPE envoy_ms histogram\n" in body
 
 
 async def test_an_application_that_changes_its_format_is_converted(world: World) -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -17,29 +16,28 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from meshmeter.exposition import merge_python
 from meshmeter.exposition.formats import Format, sniff
-from meshmeter.exposition.merge import Limits, MergeResult, Options, Source
+from meshmeter.exposition.kernel import PYTHON, Kernel
+from meshmeter.exposition.merge import RENEWAL, Limits, MergeResult, Options, Source
 from support import require
 from support.exposition import accepted_by_promtool, samples, types
 from support.judge import judged
-from support.odd_bodies import cases
+from support.odd_bodies import LONG_WAY, cases, lines
+from support.pieces import cut, streamed
 
 TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS_1
 EXPOSITIONS = sorted((Path(__file__).parents[2] / "data" / "expositions").iterdir())
 
 
-Merge = Callable[[Sequence[Source], Options], MergeResult]
-LONG_WAY: Merge = partial(merge_python.merge, shortcuts=False)
-under_test: list[Merge] = []
+under_test: list[Kernel] = []
 
 
 @pytest.fixture(scope="module", params=["python", "native"], autouse=True)
 def kernel(request: pytest.FixtureRequest) -> Iterator[None]:
-    merge = merge_python.merge if request.param == "python" else require.native_kernel().merge
-    under_test.append(merge)
+    kernel = PYTHON if request.param == "python" else require.native_kernel()
+    under_test.append(kernel)
     yield
-    under_test.remove(merge)
+    under_test.remove(kernel)
 
 
 def run(
@@ -47,9 +45,9 @@ def run(
 ) -> MergeResult:
     """Without `judge` other parsers are not asked."""
     wanted = Options(format, **options)  # type: ignore[arg-type]  # keyword options of a test
-    (merge,) = under_test
-    result = merge(sources, wanted)
-    assert result == LONG_WAY(sources, wanted)
+    (kernel,) = under_test
+    result = kernel.merge(sources, wanted)
+    assert result == LONG_WAY.merge(sources, wanted)
     if judge:
         judged(result.pieces, format)
     return result
@@ -730,15 +728,16 @@ LINES = [
 def test_whatever_comes_the_answer_is_valid(parts: list[bytes], source: Format) -> None:
     body = b"".join(parts)
     sources = [Source("one", body, source), Source("two", body[::-1]), Source("envoy", body, envoy=True)]
-    samples(run(sources).body.decode())
-    samples(run(sources, OPENMETRICS).body.decode(), openmetrics=True)
+    for ordered in (sources, sources[::-1]):
+        samples(run(ordered).body.decode())
+        samples(run(ordered, OPENMETRICS).body.decode(), openmetrics=True)
 
 
 def test_odd_bodies() -> None:
     """Sources and options of all kinds, the same ones in every run; `support.odd_bodies` as a program runs others."""
-    (merge,) = under_test
+    (kernel,) = under_test
     for sources, options in islice(cases(Random(1)), 1000):
-        assert merge(sources, options) == LONG_WAY(sources, options)
+        assert kernel.merge(sources, options) == LONG_WAY.merge(sources, options)
 
 
 TEXTS_OF_NUMBERS = st.one_of(
@@ -783,3 +782,177 @@ def test_the_defaults_are_safe() -> None:
     assert Limits().labels is not None and Limits().label_value_bytes is not None
     assert Options().format is TEXT
     assert Options().merge_clusters and Options().total_bytes is not None
+
+
+FAMILIES = (
+    b'# TYPE envoy_cluster_upstream_rq counter\nenvoy_cluster_upstream_rq{envoy_cluster_name="web"} 3\n',
+    b'# TYPE envoy_cluster_upstream_rq_total counter\nenvoy_cluster_upstream_rq_total{envoy_cluster_name="web"} 4\n',
+    b"# HELP envoy_server_live Alive.\n# TYPE envoy_server_live gauge\nenvoy_server_live 1\n",
+    b'# TYPE envoy_a gauge\nenvoy_a{envoy_cluster_name="web-0123456789abcdef"} 1\n'
+    b'envoy_a{envoy_cluster_name="web-fedcba9876543210"} 2\n',
+    b'# TYPE envoy_ms histogram\nenvoy_ms_bucket{le="1"} 1\nenvoy_ms_bucket{le="+Inf"} 2\nenvoy_ms_sum 7\n'
+    b"envoy_ms_count 2\n",
+    b"# TYPE envoy_bad counter\nenvoy_bad{ 1\nenvoy_bad 2\n",
+    b"# TYPE wasm_things counter\nwasm_things 1\n",
+    b"# TYPE envoy_x_total counter\nenvoy_x_total 5\n",
+    b"# TYPE envoy_x gauge\nenvoy_x 1\n",
+    b"# TYPE envoy_c gauge\nenvoy_c 1\nenvoy_d 1\n",
+    b'envoy_ms{x="1"} 1\n',
+    b"# TYPE envoy_ms_sum gauge\nenvoy_ms_sum 1\n",
+    b"\r\n",
+    b" ",
+)
+ODD = [
+    line.replace(prefix + b"a", prefix + b"envoy_a")
+    for line in islice(lines(Random(7)), 1500)
+    for prefix in (b"", b"# TYPE ")
+]
+BODIES = st.lists(st.one_of(st.sampled_from(FAMILIES), st.sampled_from(ODD)), max_size=14).map(b"".join)
+
+
+@given(
+    body=BODIES,
+    before=BODIES,
+    application=BODIES,
+    places=st.lists(st.integers(0, 2000), max_size=12),
+    options=st.builds(
+        Options,
+        st.sampled_from([TEXT, Format.TEXT_UTF8, OPENMETRICS, Format.OPENMETRICS_1_UTF8]),
+        st.booleans(),
+        st.sampled_from([None, None, 30, 150, 400]),
+    ),
+    whole=st.booleans(),
+)
+@example(
+    b"".join(FAMILIES),
+    FAMILIES[8],
+    b"# TYPE app_x gauge\napp_x 1\n",
+    [*range(2000)],
+    Options(OPENMETRICS),
+    True,
+)
+@settings(max_examples=150, deadline=None)
+def test_the_same_answer_however_it_arrives_and_whatever_was_answered_before(
+    body: bytes, before: bytes, application: bytes, places: list[int], options: Options, whole: bool
+) -> None:
+    (kernel,) = under_test
+    sources = [app(application.decode(errors="replace"), label="app")]
+    streamed(kernel, [before], sources, options)
+    answer = streamed(kernel, cut(body, places), sources, options, whole=whole)
+    assert answer == streamed(LONG_WAY, [body], sources, options, whole=whole)
+    if whole:
+        assert answer == kernel.merge([Source("envoy", body, envoy=True), *sources], options)
+    judged(answer.pieces, options.format)
+
+
+def fed(*pieces: bytes, answer: Format = TEXT, whole: bool = True, **options: object) -> MergeResult:
+    """The answer to Envoy's body in pieces."""
+    (kernel,) = under_test
+    return streamed(kernel, pieces, [], Options(answer, **options), whole=whole)  # type: ignore[arg-type]  # of a test
+
+
+def test_a_family_leaves_when_the_next_one_begins() -> None:
+    (kernel,) = under_test
+    merging = kernel.begin(Options(TEXT))
+    assert not merging.feed(FAMILIES[0])  # more of it may come
+    assert not merging.feed(FAMILIES[0][-3:] + FAMILIES[2][:12])  # is it the first line of a head?
+    (answer,) = merging.feed(FAMILIES[2][12:])
+    assert (
+        answer.startswith(b"# TYPE envoy_cluster_upstream_rq counter\n")
+        and b"envoy_server_live 1" not in answer
+    )
+    assert not merging.feed(b"# HELP envoy_b B.\n")  # may belong to what comes
+    (answer,) = merging.feed(b"# TYPE envoy_b gauge\n")
+    assert answer == FAMILIES[2]
+    result = merging.finish([])
+    assert b"envoy_b" not in result.body and result.sources[0].samples == 2
+
+
+def test_families_of_others_come_after_envoys_own() -> None:
+    body = fed(FAMILIES[0] + FAMILIES[6] + FAMILIES[2]).body
+    assert body.index(b"envoy_server_live") < body.index(b"wasm_things 1")
+    body = fed(FAMILIES[9], FAMILIES[2]).body  # one with samples of another one in it as well
+    assert body.index(b"envoy_server_live") < body.index(b"envoy_c 1") < body.index(b"envoy_d 1")
+
+
+def test_the_last_family_of_a_body_that_broke_off_is_left_out() -> None:
+    result = fed(FAMILIES[0] + FAMILIES[2][:-1], whole=False)
+    assert (result.body.count(b"# TYPE"), result.sources[0].samples) == (1, 1)
+    assert fed(FAMILIES[0] + FAMILIES[2][:-1]).body.endswith(FAMILIES[2])  # only its newline is missing
+
+
+@pytest.mark.parametrize("size", [1, 30, 10_000])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b"# TYPE envoy_b gauge\nenvoy_b 1\n", b'# TYPE envoy_b counter\nenvoy_b 2\nenvoy_b{x="1"} 2\n'),
+        (
+            b"# TYPE envoy_h histogram\nenvoy_h_count 1\n",
+            b"# TYPE envoy_h_count gauge\nenvoy_h_count 2\nenvoy_h_count 3\n",
+        ),
+        (b"# TYPE envoy_b gauge\nenvoy_b 1\n", b"# TYPE b gauge\nenvoy_b 2\nenvoy_b 3\n"),
+    ],
+    ids=["the same name", "a name of its samples", "kept for the end"],
+)
+def test_a_second_family_of_a_name_is_dropped_and_counted(first: bytes, second: bytes, size: int) -> None:
+    body = first + FAMILIES[2] + second
+    result = fed(*cut(body, range(0, len(body), size)))
+    assert result.body == first + FAMILIES[2]
+    assert result.sources[0].dropped == {"type_conflict": 2}
+    assert [(p.reason, p.line) for p in result.sources[0].problems] == [("type_conflict", 0)]
+
+
+def test_openmetrics_the_first_family_to_take_a_name_has_it() -> None:
+    counter, gauge = FAMILIES[7:9]
+    assert fed(gauge + counter, answer=OPENMETRICS).body.splitlines() == [
+        b"# TYPE envoy_x gauge", b"envoy_x 1", b"# TYPE envoy_x_total unknown", b"envoy_x_total 5", b"# EOF"
+    ]  # fmt: skip
+    second = fed(counter + gauge, answer=OPENMETRICS)
+    assert b"# TYPE envoy_x counter" in second.body and second.sources[0].dropped == {"type_conflict": 1}
+    assert fed(counter + gauge).sources[0].samples == 2  # text has both
+
+
+def test_a_family_that_was_not_written_has_taken_no_names() -> None:
+    many = b"# TYPE envoy_b gauge\n" + b"".join(b'envoy_b{x="%d"} 1\n' % n for n in range(20))
+    result = fed(many + b"# TYPE envoy_b counter\nenvoy_b 1\n", total_bytes=100)
+    assert result.body == b"# TYPE envoy_b counter\nenvoy_b 1\n"
+    assert result.sources[0].dropped == {"total_limit": 20}
+
+
+def test_the_limit_of_the_answer_holds_for_all_its_parts() -> None:
+    sources = [app("# TYPE app_x gauge\napp_x 1\n")]
+    (kernel,) = under_test
+    options = Options(OPENMETRICS, total_bytes=len(FAMILIES[2]) + 6 + len(sources[0].body) - 1)
+    result = streamed(kernel, [FAMILIES[2] + FAMILIES[0]], sources, options)
+    assert result.body == FAMILIES[2] + b"# EOF\n"
+    assert [source.dropped for source in result.sources] == [{"total_limit": 1}] * 2
+
+
+def test_limits_of_what_is_fed() -> None:
+    (kernel,) = under_test
+    merging = kernel.begin(Options(TEXT), Limits(samples=1))
+    sent = b"".join(merging.feed(FAMILIES[2] + FAMILIES[0] + FAMILIES[6]))
+    result = merging.finish([])
+    assert sent + result.body == FAMILIES[2]
+    assert result.sources[0].dropped == {"sample_limit": 2}
+
+
+def test_without_envoy_there_is_nothing_to_tell_of_it() -> None:
+    (kernel,) = under_test
+    assert kernel.begin(Options()).finish([]).sources == ()
+    merging = kernel.begin(Options())
+    assert not merging.feed(b"")
+    assert merging.finish([]).sources[0].name == "envoy"
+
+
+def test_labels_are_forgotten_in_between() -> None:
+    """More of a body than `RENEWAL`."""
+    family = b"".join(
+        b'envoy_b%%d{n="%d",envoy_cluster_name="web-0123456789abcdef"} 1\n' % n for n in range(2000)
+    )
+    body = b"".join(b"# TYPE envoy_b%d gauge\n" % n + family.replace(b"%d", b"%d" % n) for n in range(40))
+    assert len(body) > RENEWAL
+    result = fed(body)
+    assert result.body == body.replace(b"-0123456789abcdef", b"").replace(
+        b'web"', b'web",kuma_io_mesh_traffic="true"'
+    )

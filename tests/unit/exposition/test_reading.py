@@ -12,6 +12,7 @@ def test_both_ways_read_the_same() -> None:
     seen = []
     for shortcuts in (True, False):
         reader = Reader(Source("app", body), Options(), LabelTable(), shortcuts=shortcuts)
+        reader.open(body)
         read = {name: reader.read(family) for name, family in reader.index.families.items()}
         seen.append(
             {
@@ -27,7 +28,18 @@ def test_both_ways_read_the_same() -> None:
 
 
 def test_line_numbers() -> None:
-    reader = Reader(Source("app", b"a 1\n\nb 2\na x\n??\n"), Options(), LabelTable())
+    reader = Reader(Source("app", b""), Options(), LabelTable())
+    reader.open(b"a 1\n\nb 2\na x\n??\n")
+    reader.complain()
     for family in reader.index.families.values():
         reader.read(family)
     assert sorted(problem.line for problem in reader.stats().problems) == [4, 5]
+
+
+def test_parts_of_a_body_have_no_line_numbers() -> None:
+    reader = Reader(Source("app", b""), Options(), LabelTable())
+    for part in (b"??\n", b"!\n"):
+        reader.open(part, numbered=False)
+        reader.complain()
+    stats = reader.stats()
+    assert stats.dropped == {"malformed_line": 2} and {problem.line for problem in stats.problems} == {0}

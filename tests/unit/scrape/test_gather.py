@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from meshmeter.exposition.kernel import PYTHON
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
 from meshmeter.scrape.gather import gather
-from meshmeter.scrape.plan import Request, ScrapePlan, plan
+from meshmeter.scrape.plan import FetchLimits, Request, ScrapePlan, plan
 from meshmeter.scrape.results import FetchError, FetchResult
 from support import require
 from support.exposition import accepted_by_promtool, samples
@@ -108,6 +110,12 @@ def test_a_body_without_metrics_is_a_failure_but_an_empty_one_is_not() -> None:
 def test_charsets() -> None:
     latin = FetchResult("app", 1.0, b'b{x="\xfc"} 1\n', "text/plain; charset=iso-8859-1")
     assert 'b{x="ü"} 1\n'.encode() in gather(scrape(), [ENVOY, latin])[0].body
+    tight = replace(scrape(), limits=FetchLimits(body_bytes=len(latin.body)))
+    (_, report) = gather(tight, [ENVOY, latin])[1]
+    assert (report.error, report.detail) == ("too_large", "the body is longer than 11 bytes in UTF-8")
+    for name, told in (("punycode", "'punycode': only UTF-8"), ("utf-16", "not in the charset 'utf-16'")):
+        (_, report) = gather(scrape(), [ENVOY, replace(latin, content_type=f"text/plain; charset={name}")])[1]
+        assert report.error == "decode" and told in report.detail
     unknown = FetchResult("app", 1.0, b"b 1\n", "text/plain; charset=klingon")
     assert gather(scrape(), [ENVOY, unknown])[1][1].error == "decode"
 

@@ -22,7 +22,9 @@ STATS = "/stats/prometheus?"
         ("usedonly", {}, ["text_readouts=&usedonly="]),
         ("usedonly=false", {}, ["text_readouts="]),
         ("usedonly=false", {"used_only": True}, ["text_readouts=&usedonly="]),
-        ("histogram_buckets=summary&x=a%20b", {}, ["histogram_buckets=summary&text_readouts=&x=a+b"]),
+        ("histogram_buckets=summary&x=a%20b", {}, ["histogram_buckets=summary&text_readouts=&x=a%20b"]),
+        ("filter=a+b%2Bc%FF/%7E", {}, ["filter=a%20b%2Bc%FF%2F~&text_readouts="]),
+        ("", {"filter_regex": "o b|a+\\\\ü"}, ["filter=o%20b%7Ca%2B%5C%5C%C3%BC&text_readouts="]),
         ("format=json&text_readouts=no", {}, ["text_readouts="]),
         ("filter=a.*%26b", {}, ["filter=a.%2A%26b&text_readouts="]),
         ("", {"filter_regex": "^cluster"}, ["filter=%5Ecluster&text_readouts="]),
@@ -84,7 +86,9 @@ def test_applications() -> None:
     ]
 
 
-OPENMETRICS = "application/openmetrics-text;version=1.0.0{},application/openmetrics-text;version=0.0.1;q=0.75,"
+OPENMETRICS = (
+    "application/openmetrics-text;version=1.0.0{},application/openmetrics-text;version=0.0.1;q=0.75,"
+)
 TEXT_1 = "text/plain;version=1.0.0;escaping={};q=0.6,"
 REST = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 

@@ -1,0 +1,82 @@
+"""Heads of answers: which lengths count, and how long they may be. Real answers are in
+tests/integration/test_odd_http.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshmeter.agent.heads import MOST_BYTES, MOST_FIELDS, Head, HeadRefused, settled
+
+OK = b"HTTP/1.1 200 OK\r\n"
+LENGTH = b"Content-Length: 7\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "settles_to"),
+    [
+        (b"X: y\r\n", b"X: y\r\n"),
+        (LENGTH, LENGTH),
+        (LENGTH + b"X: y\r\n" + b"content-length:7\r\n", LENGTH + b"X: y\r\n"),
+        (b"Content-Length: 7, 7\r\n", LENGTH),
+        (b"Content-Length: 7,\r\n 7\r\n", LENGTH),
+        (LENGTH + CHUNKED, CHUNKED),
+        (CHUNKED + LENGTH, CHUNKED),
+        (b"CONTENT-LENGTH: 9\r\n" + CHUNKED + LENGTH, CHUNKED),
+        (b"Content-Length: 9,\r\n\t8\r\n" + CHUNKED, CHUNKED),
+        (b"Transfer-Encoding: gzip, Chunked \r\n" + LENGTH, b"Transfer-Encoding: gzip, Chunked \r\n"),
+        (b"Transfer-Encoding: identity\r\n" + LENGTH, b"Transfer-Encoding: identity\r\n" + LENGTH),
+        (b"X-Content-Length: 9\r\n" + LENGTH, b"X-Content-Length: 9\r\n" + LENGTH),
+        (b"X \t: y\r\n", b"X: y\r\n"),
+        (b"Content-Length : 7\r\n" + LENGTH, LENGTH),
+        (b"X: y :z\r\n", b"X: y :z\r\n"),
+    ],
+)
+def test_one_length(fields: bytes, settles_to: bytes) -> None:
+    assert settled(OK + fields + b"\r\n") == OK + settles_to + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "fields", [LENGTH + b"Content-Length: 8\r\n", b"Content-Length: 7, 8\r\n", b"Content-Length: 7,\r\n"]
+)
+def test_lengths_that_differ_are_refused(fields: bytes) -> None:
+    with pytest.raises(HeadRefused, match="differ"):
+        settled(OK + fields + b"\r\n")
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("answer", "parsed"),
+    [
+        (OK + LENGTH + b"\r\n" + b"a\n\nb\r\n\r\n", OK + LENGTH + b"\r\n" + b"a\n\nb\r\n\r\n"),
+        (
+            b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" + OK + LENGTH + LENGTH + b"\r\n" + LENGTH + LENGTH,
+            b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" + OK + LENGTH + b"\r\n" + LENGTH + LENGTH,
+        ),
+        (b"HTTP/1.1 200 OK\n" + CHUNKED + LENGTH + b"\nbody", b"HTTP/1.1 200 OK\n" + CHUNKED + b"\nbody"),
+        (b"\x16\x03\x01 no HTTP", b"\x16\x03\x01 no HTTP"),
+        (OK + b"X: y", b""),
+    ],
+)
+def test_pieces_of_any_size(answer: bytes, parsed: bytes, step: int) -> None:
+    head = Head()
+    assert b"".join(head.feed(answer[at : at + step]) for at in range(0, len(answer), step)) == parsed
+
+
+@pytest.mark.parametrize("step", [1000, 1 << 20])
+def test_what_a_head_may_be(step: int) -> None:
+    def feed(answer: bytes) -> bytes:
+        head = Head()
+        return b"".join(head.feed(answer[at : at + step]) for at in range(0, len(answer), step))
+
+    long = OK + b"X: " + b"x" * (MOST_BYTES - len(OK) - 7) + b"\r\n\r\n"
+    assert len(long) == MOST_BYTES and feed(long) == long
+    many = OK + b"X: y\r\n" * MOST_FIELDS + b"\r\n"
+    assert feed(many) == many
+    for longer in (long.replace(b"X: ", b"X: x"), long[:-1] + b"x\r\n", OK + b"x" * MOST_BYTES):
+        with pytest.raises(HeadRefused, match="64 KiB"):
+            feed(longer)
+    with pytest.raises(HeadRefused, match="500 fields"):
+        feed(many.replace(OK, OK + b"X: y\r\n"))
+    with pytest.raises(HeadRefused):
+        feed(b"HTTP/1.1 100 Continue\r\n\r\n" * MOST_BYTES)
