@@ -3,7 +3,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dist lock demo test test-newest test-lowest attack check format bench native
+.PHONY: help setup dist lock demo test test-newest test-lowest attack check format fuzz bench native
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +37,9 @@ format: ## format the code and apply safe lint fixes
 
 dist: ## build the wheel and the sdist in dist/, and try both in empty environments
 	@scripts/dist
+
+fuzz: ## fuzz the merge kernels (ARGS="--minutes 5"; --help lists more)
+	@scripts/fuzz $(ARGS)
 
 bench: ## measure, and print a table and one JSON line per figure (ARGS=--quick: under a minute)
 	@scripts/bench $(ARGS)

@@ -55,6 +55,9 @@ pub fn relabel<'a>(labels: &[Label<'a>]) -> (Vec<Label<'a>>, bool) {
                     };
                 }
                 cluster = Some(!is_own_cluster(&value));
+                if value.is_empty() {
+                    continue; // an empty label value is no label
+                }
             }
             HTTP => listener = Some(!is_own_listener(&value)),
             MESH_TRAFFIC => continue,

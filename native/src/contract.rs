@@ -23,11 +23,15 @@ pub enum Fault {
     Quantile,
     /// A time that Prometheus could not read; the sample, or the exemplar, stays without it.
     Timestamp,
+    /// The type of a family whose samples are not what it promises; they stay. Counted by families.
+    Type,
+    /// An exemplar of a family that is written without its type.
+    Exemplar,
 }
 
 impl Fault {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Fault; 9] = [
+    pub const ALL: [Fault; 11] = [
         Fault::Malformed,
         Fault::LabelLimit,
         Fault::SampleLimit,
@@ -37,6 +41,8 @@ impl Fault {
         Fault::Duplicate,
         Fault::Quantile,
         Fault::Timestamp,
+        Fault::Type,
+        Fault::Exemplar,
     ];
 
     /// The word that users see in `meshmeter_source_dropped_samples{reason=…}`.
@@ -52,6 +58,8 @@ impl Fault {
             Fault::Duplicate => "duplicate_series",
             Fault::Quantile => "summary_quantile",
             Fault::Timestamp => "timestamp",
+            Fault::Type => "type",
+            Fault::Exemplar => "exemplar",
         }
     }
 }

@@ -98,14 +98,19 @@ pub enum Role {
     Quantile,
     /// One of the rest of a metric.
     Part(Part),
+    /// A sample of the family's own name that its type does not have: `x` of a histogram `x`, or of a summary `x` without
+    /// a quantile.
+    Bare,
+    /// A `_bucket` without a bound.
+    Loose,
 }
 
 impl Role {
     /// What the sample's name ends in.
     fn suffix(self) -> &'static [u8] {
         match self {
-            Role::Value | Role::Quantile => b"",
-            Role::Bucket => b"_bucket",
+            Role::Value | Role::Quantile | Role::Bare => b"",
+            Role::Bucket | Role::Loose => b"_bucket",
             Role::Part(part) => part.suffix(),
         }
     }

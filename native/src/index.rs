@@ -152,6 +152,9 @@ impl<'b> Indexer<'b> {
             Name::Bare(name) => Cow::Borrowed(name),
             Name::Quoted(name) => unescape(name),
         };
+        if name.is_empty() {
+            return;
+        }
         let openmetrics = self.openmetrics;
         let declaration = self.declared.of(name);
         match keyword {
@@ -287,31 +290,33 @@ impl<'b> Indexer<'b> {
             self.owner(token)
         } else if is_blank(line) {
             return;
+        } else if let Some(sample) = sample::parse(line, self.openmetrics, self.escaping) {
+            self.owner(&sample.name)
         } else {
-            sample::parse(line, self.openmetrics, self.escaping).and_then(|sample| self.owner(&sample.name))
+            self.index.malformed.push(start);
+            return;
         };
-        match family {
-            Some(family) => self.extend(family, start, end),
-            None => self.index.malformed.push(start),
-        }
+        self.extend(family, start, end);
     }
 
-    /// The family of a sample; a new one without type if none is declared. `None` for a sample that has the name of a
-    /// family without being one of its samples, such as `x` of a histogram `x`.
-    fn owner(&mut self, name: &[u8]) -> Option<usize> {
+    /// The family of a sample; a new one without type if none is declared. A sample that has the name of a family
+    /// without being one that its type promises, such as `x` of a histogram `x`, is taken in.
+    fn owner(&mut self, name: &[u8]) -> usize {
         if let Some(&family) = self.owners.get(name) {
-            return Some(family);
+            return family;
         }
         let name = self.escaping.name(Cow::Borrowed(name));
         if let Some(&family) = self.owners.get(name.as_ref()) {
-            return Some(family);
+            return family;
         }
-        if self.by_name.contains_key(name.as_ref()) {
-            return None;
+        if let Some(&family) = self.by_name.get(name.as_ref()) {
+            self.index.families[family].shape.roles.push((name.to_vec(), Role::Bare));
+            self.owners.insert(name.into_owned(), family);
+            return family;
         }
         let roles = vec![(name.to_vec(), Role::Value)];
         let shape = Shape { name: name.into_owned(), kind: Type::Unknown, roles };
-        Some(self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() }))
+        self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() })
     }
 
     fn extend(&mut self, family: usize, start: usize, end: usize) {

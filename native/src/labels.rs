@@ -8,7 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use crate::clusters::relabel;
 use crate::contract::{Limits, Options, Source};
 use crate::names::Escaping;
-use crate::sample::{Label, distinct, plain_labels};
+use crate::sample::{Label, distinct, labels_of, plain_labels};
 use crate::text::quote_label;
 
 /// The number of a label set.
@@ -80,6 +80,12 @@ impl LabelTable {
     #[must_use]
     pub fn inner(&self, id: Id) -> &[u8] {
         self.braced(id).strip_prefix(b"{").map_or(b"", |rest| &rest[..rest.len() - 2])
+    }
+
+    /// Whether the set has a label of this name.
+    #[must_use]
+    pub fn has(&self, id: Id, name: &[u8]) -> bool {
+        labels_of(self.inner(id)).iter().any(|(known, _)| *known == name)
     }
 
     /// The set that this one is merged into: another one only for a split cluster.

@@ -13,6 +13,7 @@ use crate::labels::{LabelTable, SourceLabels};
 use crate::plain::{self, Form, Plain};
 use crate::reading::{Reader, Record, Scratch};
 use crate::samples::Samples;
+use crate::soundness::sound;
 use crate::split::merge_split;
 use crate::taken::{Taken, reserved};
 use crate::writing::{Head, Writer};
@@ -180,8 +181,9 @@ impl Fed {
                 readers[0].drop_family(Fault::TypeConflict, 0);
             } else {
                 let claims = if options.openmetrics { taken.claims(&shape) } else { None };
+                let fits = claims.is_some() || !options.openmetrics;
                 let family = Joined { name: shape.name.clone(), kind: shape.kind, parts: vec![(0, 0)] };
-                if out.write(&family, &mut readers, table, scratch, claims.is_some()) {
+                if out.write(&family, &mut readers, table, scratch, fits) {
                     taken.add(shape, claims);
                 }
             }
@@ -221,36 +223,44 @@ impl Out {
         Out { openmetrics, merge_clusters, left, body: Vec::new(), pieces: Vec::new() }
     }
 
-    /// Write a family with all its samples. False if there are none, or no place for it.
+    /// Write a family with all its samples, under its type if that fits its names and its samples. False if there are
+    /// none, or no place for it.
     fn write(
         &mut self,
         family: &Joined,
         readers: &mut [Reader<'_>],
         table: &mut LabelTable,
         scratch: &mut Scratch,
-        typed: bool,
+        fits: bool,
     ) -> bool {
         let (samples, counts) = collect(family, readers, table, scratch, self.merge_clusters);
         if samples.is_empty() {
             return false;
         }
         let before = self.body.len();
+        let (name, marks) = (&family.name, &mut scratch.marks);
+        let typed = fits && sound(name, family.kind, &samples, table, marks, self.openmetrics);
         let mut writer = Writer::new(std::mem::take(&mut self.body), table);
         let head = head(family, readers);
         if self.openmetrics {
-            writer.openmetrics(&head, &samples, typed, &mut scratch.marks);
+            writer.openmetrics(&head, &samples, typed, marks);
         } else {
-            writer.text(&head, &samples);
+            writer.text(&head, &samples, typed);
         }
         self.body = writer.out;
         if !self.keep(before) {
             self.body.truncate(before);
-            for (reader, count) in counts {
-                readers[reader].drop(Fault::TotalLimit, count, &family.name);
+            for Count { reader, samples, .. } in counts {
+                readers[reader].drop(Fault::TotalLimit, samples, name);
             }
             return false;
         }
-        counts.into_iter().for_each(|(reader, count)| readers[reader].record.samples += count);
+        for Count { reader, samples, exemplars } in counts {
+            let reader = &mut readers[reader];
+            reader.record.samples += samples;
+            reader.drop(Fault::Type, usize::from(fits && !typed && samples > 0), name);
+            reader.drop(Fault::Exemplar, if typed { 0 } else { exemplars }, name);
+        }
         true
     }
 
@@ -326,14 +336,21 @@ fn join(readers: &mut [Reader<'_>], taken: &Taken) -> Vec<Joined> {
     joined
 }
 
-/// The samples of a family over all sources, and how many each source has in it.
+/// What a source has in a family.
+struct Count {
+    reader: usize,
+    samples: usize,
+    exemplars: usize,
+}
+
+/// The samples of a family over all sources, and what each source has in it.
 fn collect<'b>(
     family: &Joined,
     readers: &mut [Reader<'b>],
     table: &mut LabelTable,
     scratch: &mut Scratch,
     merge_clusters: bool,
-) -> (Samples<'b>, Vec<(usize, usize)>) {
+) -> (Samples<'b>, Vec<Count>) {
     let mut collected = Samples::default();
     let mut counts = Vec::with_capacity(family.parts.len());
     for &(n, part) in &family.parts {
@@ -344,15 +361,16 @@ fn collect<'b>(
             reader.drop(Fault::Quantile, quantiles, &family.name);
             samples = merged;
         }
-        let mut found = samples.len();
+        let mut count = Count { reader: n, samples: samples.len(), exemplars: samples.exemplars };
         if collected.is_empty() {
             collected = samples;
         } else {
             let refused = collected.add(samples, &mut scratch.marks);
-            reader.drop(Fault::Duplicate, refused, &family.name);
-            found -= refused;
+            reader.drop(Fault::Duplicate, refused.samples, &family.name);
+            count.samples -= refused.samples;
+            count.exemplars -= refused.exemplars;
         }
-        counts.push((n, found));
+        counts.push(count);
     }
     (collected, counts)
 }

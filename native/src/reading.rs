@@ -96,6 +96,8 @@ pub struct Scratch {
     /// In plain samples or metrics.
     pub marks: Marks,
     created: Marks,
+    bare: Marks,
+    loose: Marks,
 }
 
 /// What is needed while one family is read.
@@ -187,6 +189,8 @@ impl<'b> Reader<'b> {
     ) -> Samples<'b> {
         scratch.marks.clear();
         scratch.created.clear();
+        scratch.bare.clear();
+        scratch.loose.clear();
         let bare = shape.roles.iter().filter(|(name, _)| is_legacy_name(name));
         let mut target = Target {
             kind: shape.kind,
@@ -216,6 +220,9 @@ impl<'b> Reader<'b> {
         }
         let mut samples = target.samples;
         samples.metrics.iter_mut().for_each(|(_, metric)| metric.sort());
+        if shape.kind == Type::Histogram {
+            samples.complete(target.table);
+        }
         samples
     }
 
@@ -237,14 +244,14 @@ impl<'b> Reader<'b> {
                 (&front[..brace], &front[brace + 1..])
             }
         };
-        let &(_, role) = target.bare.iter().find(|(known, _)| *known == name)?;
+        let &(_, role) = target.bare.iter().find(|(known, role)| *known == name && *role != Role::Bare)?;
         let tail = Cow::Borrowed(value);
         let (text, bound) = match role {
             Role::Bucket | Role::Quantile => {
                 let (text, spelled) = split_edge(text, edge_label(role))?;
                 (text, Some(self.known_bound(role, spelled)?))
             }
-            Role::Value | Role::Part(_) => (text, None),
+            Role::Value | Role::Part(_) | Role::Bare | Role::Loose => (text, None),
         };
         if !target.kind.composite() {
             let labels = self.record.labels.read_text(text, target.table)?;
@@ -269,16 +276,20 @@ impl<'b> Reader<'b> {
     fn take(&mut self, line: &'b [u8], offset: usize, target: &mut Target<'_, 'b>) -> Result<(), Fault> {
         let Sample { name, mut labels, value, timestamp, exemplar, exemplar_lost_time } =
             sample::parse(line, self.source.openmetrics, self.escaping).ok_or(Fault::Malformed)?;
-        let role = role_of(&name, target.kind, target.roles, self.escaping).ok_or(Fault::Malformed)?;
+        let mut role = role_of(&name, target.kind, target.roles, self.escaping).ok_or(Fault::Malformed)?;
         let mut bound = None;
         if matches!(role, Role::Bucket | Role::Quantile) {
             let edge = edge_label(role);
-            let at = labels.iter().position(|(name, _)| name.as_ref() == edge).ok_or(Fault::Malformed)?;
-            let (_, text) = labels.remove(at);
-            bound = Some(self.bound(role, text).ok_or(Fault::Malformed)?);
+            let at = labels.iter().position(|(name, _)| name.as_ref() == edge);
+            bound = at.and_then(|at| self.bound(role, labels[at].1.clone()));
+            match at {
+                Some(at) if bound.is_some() => _ = labels.remove(at),
+                _ => role = if role == Role::Bucket { Role::Loose } else { Role::Bare },
+            }
         }
         let labels = self.record.labels.read(labels, target.table).ok_or(Fault::LabelLimit)?;
-        let exemplars = role == Role::Bucket || (target.kind == Type::Counter && role == Role::Value);
+        let exemplars = matches!(role, Role::Bucket | Role::Loose)
+            || (target.kind == Type::Counter && role == Role::Value);
         let exemplar = if self.to_openmetrics && exemplars { exemplar } else { Vec::new() };
         let time = if timestamp.is_empty() {
             None
@@ -288,12 +299,14 @@ impl<'b> Reader<'b> {
         let lost_times = usize::from(time.is_none() && !timestamp.is_empty())
             + usize::from(exemplar_lost_time && !exemplar.is_empty());
         let tail = tail(value, time.as_deref(), &exemplar);
-        if target.kind.composite() {
+        let has_exemplar = !exemplar.is_empty();
+        if target.kind.composite() && !matches!(role, Role::Bare | Role::Loose) {
             let at = target.metric(labels);
             target.add_to_metric(at, role, bound, tail)?;
         } else {
             target.add_value(labels, role, tail)?;
         }
+        target.samples.exemplars += usize::from(has_exemplar);
         (0..lost_times).for_each(|_| self.fault(Fault::Timestamp, offset));
         Ok(())
     }
@@ -338,10 +351,12 @@ impl<'b> Reader<'b> {
 
 impl<'b> Target<'_, 'b> {
     fn add_value(&mut self, labels: Id, role: Role, tail: Tail<'b>) -> Result<(), Fault> {
-        let (marks, values) = if role == Role::Part(Part::Created) {
-            (&mut self.scratch.created, &mut self.samples.created)
-        } else {
-            (&mut self.scratch.marks, &mut self.samples.plain)
+        let (scratch, samples) = (&mut *self.scratch, &mut self.samples);
+        let (marks, values) = match role {
+            Role::Part(Part::Created) => (&mut scratch.created, &mut samples.created),
+            Role::Bare => (&mut scratch.bare, &mut samples.plain),
+            Role::Loose => (&mut scratch.loose, &mut samples.loose),
+            _ => (&mut scratch.marks, &mut samples.plain),
         };
         if marks.get_or_put(labels, values.len()).is_some() {
             return Err(Fault::Duplicate);
@@ -372,7 +387,7 @@ impl<'b> Target<'_, 'b> {
         let new = match (role, bound) {
             (_, Some(Bound { number, spelled })) => metric.add_edge(Edge { bound: number, spelled, tail }),
             (Role::Part(part), None) => metric.add_part(part, tail),
-            (Role::Value | Role::Bucket | Role::Quantile, None) => return Err(Fault::Malformed),
+            (_, None) => return Err(Fault::Malformed),
         };
         if new { Ok(()) } else { Err(Fault::Duplicate) }
     }

@@ -1,7 +1,7 @@
 //! One line of exposition text, read with tolerance.
 //!
 //! ```text
-//! text 0.0.4    name{label="value",...} value [milliseconds]
+//! text 0.0.4    name{label="value",...} value [milliseconds] [an exemplar, which is forgotten]
 //! OpenMetrics   name{label="value",...} value [seconds] [# {label="value",...} value [seconds]]
 //! ```
 //!
@@ -73,10 +73,13 @@ pub fn parse(line: &[u8], openmetrics: bool, escaping: Escaping) -> Option<Sampl
     }
     let (mut exemplar, mut exemplar_lost_time) = (Vec::new(), false);
     if at.peek().is_some() {
-        if !openmetrics || !at.eat(b'#') {
+        if !at.eat(b'#') {
             return None;
         }
-        (exemplar, exemplar_lost_time) = read_exemplar(&mut at, escaping)?;
+        let read = read_exemplar(&mut at, escaping)?;
+        if openmetrics {
+            (exemplar, exemplar_lost_time) = read; // text has none: it is forgotten
+        }
     }
     Some(Sample { name, labels, value, timestamp, exemplar, exemplar_lost_time })
 }
@@ -308,7 +311,7 @@ mod tests {
             "a{x=\"1\",x=\"2\"} 1",
             "{\"\"} 1",
             "a 1 2 3",
-            "a 1 # {} 1",
+            "a 1 # {}",
             "a\"b\" 1",
             "{\"a\" x=\"1\"} 1",
         ] {

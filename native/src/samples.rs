@@ -8,7 +8,7 @@ use hashbrown::HashSet;
 use memchr::{memchr, memmem};
 
 use crate::families::Part;
-use crate::labels::{Id, Marks};
+use crate::labels::{Id, LabelTable, Marks};
 
 /// What follows the labels on a line.
 pub type Tail<'b> = Cow<'b, [u8]>;
@@ -91,6 +91,21 @@ impl<'b> Metric<'b> {
         new
     }
 
+    /// Whether there is a bucket for all observations. Edges are in order.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.edges.last().is_some_and(|edge| edge.bound == f64::INFINITY)
+    }
+
+    /// Make the count the bucket for all observations, if there is none.
+    fn close(&mut self) {
+        if !self.is_closed()
+            && let Some(tail) = self.part(Part::Count).cloned()
+        {
+            self.add_edge(Edge { bound: f64::INFINITY, spelled: Cow::Borrowed(b"+Inf"), tail });
+        }
+    }
+
     /// Bring the edges in order.
     pub fn sort(&mut self) {
         if self.bounds.is_some() {
@@ -108,6 +123,10 @@ pub struct Samples<'b> {
     pub created: Vec<(Id, Tail<'b>)>,
     /// Of composite families.
     pub metrics: Vec<(Id, Metric<'b>)>,
+    /// Of composite families: buckets without a bound. What else their type does not promise is in `plain`.
+    pub loose: Vec<(Id, Tail<'b>)>,
+    /// How many tails have one.
+    pub exemplars: usize,
 }
 
 impl<'b> Samples<'b> {
@@ -116,6 +135,7 @@ impl<'b> Samples<'b> {
     pub fn len(&self) -> usize {
         self.plain.len()
             + self.created.len()
+            + self.loose.len()
             + self.metrics.iter().map(|(_, metric)| metric.len()).sum::<usize>()
     }
 
@@ -125,35 +145,73 @@ impl<'b> Samples<'b> {
         self.len() == 0
     }
 
-    /// Take over what is not here yet. Returns how many samples were.
-    pub fn add(&mut self, others: Samples<'b>, marks: &mut Marks) -> usize {
-        let mut refused = unite(&mut self.plain, others.plain, |_| 1, marks);
-        refused += unite(&mut self.created, others.created, |_| 1, marks);
+    /// Take over what is not here yet. Returns how many samples, and how many exemplars of them, were.
+    pub fn add(&mut self, others: Samples<'b>, marks: &mut Marks) -> Refused {
+        let tail = |tail: &Tail<'b>| (1, usize::from(has_exemplar(tail)));
+        let mut refused = Refused::default();
+        unite(&mut self.plain, others.plain, tail, marks, &mut refused);
+        unite(&mut self.created, others.created, tail, marks, &mut refused);
+        unite(&mut self.loose, others.loose, tail, marks, &mut refused);
         // samples of two sources would not make one sound metric
-        refused + unite(&mut self.metrics, others.metrics, Metric::len, marks)
+        let metric = |metric: &Metric<'b>| {
+            (metric.len(), metric.edges().iter().filter(|edge| has_exemplar(&edge.tail)).count())
+        };
+        unite(&mut self.metrics, others.metrics, metric, marks, &mut refused);
+        refused
     }
+
+    /// Give histograms that say how many observations there were, but have no bucket for all of them, that bucket: the
+    /// two are the same number, and Prometheus's own encoder (expfmt) writes it in their place. Nothing is added where
+    /// the family cannot have its type all the same.
+    pub fn complete(&mut self, table: &LabelTable) {
+        if !self.plain.is_empty() || !self.loose.is_empty() {
+            return;
+        }
+        let completable = |id: Id, metric: &Metric<'b>| {
+            metric.is_closed() || (metric.part(Part::Count).is_some() && !table.has(id, b"le"))
+        };
+        if self.metrics.iter().all(|(id, metric)| completable(*id, metric)) {
+            self.metrics.iter_mut().for_each(|(_, metric)| metric.close());
+        }
+    }
+}
+
+/// What was not taken over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refused {
+    /// Samples.
+    pub samples: usize,
+    /// Exemplars of them.
+    pub exemplars: usize,
 }
 
 fn unite<T>(
     mine: &mut Vec<(Id, T)>,
     theirs: Vec<(Id, T)>,
-    weight: impl Fn(&T) -> usize,
+    weight: impl Fn(&T) -> (usize, usize),
     marks: &mut Marks,
-) -> usize {
+    refused: &mut Refused,
+) {
     if theirs.is_empty() {
-        return 0;
+        return;
     }
     marks.clear();
     mine.iter().for_each(|(id, _)| marks.put(*id, 0));
-    let mut refused = 0;
     for (id, item) in theirs {
         if marks.get(id).is_some() {
-            refused += weight(&item);
+            let (samples, exemplars) = weight(&item);
+            refused.samples += samples;
+            refused.exemplars += exemplars;
         } else {
             mine.push((id, item));
         }
     }
-    refused
+}
+
+/// Whether a tail ends in an exemplar.
+#[must_use]
+pub fn has_exemplar(tail: &[u8]) -> bool {
+    memchr(b'#', tail).is_some()
 }
 
 /// The value of a tail.

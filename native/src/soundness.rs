@@ -1,4 +1,8 @@
-//! What OpenMetrics demands of the samples of a type, beyond their form (OpenMetrics 1.0.0, metric types).
+//! What the formats demand of the samples of a type, beyond their form.
+//!
+//! Text: that a family has no others, and that a histogram counts up to +Inf. OpenMetrics demands more of most types
+//! (OpenMetrics 1.0.0, metric types), and its parsers refuse a whole answer that does not have it. Prometheus's own is
+//! lenient, `prometheus_client`'s and those made from it are not.
 
 use crate::families::{Part, Type};
 use crate::labels::{LabelTable, Marks};
@@ -7,12 +11,26 @@ use crate::sample::labels_of;
 use crate::samples::{Metric, Samples, timestamp, value};
 
 /// Whether the samples may be written under their type.
-pub fn sound(name: &[u8], kind: Type, samples: &Samples<'_>, table: &LabelTable, marks: &mut Marks) -> bool {
+pub fn sound(
+    name: &[u8],
+    kind: Type,
+    samples: &Samples<'_>,
+    table: &LabelTable,
+    marks: &mut Marks,
+    openmetrics: bool,
+) -> bool {
+    if !openmetrics && kind == Type::GaugeHistogram {
+        return true; // it is none there
+    }
+    if kind.composite() && !(samples.plain.is_empty() && samples.loose.is_empty()) {
+        return false;
+    }
+    if !openmetrics {
+        return kind != Type::Histogram || samples.metrics.iter().all(|(_, metric)| metric.is_closed());
+    }
     match kind {
         Type::Counter => {
-            name.ends_with(b"_total")
-                && samples.plain.iter().all(|(_, tail)| is_total(value(tail)))
-                && sound_dates(samples, marks)
+            samples.plain.iter().all(|(_, tail)| is_total(value(tail))) && sound_dates(samples, marks)
         }
         Type::Info => samples.plain.iter().all(|(_, tail)| parse(tail) == Some(1.0)),
         Type::StateSet => samples.plain.iter().all(|(id, tail)| {
@@ -56,7 +74,7 @@ fn sound_gauge_histogram(metric: &Metric<'_>) -> bool {
 
 /// Cumulative whole numbers up to +Inf, which is the count; count and sum both there or both not.
 fn sound_buckets(metric: &Metric<'_>, count: Part, sum: Part) -> bool {
-    if metric.edges().last().is_none_or(|edge| edge.bound != f64::INFINITY) {
+    if !metric.is_closed() {
         return false;
     }
     if metric.part(count).is_some() != metric.part(sum).is_some() {

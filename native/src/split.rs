@@ -18,7 +18,9 @@ pub fn merge_split<'b>(
     let mut merged = Samples {
         plain: merge_plain(samples.plain, table, marks),
         created: last_of_each(samples.created, table, marks),
+        loose: merge_plain(samples.loose, table, marks),
         metrics: Vec::new(),
+        exemplars: samples.exemplars,
     };
     let mut groups: Vec<(Id, Vec<Metric<'b>>)> = Vec::new();
     marks.clear();

@@ -1,8 +1,9 @@
 //! Writing one merged family in the format of the answer.
 //!
-//! OpenMetrics is strict where sources are not: a histogram whose count is not its last bucket, a counter that went
-//! negative or a reserved name that another family uses would make the whole answer invalid. Such a family is written as
-//! several of type `unknown`, one for each sample name, so that its samples are kept and only its type is lost.
+//! Formats are strict where sources are not: a bare sample of a histogram, in OpenMetrics a count that is not the last
+//! bucket, a counter that went negative or a reserved name that another family uses would make the whole answer invalid.
+//! Such a family is written as several of type `untyped` or `unknown`, one for each sample name, so that its samples are
+//! kept and only its type is lost.
 
 use hashbrown::HashMap;
 
@@ -10,7 +11,6 @@ use crate::families::{Part, Type, created_name, openmetrics_name};
 use crate::labels::{Id, LabelTable, Marks};
 use crate::sample::{Pair, labels_of};
 use crate::samples::{Edge, Metric, Samples, Tail, without_exemplar};
-use crate::soundness::sound;
 use crate::text::{escape, escape_help, is_legacy_name, quote_name};
 
 /// What is known of a merged family beside its samples.
@@ -42,11 +42,14 @@ impl<'t> Writer<'t> {
         Writer { out, table, quotes: false }
     }
 
-    /// The family in text 0.0.4. What text has no place for becomes gauges of its own: `_created`, and the three parts
-    /// of a gauge histogram.
-    pub fn text(&mut self, head: &Head<'_>, samples: &Samples<'_>) {
+    /// The family in text 0.0.4; untyped if not `typed`. What text has no place for becomes gauges of its own:
+    /// `_created`, and the three parts of a gauge histogram.
+    pub fn text(&mut self, head: &Head<'_>, samples: &Samples<'_>, typed: bool) {
         if head.kind == Type::GaugeHistogram {
             return self.split(head, samples, b"gauge");
+        }
+        if !typed {
+            return self.split(head, samples, b"untyped");
         }
         self.metadata(head.name, head.help, head.kind.text_word(), b"");
         self.plain(head.name, samples.plain.iter().map(|(id, tail)| (*id, tail.as_ref())));
@@ -57,11 +60,10 @@ impl<'t> Writer<'t> {
         self.dates(head, samples);
     }
 
-    /// The family in OpenMetrics 1.0.0. If not `typed`, or if the samples are not what the type promises, it is written
-    /// as unknown.
+    /// The family in OpenMetrics 1.0.0; unknown if not `typed`.
     pub fn openmetrics(&mut self, head: &Head<'_>, samples: &Samples<'_>, typed: bool, marks: &mut Marks) {
         self.quotes = true;
-        if !typed || !sound(head.name, head.kind, samples, self.table, marks) {
+        if !typed {
             return self.split(head, samples, b"unknown");
         }
         let name = openmetrics_name(head.name, head.kind);
@@ -162,15 +164,22 @@ impl<'t> Writer<'t> {
 
     /// One family for each sample name.
     fn split(&mut self, head: &Head<'_>, samples: &Samples<'_>, kind: &[u8]) {
-        if !samples.plain.is_empty() {
-            self.metadata(head.name, head.help, kind, b"");
-            self.plain(head.name, samples.plain.iter().map(|(id, tail)| (*id, without_exemplar(tail))));
-        }
-        if samples.metrics.iter().any(|(_, metric)| !metric.edges().is_empty()) {
-            let names = Names::of(head, &[]);
-            self.metadata(&names.edge_family, head.help, kind, b"");
-            for (id, metric) in &samples.metrics {
-                self.edges(&names, *id, metric, |edge| without_exemplar(&edge.tail));
+        let names = Names::of(head, &[]);
+        let edged = samples.metrics.iter().any(|(_, metric)| !metric.edges().is_empty());
+        let summary = head.kind == Type::Summary;
+        let bucket = [head.name, b"_bucket"].concat();
+        let families: [(&[u8], _, _); 2] =
+            [(head.name, &samples.plain, edged && summary), (&bucket, &samples.loose, edged && !summary)];
+        for (name, loose, edges) in families {
+            if loose.is_empty() && !edges {
+                continue;
+            }
+            self.metadata(name, head.help, kind, b"");
+            self.plain(name, loose.iter().map(|(id, tail)| (*id, without_exemplar(tail))));
+            if edges {
+                for (id, metric) in &samples.metrics {
+                    self.edges(&names, *id, metric, |edge| without_exemplar(&edge.tail));
+                }
             }
         }
         for part in Part::ALL {
@@ -230,7 +239,6 @@ impl Name {
 /// The names of a composite family's samples.
 struct Names {
     edge: Name,
-    edge_family: Vec<u8>,
     label: &'static [u8],
     parts: Vec<(Part, Name)>,
 }
@@ -239,11 +247,9 @@ impl Names {
     fn of(head: &Head<'_>, parts: &[Part]) -> Names {
         let summary = head.kind == Type::Summary;
         let suffix: &[u8] = if summary { b"" } else { b"_bucket" };
-        let edge_family = [head.name, suffix].concat();
         let part = |part: &Part| (*part, Name::new([head.name, part.suffix()].concat()));
         Names {
-            edge: Name::new(edge_family.clone()),
-            edge_family,
+            edge: Name::new([head.name, suffix].concat()),
             label: if summary { b"quantile" } else { b"le" },
             parts: parts.iter().map(part).collect(),
         }

@@ -87,13 +87,14 @@ BOUNDS = {
     "requestHeadersTimeout": "10s",
     "requestTimeout": "15s",
     "streamIdleTimeout": "120s",
+    "httpProtocolOptions": {"acceptHttp10": True, "defaultHostForHttp10": "metrics"},
 }
 
 
 def without_our_additions(resources: dict[str, Any]) -> dict[str, Any]:
     """Minus what the reference has nothing for: response compression, the idle timeout towards the agent, TLS 1.2 as
     the least, and what bounds clients: header sizes, times to send a request in, and how long connections may be idle
-    or last."""
+    or last; and HTTP/1.0 is answered."""
     plain = copy.deepcopy(resources)
     for manager in managers(plain[LISTENER]):
         compressor, router = manager["typedConfig"]["httpFilters"]

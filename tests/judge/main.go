@@ -165,7 +165,9 @@ func scrape(
 		if twice, is := set.HasDuplicateLabelNames(); is {
 			return fmt.Errorf("label name %q is not unique: %s", twice, series)
 		}
-		parser.StartTimestamp()
+		if options.OpenMetricsSkipSTSeries { // asking makes the parser leave out the _created series
+			parser.StartTimestamp()
+		}
 		row := [4]any{set.String(), fmt.Sprintf("%016x", math.Float64bits(value)), nil, nil}
 		key := set.String()
 		if at != nil {

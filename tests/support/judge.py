@@ -87,7 +87,12 @@ def objections(body: bytes, format: Format) -> str:
             list(openmetrics_parser.text_string_to_metric_families(text))
         else:
             list(text_string_to_metric_families(text))
-    except (ValueError, KeyError, IndexError) as exc:  # what these parsers raise
+    except ValueError as exc:
+        if format.openmetrics or "metric name cannot be empty" not in str(
+            exc
+        ):  # it makes one of `_total` in text
+            return f"prometheus_client: {exc!r}"
+    except (KeyError, IndexError) as exc:  # what these parsers raise
         return f"prometheus_client: {exc!r}"
     prometheus = judge()
     return prometheus.verdict(body, format.value).error if prometheus else ""

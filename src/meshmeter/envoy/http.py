@@ -47,9 +47,11 @@ FOR_SCRAPES: dict[str, Any] = {
     "requestHeadersTimeout": "10s",
     "requestTimeout": "15s",
     "streamIdleTimeout": "120s",
+    "httpProtocolOptions": {"acceptHttp10": True, "defaultHostForHttp10": "metrics"},
 }
 """Of those whose clients are scrapers, which may be anybody: a request is small and comes at once, and the client's
-address is that of its connection. An answer may be silent for longer than the longest scrape."""
+address is that of its connection. An answer may be silent for longer than the longest scrape. HTTP/1.0 is answered
+too, with or without a Host."""
 
 SCRAPER_IDLE_TIMEOUT = "75s"
 """Longer than the usual interval between two scrapes of one scraper."""

@@ -89,8 +89,8 @@ def _listener(address: str, port: int) -> dict[str, Any]:
         None,
         rds={"configSource": ADS_SOURCE, "routeConfigName": names.METRICS_PROXY},
         # As a client of a proxy sends it: GET http://10.0.0.1:5670/metrics HTTP/1.1
-        httpProtocolOptions={"allowAbsoluteUrl": True},
-        **FOR_SCRAPES,
+        **FOR_SCRAPES
+        | {"httpProtocolOptions": FOR_SCRAPES["httpProtocolOptions"] | {"allowAbsoluteUrl": True}},
         **connection_limits(idle=SCRAPER_IDLE_TIMEOUT),
     )
     return listener(names.METRICS_PROXY, address, port, "OUTBOUND", [{"filters": [manager]}])

@@ -55,6 +55,8 @@ def relabel(labels: Labels) -> tuple[Labels, bool]:
             if base is not None:
                 value, split = base, True
             cluster = value
+            if not value:
+                continue  # an empty label value is no label
         elif name == HTTP:
             listener = value
         elif name == MESH_TRAFFIC[0]:

@@ -64,6 +64,11 @@ class Role(StrEnum):
     GSUM = "_gsum"
     GCOUNT = "_gcount"
     CREATED = "_created"
+    BARE = "bare"
+    """A sample of the family's own name that its type does not have: `x` of a histogram `x`, or of a summary `x`
+    without a quantile."""
+    LOOSE = "loose"
+    """A `_bucket` without a bound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,8 @@ class _Indexer:
             return
         keyword, text = found[1], found[4] or b""
         name = found[2] if found[2] is not None else unescape(found[3])
+        if not name:
+            return
         types.setdefault(name, None)
         if keyword != b"TYPE":
             texts.setdefault((keyword, name), unescape(text))
@@ -189,22 +191,21 @@ class _Indexer:
                     self._malformed.append(line.start())
                     continue
                 name = sample.name
-            family = self._owner(name)
-            if family is None:
-                self._malformed.append(line.start())
-            else:
-                self._add(family, line.start(), line.end())
+            self._add(self._owner(name), line.start(), line.end())
 
-    def _owner(self, name: bytes) -> Family | None:
-        """The family of a sample; a new one without type if none is declared. None for a sample that has the name
-        of a family without being one of its samples, such as `x` of a histogram `x`."""
+    def _owner(self, name: bytes) -> Family:
+        """The family of a sample; a new one without type if none is declared. A sample that has the name of a family
+        without being one that its type promises, such as `x` of a histogram `x`, is taken in."""
         family = self._owners.get(name)
         if family is None:
             written = escape_name(name, self._escaping)
-            family = self._owners.get(written)
-            if family is None and written not in self._families:
-                family = self._families[written] = Family(Shape(written, Type.UNKNOWN, {written: Role.VALUE}))
-                self._owners[written] = family
+            family = self._owners.get(written) or self._families.get(written)
+            if family is None:
+                family = Family(Shape(written, Type.UNKNOWN, {written: Role.VALUE}))
+                self._families[written] = family
+            elif written not in family.shape.roles:
+                family.shape = Shape(written, family.type, dict(family.shape.roles) | {written: Role.BARE})
+            self._owners.setdefault(written, family)
         return family
 
     def _add(self, family: Family, start: int, end: int) -> None:

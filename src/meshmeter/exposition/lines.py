@@ -1,6 +1,6 @@
 """One line of exposition text, read with tolerance: a sample, or the reason why it is none.
 
-    text 0.0.4    name{label="value",...} value [milliseconds]
+    text 0.0.4    name{label="value",...} value [milliseconds] [an exemplar, which is forgotten]
     OpenMetrics   name{label="value",...} value [seconds] [# {label="value",...} value [seconds]]
 
 Blanks and tabs may be anywhere between tokens, a comma may follow the last label, and a name may stand quoted inside
@@ -54,9 +54,13 @@ class Fault(StrEnum):
     """Quantiles of several clusters cannot be merged (deviations D18)."""
     TIMESTAMP = "timestamp"
     """A time that Prometheus could not read; the sample, or the exemplar, stays without it."""
+    TYPE = "type"
+    """The type of a family whose samples are not what it promises; they stay. Counted by families."""
+    EXEMPLAR = "exemplar"
+    """An exemplar of a family that is written without its type."""
 
 
-LOST = frozenset({Fault.TIMESTAMP})
+LOST = frozenset({Fault.TIMESTAMP, Fault.TYPE, Fault.EXEMPLAR})
 """Faults that cost no sample: what is counted are parts of samples that are in the answer."""
 
 
@@ -116,12 +120,13 @@ def _after_labels(
     exemplar, lost_time = b"", False
     if at < len(line):
         marked = _EXEMPLAR.match(line, at)
-        if not openmetrics or marked is None:
+        if marked is None:
             return None
         read = _exemplar(line, marked.end(), escaping)
         if read is None:
             return None
-        exemplar, lost_time = read
+        if openmetrics:  # text has no exemplars: it is forgotten
+            exemplar, lost_time = read
     return Sample(name, labels, value, timestamp, exemplar, lost_time)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
-from meshmeter.exposition import writing
+from meshmeter.exposition import soundness, writing
 from meshmeter.exposition.blocks import HEAD, Blocks
 from meshmeter.exposition.families import Type, openmetrics_claims
 from meshmeter.exposition.index import Family
@@ -94,7 +94,7 @@ class _Merging:
         openmetrics = self._options.format.openmetrics
         untyped = _clashing(families, self._taken) if openmetrics else frozenset()
         for family in families:
-            self._out.write(family, typed=family.name not in untyped)
+            self._out.write(family, fits=family.name not in untyped)
         return MergeResult(self._out.end(), tuple(reader.stats() for reader in readers))
 
     def _take(self, block: bytes) -> None:
@@ -122,7 +122,7 @@ class _Merging:
             return
         reserved = _reserved(family) if self._options.format.openmetrics else frozenset()
         typed = reserved is not None and self._taken.isdisjoint(reserved)
-        if self._out.write(_Merged(family.name, family.type, [(self._envoy, family)]), typed=typed):
+        if self._out.write(_Merged(family.name, family.type, [(self._envoy, family)]), fits=typed):
             self._taken |= names
             if reserved and typed:
                 self._taken |= reserved
@@ -137,26 +137,29 @@ class _Out:
         self._left = None if options.total_bytes is None else options.total_bytes - len(self._end)
         self._body, self._pieces = bytearray(), list[bytes]()
 
-    def write(self, family: _Merged, *, typed: bool) -> bool:
-        """Write a family with all its samples. False if there are none, or no place for it."""
+    def write(self, family: _Merged, *, fits: bool) -> bool:
+        """Write a family with all its samples, under its type if that fits its names and its samples. False if there
+        are none, or no place for it."""
         samples, counts = _collect(family)
         if not len(samples):
             return False
-        if self._openmetrics:
-            written = b"".join(writing.openmetrics(family.head(), samples, typed=typed))
-        else:
-            written = b"".join(writing.text(family.head(), samples))
+        openmetrics = self._openmetrics
+        typed = fits and soundness.sound(family.name, family.type, samples, openmetrics=openmetrics)
+        write = writing.openmetrics if openmetrics else writing.text
+        written = b"".join(write(family.head(), samples, typed=typed))
         if self._left is not None:
             if len(written) > self._left:
-                for reader, count in counts:
+                for reader, count, _ in counts:
                     reader.drop(Fault.TOTAL_LIMIT, count, family.name)
                 return False
             self._left -= len(written)
         self._body += written
         if len(self._body) >= PIECE:
             self._cut()
-        for reader, count in counts:
+        for reader, count, exemplars in counts:
             reader.samples += count
+            reader.drop(Fault.TYPE, fits and not typed and count > 0, family.name)
+            reader.drop(Fault.EXEMPLAR, 0 if typed else exemplars, family.name)
         return True
 
     def take(self) -> list[bytes]:
@@ -204,8 +207,8 @@ def _join(readers: Iterable[Reader], taken: Set[bytes]) -> list[_Merged]:
     return list(joined.values())
 
 
-def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int]]]:
-    """The samples of a family over all sources, and how many each source has in it."""
+def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int, int]]]:
+    """The samples of a family over all sources, and how many, and how many exemplars, each source has in it."""
     collected = Samples()
     counts = []
     for reader, part in family.parts:
@@ -220,7 +223,7 @@ def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int]]]:
             refused = collected.add(samples)
             reader.drop(Fault.DUPLICATE, refused, family.name)
             found -= refused
-        counts.append((reader, found))
+        counts.append((reader, found, samples.exemplars))
     return collected, counts
 
 

@@ -16,7 +16,7 @@ from meshmeter.exposition.families import Role, Type, role_of
 from meshmeter.exposition.index import Family, index, normalise
 from meshmeter.exposition.lines import Fault, Sample, parse_sample
 from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
-from meshmeter.exposition.samples import Metric, Samples
+from meshmeter.exposition.samples import Metric, Samples, has_exemplar
 from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
 
 MAX_PROBLEMS = 10
@@ -97,6 +97,8 @@ class Reader:
         samples = self._plain(family) if self._shortcuts else None
         if samples is None:
             samples = self._line_by_line(family)
+        if family.type is Type.HISTOGRAM:
+            samples.complete()
         limit = self.source.limits.samples
         if limit is not None and self.samples + len(samples) > limit:
             self._full = True
@@ -147,7 +149,7 @@ class Reader:
         for name, text, value, _ in rows:
             role = roles.get(name)
             edge: tuple[float, bytes] | None = None
-            if role is None:
+            if role is None or role is Role.BARE:
                 return False
             if role is Role.BUCKET or role is Role.QUANTILE:
                 head, separator, spelled = text.rpartition(mark)
@@ -210,14 +212,16 @@ class Reader:
             name = _EDGE_LABELS[role]
             edge = self._edge(role, dict(pairs).get(name, b""))
             if edge is None:
-                return Fault.MALFORMED
-            pairs = tuple(pair for pair in pairs if pair[0] != name)
+                role = Role.LOOSE if role is Role.BUCKET else Role.BARE
+            else:
+                pairs = tuple(pair for pair in pairs if pair[0] != name)
         labels = self._labels.read(pairs)
         if labels is None:
             return Fault.LABEL_LIMIT
         tail, lost_times = self._tail(sample, role, family.type)
         fault = self._add(labels, role, edge, tail, family.type, into)
         if fault is None:
+            into.exemplars += has_exemplar(tail)
             for _ in range(lost_times):
                 self._fault(Fault.TIMESTAMP, offset)
         return fault
@@ -237,13 +241,13 @@ class Reader:
                 return Fault.DUPLICATE
             metric.edges[edge[0]] = (edge[1], tail)
             return None
-        if type.composite:
+        if type.composite and role not in (Role.BARE, Role.LOOSE):
             parts = into.metrics.setdefault(labels, Metric()).parts
             if role in parts:
                 return Fault.DUPLICATE
             parts[role] = tail
             return None
-        values = into.created if role is Role.CREATED else into.plain
+        values = {Role.CREATED: into.created, Role.LOOSE: into.loose}.get(role, into.plain)
         if labels in values:
             return Fault.DUPLICATE
         values[labels] = tail
@@ -260,7 +264,7 @@ class Reader:
                 lost += 1
             else:
                 tail += b" " + time
-        carries_exemplars = role is Role.BUCKET or (type is Type.COUNTER and role is Role.VALUE)
+        carries_exemplars = role in (Role.BUCKET, Role.LOOSE) or (type is Type.COUNTER and role is Role.VALUE)
         if sample.exemplar and self._to_openmetrics and carries_exemplars:
             tail += b" " + sample.exemplar
             lost += sample.exemplar_lost_time

@@ -6,6 +6,7 @@ all samples of a composite family (histogram, summary, gauge histogram) that sha
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,25 +40,46 @@ class Samples:
     created: dict[LabelSet, bytes] = field(default_factory=dict)
     """Of a counter."""
     metrics: dict[LabelSet, Metric] = field(default_factory=dict)
+    loose: dict[LabelSet, bytes] = field(default_factory=dict)
+    """Of a composite family: buckets without a bound. What else its type does not promise is in `plain`."""
+    exemplars: int = 0
+    """How many tails have one."""
 
     def __len__(self) -> int:
-        return len(self.plain) + len(self.created) + sum(map(len, self.metrics.values()))
+        return len(self.plain) + len(self.created) + len(self.loose) + sum(map(len, self.metrics.values()))
 
     def add(self, others: Samples) -> int:
-        """Take over what is not here yet. Returns how many samples were."""
+        """Take over what is not here yet. Returns how many samples were; `others` has the exemplars of the rest."""
         refused = 0
-        for mine, theirs in ((self.plain, others.plain), (self.created, others.created)):
+        for mine, theirs in (
+            (self.plain, others.plain),
+            (self.created, others.created),
+            (self.loose, others.loose),
+        ):
             for labels, tail in theirs.items():
                 if labels in mine:
                     refused += 1
+                    others.exemplars -= has_exemplar(tail)
                 else:
                     mine[labels] = tail
         for labels, metric in others.metrics.items():
             if labels in self.metrics:  # samples of two sources would not make one sound metric
                 refused += len(metric)
+                others.exemplars -= sum(has_exemplar(tail) for _, tail in metric.edges.values())
             else:
                 self.metrics[labels] = metric
         return refused
+
+    def complete(self) -> None:
+        """Give histograms that say how many observations there were, but have no bucket for all of them, that bucket:
+        the two are the same number, and Prometheus's own encoder (expfmt) writes it in their place. Nothing is added
+        where the family cannot have its type all the same."""
+        if self.plain or self.loose:
+            return
+        open_ended = [(s, metric) for s, metric in self.metrics.items() if math.inf not in metric.edges]
+        if all(Role.COUNT in metric.parts and not labels.has(b"le") for labels, metric in open_ended):
+            for _, metric in open_ended:
+                metric.edges[math.inf] = (b"+Inf", metric.parts[Role.COUNT])
 
 
 def value(tail: bytes) -> bytes:
@@ -65,12 +87,21 @@ def value(tail: bytes) -> bytes:
     return tail.partition(b" ")[0]
 
 
+def has_exemplar(tail: bytes) -> bool:
+    """Whether a tail ends in an exemplar."""
+    return b" #" in tail
+
+
 def merge_split(samples: Samples, type: Type) -> tuple[Samples, int]:
     """Samples of split clusters summed up under their service (kuma-facts 5.4), and how many quantiles that cost
     (deviations D18). Timestamps and exemplars of what is summed are lost."""
-    merged = Samples(created={s.target: tail for s, tail in samples.created.items()})
+    merged = Samples(
+        created={s.target: tail for s, tail in samples.created.items()}, exemplars=samples.exemplars
+    )
     for target, tails in _by_target(samples.plain).items():
         merged.plain[target] = tails[0] if len(tails) == 1 else numbers.total([*map(value, tails)])
+    for target, tails in _by_target(samples.loose).items():
+        merged.loose[target] = tails[0] if len(tails) == 1 else numbers.total([*map(value, tails)])
     quantiles = 0
     for target, metrics in _by_target(samples.metrics).items():
         if len(metrics) > 1 and type is Type.SUMMARY:

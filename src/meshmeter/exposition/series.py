@@ -25,6 +25,10 @@ class LabelSet:
         self.target = target or self
         """The set that this one is merged into: another one only for a split cluster."""
 
+    def has(self, name: bytes) -> bool:
+        """Whether there is a label of this name."""
+        return any(known == name for known, _ in self.labels)
+
 
 Key = tuple[tuple[bytes, bytes], ...]
 

@@ -1,4 +1,9 @@
-"""What OpenMetrics demands of the samples of a type, beyond their form (OpenMetrics 1.0.0, metric types)."""
+"""What the formats demand of the samples of a type, beyond their form.
+
+Text: that a family has no others, and that a histogram counts up to +Inf. OpenMetrics demands more of most types
+(OpenMetrics 1.0.0, metric types), and its parsers refuse a whole answer that does not have it. Prometheus's own is
+lenient, prometheus_client's and those made from it are not.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +15,20 @@ from meshmeter.exposition.families import Role, Type
 from meshmeter.exposition.samples import Metric, Samples, value
 
 
-def sound(name: bytes, type: Type, samples: Samples) -> bool:
+def sound(name: bytes, type: Type, samples: Samples, *, openmetrics: bool) -> bool:
     """True if the samples may be written under their type."""
+    if not openmetrics and type is Type.GAUGEHISTOGRAM:
+        return True  # it is none there
+    if type.composite and (samples.plain or samples.loose):
+        return False
+    if not openmetrics:
+        return type is not Type.HISTOGRAM or all(
+            math.inf in metric.edges for metric in samples.metrics.values()
+        )
     match type:
         case Type.COUNTER:
             return (
-                name.endswith(b"_total")
-                and all(_is_total(value(tail)) for tail in samples.plain.values())
+                all(_is_total(value(tail)) for tail in samples.plain.values())
                 and samples.created.keys() <= samples.plain.keys()
                 and all(
                     _timestamp(tail) == _timestamp(samples.plain[labels])

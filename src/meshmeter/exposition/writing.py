@@ -1,8 +1,9 @@
 """Writing one merged family in the format of the answer.
 
-OpenMetrics is strict where sources are not: a histogram whose count is not its last bucket, a counter that went
-negative or a reserved name that another family uses would make the whole answer invalid. Such a family is written
-as several of type `unknown`, one for each sample name, so that its samples are kept and only its type is lost.
+Formats are strict where sources are not: a bare sample of a histogram, in OpenMetrics a count that is not the last
+bucket, a counter that went negative or a reserved name that another family uses would make the whole answer invalid.
+Such a family is written as several of type `untyped` or `unknown`, one for each sample name, so that its samples are
+kept and only its type is lost.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from meshmeter.exposition import soundness
 from meshmeter.exposition.families import Role, Type, created_name, openmetrics_name
 from meshmeter.exposition.lines import escape
 from meshmeter.exposition.names import LEGACY_NAME
@@ -31,11 +31,13 @@ class Head:
     unit: bytes = b""
 
 
-def text(head: Head, samples: Samples) -> list[bytes]:
-    """The family in text 0.0.4, as pieces. What text has no place for becomes gauges of its own: `_created`, and
-    the three parts of a gauge histogram."""
+def text(head: Head, samples: Samples, *, typed: bool = True) -> list[bytes]:
+    """The family in text 0.0.4, as pieces; untyped if not `typed`. What text has no place for becomes gauges of its
+    own: `_created`, and the three parts of a gauge histogram."""
     if head.type is Type.GAUGEHISTOGRAM:
         return list(_split(head, samples, b"gauge"))
+    if not typed:
+        return list(_split(head, samples, b"untyped"))
     type = head.type.in_text
     out = _metadata(head.name, head.help, b"untyped" if type is Type.UNKNOWN else type.value.encode(), b"")
     out += _plain(head.name, samples.plain)
@@ -45,9 +47,8 @@ def text(head: Head, samples: Samples) -> list[bytes]:
 
 
 def openmetrics(head: Head, samples: Samples, *, typed: bool) -> list[bytes]:
-    """The family in OpenMetrics 1.0.0, as pieces. With `typed` false, or samples that are not what the type
-    promises, it is written as unknown."""
-    if not typed or not soundness.sound(head.name, head.type, samples):
+    """The family in OpenMetrics 1.0.0, as pieces; unknown if not `typed`."""
+    if not typed:
         return list(_split(head, samples, b"unknown"))
     name = openmetrics_name(head.name, head.type)
     unit = head.unit if _fits(head.unit, name, head.type) else b""
@@ -110,22 +111,16 @@ def _metric(head: Head, labels: LabelSet, metric: Metric, roles: tuple[Role, ...
 def _split(head: Head, samples: Samples, type: bytes) -> Iterator[bytes]:
     """One family for each sample name."""
     quotes = type == b"unknown"
-    if samples.plain:
-        yield from _metadata(head.name, head.help, type, b"", quotes=quotes)
-        yield from _plain(head.name, _bare(samples.plain))
-    if any(metric.edges for metric in samples.metrics.values()):
-        yield from _metadata(
-            head.name if head.type is Type.SUMMARY else head.name + b"_bucket",
-            head.help,
-            type,
-            b"",
-            quotes=quotes,
-        )
-        for labels, metric in samples.metrics.items():
-            edges = {
-                bound: (spelled, _without_exemplar(tail)) for bound, (spelled, tail) in metric.edges.items()
-            }
-            yield from _metric(head, labels, Metric(edges), ())
+    edges = list(_bare_edges(head, samples))
+    quantiles, buckets = (edges, []) if head.type is Type.SUMMARY else ([], edges)
+    for name, loose, edges in (
+        (head.name, samples.plain, quantiles),
+        (head.name + b"_bucket", samples.loose, buckets),
+    ):
+        if loose or edges:
+            yield from _metadata(name, head.help, type, b"", quotes=quotes)
+            yield from _plain(name, _bare(loose))
+            yield from edges
     for role in (Role.SUM, Role.COUNT, Role.GSUM, Role.GCOUNT, Role.CREATED):
         parts = {s: m.parts[role] for s, m in samples.metrics.items() if role in m.parts}
         if parts:
@@ -135,6 +130,13 @@ def _split(head: Head, samples: Samples, type: bytes) -> Iterator[bytes]:
     if samples.created:
         yield from _metadata(created_name(head.name, head.type), head.help, type, b"", quotes=quotes)
         yield from _plain(created_name(head.name, head.type), samples.created)
+
+
+def _bare_edges(head: Head, samples: Samples) -> Iterator[bytes]:
+    """Buckets or quantiles without exemplars."""
+    for labels, metric in samples.metrics.items():
+        edges = {bound: (spelled, _without_exemplar(tail)) for bound, (spelled, tail) in metric.edges.items()}
+        yield from _metric(head, labels, Metric(edges), ())
 
 
 def _created(head: Head, samples: Samples) -> Iterator[bytes]:

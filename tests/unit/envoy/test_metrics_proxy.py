@@ -43,7 +43,9 @@ def test_the_listener_gets_its_routes_by_rds() -> None:
     (chain,) = listener["filterChains"]
     manager = chain["filters"][0]["typedConfig"]
     assert manager["rds"]["routeConfigName"] == "meshmeter:metrics:proxy" and "routeConfig" not in manager
-    assert manager["httpProtocolOptions"] == {"allowAbsoluteUrl": True}
+    assert (
+        manager["httpProtocolOptions"]["allowAbsoluteUrl"] and manager["httpProtocolOptions"]["acceptHttp10"]
+    )
 
 
 def test_without_targets_everything_is_refused() -> None:

@@ -45,4 +45,21 @@ def metric(edges: dict[float, bytes], **parts: bytes) -> Samples:
     ],
 )
 def test_sound(type: Type, samples: Samples, good: bool) -> None:
-    assert sound(b"x_total", type, samples) is good
+    assert sound(b"x_total", type, samples, openmetrics=True) is good
+
+
+@pytest.mark.parametrize(
+    ("type", "samples", "good"),
+    [
+        (Type.COUNTER, Samples({NONE: b"-1"}), True),
+        (Type.HISTOGRAM, metric({-1: b"1.5", INF: b"0"}, count=b"7"), True),
+        (Type.HISTOGRAM, metric({1: b"1"}), False),
+        (Type.HISTOGRAM, Samples({NONE: b"1"}), False),
+        (Type.HISTOGRAM, Samples(loose={NONE: b"1"}), False),
+        (Type.SUMMARY, metric({0.5: b"-1"}), True),
+        (Type.SUMMARY, Samples({NONE: b"1"}), False),
+        (Type.GAUGEHISTOGRAM, Samples({NONE: b"1"}), True),
+    ],
+)
+def test_sound_in_text(type: Type, samples: Samples, good: bool) -> None:
+    assert sound(b"x", type, samples, openmetrics=False) is good

@@ -1,0 +1,68 @@
+"""Fuzz the merge kernels: `make fuzz ARGS="--minutes 5"`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from os import cpu_count
+from pathlib import Path
+
+from support.fuzz_cases import decode
+from support.fuzz_claims import KERNELS, Refuted, check
+from support.fuzzing import Fuzzer, keep
+from support.judge import judge
+
+FAILURES = Path("fuzz-failures")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=1.0, help="how long (default: 1)")
+    parser.add_argument(
+        "--seed", type=int, help="a number; other numbers try other cases (default: the time)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=cpu_count() or 1, help="side by side (default: one a core)"
+    )
+    parser.add_argument("--case", type=Path, help="run the case in this file, and nothing else")
+    asked = parser.parse_args()
+    print(f"kernels: {', '.join(kernel.name for kernel in KERNELS)}")
+    print(
+        f"judges: prometheus_client{', Prometheus' if judge() else ' (not Prometheus: scripts/judge needs Go)'}"
+    )
+    if asked.case:
+        return once(asked.case)
+    seed = asked.seed if asked.seed is not None else int(time.time())
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        refuted = sum(pool.map(job, [seed + 2 * n for n in range(asked.jobs)], [asked.minutes] * asked.jobs))
+    return 1 if refuted else 0
+
+
+def once(file: Path) -> int:
+    try:
+        check(decode(file.read_bytes()))
+    except Refuted as refuted:
+        print(f"{file}: {refuted}")
+        return 1
+    print(f"{file}: all claims hold")
+    return 0
+
+
+def job(seed: int, minutes: float) -> bool:
+    """Whether a claim was refuted."""
+    end = time.monotonic() + 60 * minutes
+    fuzzer = Fuzzer(seed)
+    found = fuzzer.run(lambda: time.monotonic() > end)
+    print(f"seed {seed}: {fuzzer.tried} cases, {fuzzer.kinds} kinds of outcome", flush=True)
+    if not found:
+        return False
+    text, refuted = found
+    file = keep(text, FAILURES)
+    print(f'{refuted}\nagain: make fuzz ARGS="--case {file}"', flush=True)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""A short run of the fuzzer, the same in every run, and that it finds what it is there for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from meshmeter.exposition.formats import Format
+from meshmeter.exposition.merge import Limits, Options, Source
+from support import fuzz_claims, require
+from support.fuzz_cases import decode, encode
+from support.fuzz_claims import Refuted, check
+from support.fuzzing import FOUND_ONCE, Fuzzer, keep, smallest
+
+
+@pytest.fixture(autouse=True)
+def parts() -> None:
+    require.prometheus_parsers()
+    require.native_kernel()
+
+
+@pytest.mark.parametrize("file", FOUND_ONCE, ids=lambda file: file.stem)
+def test_what_was_found_once(file: Path) -> None:
+    check(decode(file.read_bytes()))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_short_run(seed: int) -> None:
+    fuzzer = Fuzzer(seed)
+    found = fuzzer.run(lambda: fuzzer.tried >= 1000)
+    assert found is None, f"{found[1]}\n{found[0]!r}"
+    assert fuzzer.kinds > 100
+
+
+def test_a_case_is_a_file() -> None:
+    case = (
+        [
+            Source("s0", b"a 1", Format.OPENMETRICS_1, envoy=True),
+            Source("s1", b"b 2\n\n", label="app", limits=Limits(1, None, 3, None)),
+        ],
+        Options(Format.OPENMETRICS_1_UTF8, merge_clusters=False, total_bytes=300),
+    )
+    assert decode(encode(case)) == case
+
+
+def test_what_it_finds_is_made_small_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a parser that dislikes a value, in place of those that like our answers."""
+    monkeypatch.setattr(fuzz_claims, "objections", lambda body, format: "seven" if b" 7\n" in body else "")
+    text = b'#case\n\n#source\n# TYPE a gauge\na{x="1"} 6\na{x="2"} 7\nb 5\n'
+    with pytest.raises(Refuted) as refuted:
+        check(decode(text))
+    small, again = smallest(text, refuted.value)
+    assert (small, again.claim) == (b'\n#source\na{x=""}7', "every parser takes the answer")
+    assert keep(small, tmp_path / "found").read_bytes() == small

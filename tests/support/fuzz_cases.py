@@ -1,0 +1,98 @@
+"""Cases of the fuzzer as files that people can read and edit: options, then sources with their bodies.
+
+    #case o u 300
+    <empty line>
+    #source e l=app n=5,,,
+    <body>
+    <empty line>
+    #source o
+    <body>
+
+Options: `o` OpenMetrics, `u` UTF-8 names, `k` clusters kept, a number: the limit of the whole. Of a source: `e`
+Envoy's, `o` OpenMetrics, `l=` its label, `n=` its limits (samples, labels, bytes of a label name, of a value). Whatever
+else stands there has no effect, so that every text is a case; the line break before `#source` belongs to it and not to
+a body.
+"""
+
+from __future__ import annotations
+
+import re
+
+from meshmeter.exposition.formats import Format
+from meshmeter.exposition.merge import Limits, Options, Source
+
+Case = tuple[list[Source], Options]
+
+_LABEL = re.compile(rb"[a-zA-Z_][a-zA-Z0-9_]*")
+_SOURCE = b"\n#source"
+_FORMATS = {
+    (False, False): Format.TEXT,
+    (False, True): Format.TEXT_UTF8,
+    (True, False): Format.OPENMETRICS_1,
+    (True, True): Format.OPENMETRICS_1_UTF8,
+}
+_MOST = 8
+"""Sources of a case; more say nothing new."""
+
+
+def decode(text: bytes) -> Case:
+    """The case that a file's content is."""
+    head, *parts = text.split(_SOURCE)
+    words = head.partition(b"\n")[0].split()
+    total = next((int(word) for word in words if word.isdigit() and len(word) < 10), None)
+    options = Options(_FORMATS[b"o" in words, b"u" in words], b"k" not in words, total)
+    return [_source(n, part) for n, part in enumerate(parts[:_MOST])], options
+
+
+def encode(case: Case) -> bytes:
+    """A file's content."""
+    sources, options = case
+    words = [b"#case"]
+    words += [
+        word
+        for word, there in (
+            (b"o", options.format.openmetrics),
+            (b"u", options.format.utf8_names),
+            (b"k", not options.merge_clusters),
+        )
+        if there
+    ]
+    if options.total_bytes is not None:
+        words.append(b"%d" % options.total_bytes)
+    return b" ".join(words) + b"\n" + b"".join(map(_written, sources))
+
+
+def _source(n: int, part: bytes) -> Source:
+    line, _, body = part.partition(b"\n")
+    label, limits = None, Limits()
+    words = line.split()
+    for word in words:
+        key, _, value = word.partition(b"=")
+        if key == b"l" and _LABEL.fullmatch(value):
+            label = value.decode()
+        elif key == b"n":
+            numbers = [int(each) if each.isdigit() and len(each) < 10 else None for each in value.split(b",")]
+            limits = Limits(*(numbers + [None] * 4)[:4])
+    return Source(
+        f"s{n}",
+        body,
+        Format.OPENMETRICS_1 if b"o" in words else Format.TEXT,
+        envoy=b"e" in words,
+        label=label,
+        limits=limits,
+    )
+
+
+def _written(source: Source) -> bytes:
+    words = [_SOURCE]
+    if source.envoy:
+        words.append(b"e")
+    if source.format.openmetrics:
+        words.append(b"o")
+    if source.label is not None:
+        words.append(b"l=" + source.label.encode())
+    limits = source.limits
+    if limits != Limits():
+        all_of_them = (limits.samples, limits.labels, limits.label_name_bytes, limits.label_value_bytes)
+        words.append(b"n=" + ",".join("" if each is None else str(each) for each in all_of_them).encode())
+    return b" ".join(words) + b"\n" + source.body
