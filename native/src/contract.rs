@@ -67,7 +67,7 @@ impl Fault {
 /// What one source may contribute; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Samples; families are kept whole.
+    /// Samples; families are kept whole, and judged by their lines.
     pub samples: Option<usize>,
     /// Labels of one sample.
     pub labels: Option<usize>,
@@ -133,7 +133,7 @@ pub struct SourceStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
     /// One valid body, in pieces of whole families.
-    pub pieces: Vec<Box<[u8]>>,
+    pub pieces: Vec<Vec<u8>>,
     /// In the order of the sources given.
     pub sources: Vec<SourceStats>,
 }

@@ -21,7 +21,7 @@ use crate::writing::{Head, Writer};
 const OWN: &[u8] = b"envoy_";
 const RESERVED: [&[u8]; 2] = [OWN, b"meshmeter_"];
 /// Bytes of Envoy's body after which the labels that were met are forgotten, so that they do not pile up.
-const RENEWAL: usize = 4 << 20;
+const RENEWAL: usize = 16 << 20;
 /// Bytes after which a piece of the answer is complete: with pieces nobody has to have all of it twice.
 const PIECE: usize = 1 << 20;
 const EOF: &[u8] = b"# EOF\n";
@@ -48,11 +48,18 @@ impl Merging {
     }
 
     /// Some more of Envoy's body; what of the answer can be sent now.
-    pub fn feed(&mut self, piece: &[u8]) -> Vec<Box<[u8]>> {
+    pub fn feed(&mut self, piece: &[u8]) -> &[u8] {
         self.is_fed = true;
         let fed = &mut self.fed;
+        fed.out.body.clear();
         self.blocks.feed(piece, |block| fed.take(block));
-        self.fed.out.take()
+        self.made()
+    }
+
+    /// What the last `feed` gave.
+    #[must_use]
+    pub fn made(&self) -> &[u8] {
+        &self.fed.out.body
     }
 
     /// The rest of the answer, and what became of all sources: of Envoy first, if anything was fed. If Envoy's body is
@@ -60,6 +67,7 @@ impl Merging {
     #[must_use]
     pub fn finish(self, sources: &[Source<'_>], whole: bool) -> Merged {
         let Merging { blocks, mut fed, is_fed } = self;
+        fed.out.body.clear();
         let last = blocks.rest();
         if whole && !last.is_empty() {
             fed.take(&last);
@@ -82,6 +90,9 @@ impl Merging {
             if options.openmetrics { clashing(&families, &readers, &taken) } else { HashSet::new() };
         for (at, family) in families.iter().enumerate() {
             out.write(family, &mut readers, &mut table, &mut scratch, !untyped.contains(&at));
+            if out.body.len() >= PIECE {
+                out.cut();
+            }
         }
         let stats = readers.into_iter().map(|reader| reader.record.stats()).collect();
         Merged { pieces: out.end(), sources: stats }
@@ -210,8 +221,9 @@ struct Out {
     merge_clusters: bool,
     /// Bytes that may still be written.
     left: Option<usize>,
+    /// What is written, less the pieces that are complete.
     body: Vec<u8>,
-    pieces: Vec<Box<[u8]>>,
+    pieces: Vec<Vec<u8>>,
 }
 
 impl Out {
@@ -271,31 +283,24 @@ impl Out {
             return false;
         }
         self.left = self.left.map(|left| left - written);
-        if self.body.len() >= PIECE {
-            self.cut();
-        }
         true
     }
 
-    /// What was not taken yet.
-    fn take(&mut self) -> Vec<Box<[u8]>> {
-        if !self.body.is_empty() {
-            self.cut();
-        }
-        std::mem::take(&mut self.pieces)
-    }
-
-    /// The rest.
-    fn end(mut self) -> Vec<Box<[u8]>> {
+    /// The rest, in pieces.
+    fn end(mut self) -> Vec<Vec<u8>> {
         if self.openmetrics {
             self.body.extend_from_slice(EOF);
         }
-        self.take()
+        if !self.body.is_empty() {
+            self.cut();
+        }
+        self.pieces
     }
 
+    /// Begin another piece.
     fn cut(&mut self) {
-        self.pieces.push(self.body.as_slice().into());
-        self.body.clear();
+        let next = Vec::with_capacity(self.body.len());
+        self.pieces.push(std::mem::replace(&mut self.body, next));
     }
 }
 

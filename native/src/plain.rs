@@ -81,6 +81,8 @@ struct Known {
     end: usize,
     id: Id,
     target: Id,
+    /// Whether they are written as they were read, and for themselves.
+    same: bool,
     /// The labels that followed them last.
     next: usize,
 }
@@ -109,6 +111,8 @@ pub struct Plain {
     values: Vec<i64>,
     /// By place, of histograms.
     sums: Vec<Sum>,
+    /// Whether all lines are written as they were read.
+    same: bool,
     /// What the lines of a metric have in common.
     start: Vec<u8>,
 }
@@ -139,6 +143,7 @@ impl Plain {
         self.targets.clear();
         self.values.clear();
         self.sums.clear();
+        self.same = true;
         let histogram = family.kind == Type::Histogram;
         let read = match family.kind {
             Type::Histogram if form != Form::Untyped => self.read_histograms(family, labels, table)?,
@@ -150,7 +155,9 @@ impl Plain {
             return None;
         }
         head(family, form, out);
-        if histogram {
+        if self.same {
+            out.extend_from_slice(family.lines);
+        } else if histogram {
             self.write_histograms(family, table, out);
         } else {
             self.write_values(family, table, out);
@@ -165,6 +172,7 @@ impl Plain {
         labels: &mut SourceLabels,
         table: &mut LabelTable,
     ) -> Option<usize> {
+        let negative = family.kind == Type::Gauge;
         let (mut rest, mut read, mut before) = (family.lines, 0, None);
         while !rest.is_empty() {
             rest = rest.strip_prefix(family.name)?;
@@ -173,13 +181,16 @@ impl Plain {
                 Some(known) if rest.starts_with(self.text(known)) => at,
                 _ => {
                     let line = &rest[..memchr(b'\n', rest)?];
-                    self.find(&rest[..=memrchr(b' ', line)?], labels, table)?
+                    let blank = memrchr(b' ', line)?;
+                    // The labels of a line that is refused are not to be remembered.
+                    integer(&rest[blank + 1..], negative)?;
+                    self.find(&rest[..=blank], labels, table)?
                 }
             };
             self.follow(before, found);
             before = Some(found);
             rest = &rest[self.known[found].end - self.known[found].start..];
-            let (value, length) = integer(rest, family.kind == Type::Gauge)?;
+            let (value, length) = integer(rest, negative)?;
             rest = &rest[length..];
             read += 1;
             match self.place(found)? {
@@ -219,6 +230,7 @@ impl Plain {
             let start = &rest[..rest.len() - bucket.len() + start];
             if before.is_none() {
                 self.edges.learn(start, rest)?;
+                self.same &= self.edges.read == self.edges.written;
             }
             before = Some(found);
             let place = self.place(found)?;
@@ -350,7 +362,8 @@ impl Plain {
 
     /// Where the samples with these labels are to go; `None` if they are there twice.
     fn place(&mut self, found: usize) -> Option<Place> {
-        let Known { id, target, .. } = self.known[found];
+        let Known { id, target, same, .. } = self.known[found];
+        self.same &= same;
         if self.seen.get_or_put(id, 0).is_some() {
             return None;
         }
@@ -372,16 +385,16 @@ impl Plain {
         table: &mut LabelTable,
     ) -> Option<(usize, usize)> {
         let line = &bucket[..memchr(b'\n', bucket)?];
-        let braced = line[..memrchr(b' ', line)?].strip_prefix(b"{")?.strip_suffix(b"}")?;
-        let (inner, _) = split_edge(braced, b"le")?;
+        let (front, value) = bucket.split_at(memrchr(b' ', line)? + 1);
+        let (inner, bound) = split_edge(front.strip_prefix(b"{")?.strip_suffix(b"} ")?, b"le")?;
+        // The labels of a line that is refused are not to be remembered.
+        integer(value, false)?;
+        numbers::parse(bound).filter(|bound| !bound.is_nan())?;
         let mut text = std::mem::take(&mut self.start);
         text.clear();
-        if !inner.is_empty() {
-            text.push(b'{');
-            text.extend_from_slice(inner);
-            text.push(b'}');
-        }
-        text.push(b' ');
+        text.push(b'{');
+        text.extend_from_slice(inner);
+        text.extend_from_slice(b"} ");
         let found = self.find(&text, labels, table);
         let length = edge_start(bucket, &text);
         self.start = text;
@@ -402,13 +415,13 @@ impl Plain {
         if read.iter().any(|(name, _)| matches!(name.as_ref(), b"le" | b"quantile")) {
             return None;
         }
-        let owned =
-            read.into_iter().map(|(name, value)| (name.into_owned().into(), value.into_owned().into()));
-        let id = labels.read(owned.collect(), table)?;
+        let id = labels.read(read, table)?;
         let (start, at) = (self.texts.len(), self.known.len());
         self.texts.extend_from_slice(text);
         let end = self.texts.len();
-        self.known.push(Known { start, end, id, target: table.target(id), next: at + 1 });
+        let target = table.target(id);
+        let same = target == id && table.braced(id) == text;
+        self.known.push(Known { start, end, id, target, same, next: at + 1 });
         let Plain { texts, known, hasher, by_text, .. } = self;
         by_text.insert_unique(hash, at, |&at| hasher.hash_one(&texts[known[at].start..known[at].end]));
         Some(at)
@@ -453,10 +466,10 @@ impl Edges {
 /// The length of what the lines of a metric's buckets have in common behind the name, if `bucket` begins with it: the
 /// labels with this text, and `le="`.
 fn edge_start(bucket: &[u8], text: &[u8]) -> Option<usize> {
-    let rest = match text.strip_suffix(b"} ") {
-        Some(open) => bucket.strip_prefix(open)?.strip_prefix(b",le=\"")?,
-        None => bucket.strip_prefix(b"{le=\"")?,
-    };
+    let open = text.strip_suffix(b"} ")?;
+    let rest = bucket.strip_prefix(open)?;
+    let rest = if open == b"{" { rest } else { rest.strip_prefix(b",")? };
+    let rest = rest.strip_prefix(b"le=\"")?;
     Some(bucket.len() - rest.len())
 }
 
@@ -558,7 +571,7 @@ envoy_h_count{x=\"1\"} 0
         let options = Options { openmetrics: form != Form::Text, merge_clusters, ..Options::default() };
         let body = block.replace('\n', "\n# \n");
         let mut merging = Merging::new(&options);
-        let mut text = merging.feed(body.as_bytes());
+        let mut text = vec![merging.feed(body.as_bytes()).to_vec()];
         let merged = merging.finish(&[], true);
         text.extend(merged.pieces);
         let text = String::from_utf8(text.concat()).expect("text");
@@ -569,9 +582,13 @@ envoy_h_count{x=\"1\"} 0
     fn as_the_general_way() {
         let gauges = VALUES.replace("counter", "gauge").replace("} 0", "} -20");
         let none = VALUES.replace("_total", "").replace("counter", "gauge").replace("x 3", "x{} 3");
-        for block in
-            [VALUES, HISTOGRAMS, &gauges, &none, &HISTOGRAMS.replace("x=\"1\",", "").replace("{x=\"1\"}", "")]
-        {
+        for block in [
+            VALUES,
+            HISTOGRAMS,
+            &gauges,
+            &none,
+            &HISTOGRAMS.replace("x=\"1\",", "").replace("{x=\"1\"}", "{}"),
+        ] {
             for form in [Form::Text, Form::Typed] {
                 for merge_clusters in [true, false] {
                     let (text, count) =

@@ -13,6 +13,9 @@ use crate::names::Escaping;
 /// Counts up with every change that Python code could notice; meshmeter uses a kernel only if it knows its contract.
 const CONTRACT: u32 = 4;
 
+/// Bytes of Envoy's body that are merged at a time.
+const PART: usize = 1 << 20;
+
 /// `(samples, [(reason, count)], [(reason, line, family)])` of one source.
 type Stats<'py> = (usize, Vec<(&'static str, usize)>, Vec<(&'static str, usize, Bound<'py, PyBytes>)>);
 
@@ -57,10 +60,20 @@ impl Merging {
         Ok(Merging { inner: Mutex::new(Some(crate::Merging::new(&options))) })
     }
 
-    /// Some more of Envoy's body; what of the answer can be sent now.
+    /// Some more of Envoy's body; what of the answer can be sent now. In parts, so that what is written for one is
+    /// still in the processor's cache when it becomes Python's.
     fn feed<'py>(&self, py: Python<'py>, piece: PyBackedBytes) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-        let made = py.detach(|| self.with(|merging| merging.as_mut().map(|merging| merging.feed(&piece))));
-        Ok(given(py, made.ok_or_else(over)?))
+        let mut made = Vec::new();
+        let empty = piece.is_empty().then_some(&piece[..]);
+        for part in piece.chunks(PART).chain(empty) {
+            py.detach(|| self.with(|merging| merging.as_mut().map(|merging| merging.feed(part).len())))
+                .ok_or_else(over)?;
+            self.with(|merging| {
+                let given = merging.as_ref().map(crate::Merging::made).filter(|given| !given.is_empty());
+                made.extend(given.map(|given| PyBytes::new(py, given)));
+            });
+        }
+        Ok(made)
     }
 
     /// The rest of the answer, and what became of all sources: of Envoy first, if anything was fed.
@@ -77,7 +90,7 @@ fn over() -> PyErr {
     PyValueError::new_err("this answer is finished")
 }
 
-fn given(py: Python<'_>, pieces: Vec<Box<[u8]>>) -> Vec<Bound<'_, PyBytes>> {
+fn given(py: Python<'_>, pieces: Vec<Vec<u8>>) -> Vec<Bound<'_, PyBytes>> {
     pieces.into_iter().map(|piece| PyBytes::new(py, &piece)).collect()
 }
 

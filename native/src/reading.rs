@@ -155,15 +155,22 @@ impl<'b> Reader<'b> {
 
     /// Count the lines of a family without reading them.
     pub fn drop_family(&mut self, fault: Fault, family: usize) {
-        let family = &self.index.families[family];
-        let lines =
-            family.spans.iter().map(|&(start, end)| memchr_iter(b'\n', &self.body[start..end]).count()).sum();
-        let name = family.shape.name.clone();
+        let lines = self.lines(family);
+        let name = self.index.families[family].shape.name.clone();
         self.drop(fault, lines, &name);
     }
 
-    /// The samples of a family, none if the source's sample limit is reached with it.
+    fn lines(&self, family: usize) -> usize {
+        let spans = self.index.families[family].spans.iter();
+        spans.map(|&(start, end)| memchr_iter(b'\n', &self.body[start..end]).count()).sum()
+    }
+
+    /// The samples of a family, none if it has more lines than the source may have samples. Only lines are counted then:
+    /// what is beyond the limit costs nothing.
     pub fn read(&mut self, family: usize, table: &mut LabelTable, scratch: &mut Scratch) -> Samples<'b> {
+        if let Some(limit) = self.source.limits.samples.filter(|_| !self.record.full) {
+            self.record.full = self.record.samples + self.lines(family) > limit;
+        }
         if self.record.full {
             self.drop_family(Fault::SampleLimit, family);
             return Samples::default();

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from support import require
 from support.exposition import accepted_by_promtool, samples
 from support.many_clusters import running_envoy
 from support.sources import (
@@ -181,6 +182,13 @@ FORMS = {
     ),
     "deflate": answer(ZLIB, "Content-Encoding: deflate"),
     "bare deflate": answer(RAW.compress(GOOD) + RAW.flush(), "Content-Encoding: deflate"),
+    "deflate, then gzip": answer(gzip.compress(ZLIB), "Content-Encoding: deflate, gzip"),
+    "deflate, then gzip, in two fields": answer(
+        gzip.compress(ZLIB), "Content-Encoding: deflate", "Content-Encoding: gzip"
+    ),
+    "a media type for an encoding": answer(GOOD, "Content-Encoding: text/plain; charset=utf-8"),
+    "no encoding by name": answer(GOOD, "Content-Encoding: none"),
+    "a charset for an encoding": answer(GOOD, "Content-Encoding: UTF-8"),
     "latin-1": answer(GOOD, "Content-Type: text/plain; charset=latin-1"),
     "windows-1252": answer(GOOD, "Content-Type: text/plain; charset=windows-1252"),
     "utf-16": answer(GOOD.decode().encode("utf-16"), "Content-Type: text/plain; charset=utf-16"),
@@ -194,6 +202,21 @@ async def test_forms_of_a_body(tmp_path: Path, envoy: Path, respond: Respond) ->
     async with serving(respond) as port, agent(tmp_path, envoy, at(port)) as scraped:
         _, body, _ = await scraped.scrape()
     assert values(body, "good_total") == {(): 1}
+
+
+@pytest.mark.parametrize("name", ["brotli", "zstd"])
+async def test_compressions_of_the_extra(tmp_path: Path, envoy: Path, name: str) -> None:
+    body = require.compression(name).compress(GOOD)
+    word = name.replace("brotli", "br")
+    heads: list[bytes] = []
+    async with (
+        serving(answer(body, f"Content-Encoding: {word}"), seen=heads.append) as port,
+        agent(tmp_path, envoy, at(port)) as scraped,
+    ):
+        _, body, _ = await scraped.scrape()
+    assert values(body, "good_total") == {(): 1}
+    (accepted,) = [line for line in heads[0].split(b"\r\n") if line.startswith(b"Accept-Encoding:")]
+    assert accepted.startswith(b"Accept-Encoding: gzip, deflate") and word.encode() in accepted
 
 
 async def test_ipv6_and_host_names(tmp_path: Path, envoy: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -27,6 +29,18 @@ def program(name: str, how: str) -> Path:
     if found is None:
         missing(name, how)
     return Path(found)
+
+
+def compression(name: str) -> Any:
+    """The module that compresses: `brotli` or `zstd`."""
+    found = {
+        "brotli": "brotli",
+        "zstd": "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd",
+    }
+    try:
+        return import_module(found[name])
+    except ImportError:
+        missing(name, "pip install 'meshmeter[compression]'")
 
 
 def root() -> None:

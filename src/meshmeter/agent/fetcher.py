@@ -333,7 +333,7 @@ async def _get(
     """Body and Content-Type of a successful answer."""
     async with _asked(session, url, headers, tls, server_name, is_envoy=is_envoy) as response:
         declared = response.content_length
-        encoding = response.headers.get("Content-Encoding", "")
+        encoding = ",".join(response.headers.getall("Content-Encoding", ()))
         if declared is not None and declared > limit:
             raise TooLarge(f"the answer is announced with {declared} bytes, more than {limit}")
         decoder = Decoder(encoding, limit)

@@ -21,6 +21,9 @@ SILENCE = timedelta(minutes=3)
 DUPLICATES = "duplicate_series"
 """What a scrape report calls samples whose series an earlier source has."""
 
+SAMPLE_LIMIT = "sample_limit"
+"""What it calls those beyond what the source may have."""
+
 REMEDIES: Mapping[str, str] = MappingProxyType(
     {
         "connect": "See that the application runs and listens there. If it listens on another address of the proxy's "
@@ -100,16 +103,22 @@ def _sources(report: Mapping[str, Any]) -> Iterator[Finding]:
             yield finding(
                 "source-all-duplicates", f"all samples of source {name!r} are those of an earlier source"
             )
+        elif isinstance(source, Mapping) and (count := _dropped(source, SAMPLE_LIMIT)):
+            name = _text(source.get("name", ""))
+            yield finding(
+                "source-sample-limit", f"source {name!r} has more samples than it may, {count} were dropped"
+            )
+
+
+def _dropped(source: Mapping[str, Any], reason: str) -> int:
+    """How many samples a report tells of; 0 for what is no number of samples."""
+    dropped = source.get("dropped")
+    count = dropped.get(reason) if isinstance(dropped, Mapping) else None
+    return count if isinstance(count, int) and count > 0 else 0
 
 
 def _is_all_duplicates(source: Mapping[str, Any]) -> bool:
-    dropped = source.get("dropped")
-    return (
-        source.get("samples") == 0
-        and isinstance(dropped, Mapping)
-        and isinstance(count := dropped.get(DUPLICATES), int)
-        and count > 0
-    )
+    return source.get("samples") == 0 and _dropped(source, DUPLICATES) > 0
 
 
 def _text(value: object) -> str:

@@ -315,6 +315,13 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "then tells the series of applications apart. Or remove the entry if it leads to what another one leads "
             "to.",
         ),
+        "source-sample-limit": FindingKind(
+            "warning",
+            "source",
+            "In the last scrape this source had more samples than it may, and families of it were dropped.",
+            "Let the application serve fewer series, or raise `limits.samples` of the entry (100000 without a value; 0 "
+            "is no limit).",
+        ),
     }
 )
 

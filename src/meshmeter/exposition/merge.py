@@ -24,7 +24,7 @@ MIB = 1 << 20
 ENVOY = "envoy"
 """The name of what is fed."""
 
-RENEWAL = 4 * MIB
+RENEWAL = 16 * MIB
 """Bytes of Envoy's body after which a kernel forgets the labels it has met, so that they do not pile up."""
 
 PIECE = 1 << 20
@@ -39,7 +39,7 @@ class Limits:
     """What one source may contribute. None: no limit."""
 
     samples: int | None = None
-    """Families are kept whole: from the first one that does not fit any more, all are dropped."""
+    """Families are kept whole: from the first one with more lines than are left, all are dropped unread."""
     labels: int | None = 128
     label_name_bytes: int | None = 1024
     label_value_bytes: int | None = 16 * 1024

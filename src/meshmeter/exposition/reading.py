@@ -86,11 +86,17 @@ class Reader:
 
     def drop_family(self, fault: Fault, family: Family) -> None:
         """Count the lines of a family without reading them."""
-        lines = sum(self._body.count(b"\n", start, end) for start, end in family.spans)
-        self.drop(fault, lines, family.name)
+        self.drop(fault, self._lines(family), family.name)
+
+    def _lines(self, family: Family) -> int:
+        return sum(self._body.count(b"\n", start, end) for start, end in family.spans)
 
     def read(self, family: Family) -> Samples:
-        """The samples of a family, none if the source's sample limit is reached with it."""
+        """The samples of a family, none if it has more lines than the source may have samples. Only lines are counted
+        then: what is beyond the limit costs nothing."""
+        limit = self.source.limits.samples
+        if limit is not None and not self._full:
+            self._full = self.samples + self._lines(family) > limit
         if self._full:
             self.drop_family(Fault.SAMPLE_LIMIT, family)
             return Samples()
@@ -99,7 +105,6 @@ class Reader:
             samples = self._line_by_line(family)
         if family.type is Type.HISTOGRAM:
             samples.complete()
-        limit = self.source.limits.samples
         if limit is not None and self.samples + len(samples) > limit:
             self._full = True
             self.drop(Fault.SAMPLE_LIMIT, len(samples), family.name)

@@ -54,7 +54,7 @@ class AggregateLimits(Model):
     body_bytes: int | None = None
     """Of its answer, after decompression; without a value, 16 MiB."""
     samples: int | None = None
-    """Without a value: no limit."""
+    """Without a value, 100000; 0: no limit."""
     labels: int | None = None
     """Of one sample; without a value, 128."""
     label_name_bytes: int | None = None

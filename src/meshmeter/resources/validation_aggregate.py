@@ -67,6 +67,8 @@ def _access(entry: AggregateEntry, at: str) -> Iterator[Violation]:
 def _limits(limits: AggregateLimits, at: str) -> Iterator[Violation]:
     for name, info in type(limits).model_fields.items():
         value = getattr(limits, name)
+        if name == "samples" and value == 0:
+            continue  # no limit
         if value is not None and value <= 0:
             yield Violation(f"{at}.{info.alias}", "must be above zero")
     if limits.body_bytes is not None and limits.body_bytes > LARGEST_BODY:

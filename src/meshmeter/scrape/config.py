@@ -31,6 +31,7 @@ class SourceOptions:
     """Connect there instead of to address and port."""
     body_bytes: int | None = None
     samples: int | None = None
+    """0: no limit."""
     labels: int | None = None
     label_name_bytes: int | None = None
     label_value_bytes: int | None = None

@@ -17,10 +17,13 @@ from meshmeter.exposition.lines import LOST, escape
 from meshmeter.exposition.merge import Limits, Merging, Options, Problem, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
 from meshmeter.scrape.charsets import CharsetError, TooLong, in_utf8
-from meshmeter.scrape.config import SourceOptions
+from meshmeter.scrape.config import PLAIN, SourceOptions
 from meshmeter.scrape.plan import ENVOY, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchError, FetchResult
+
+SAMPLES = 100_000
+"""How many an application may have, if its entry does not say."""
 
 _PLAIN = "text/plain; charset=utf-8"
 
@@ -155,15 +158,15 @@ def _source(result: FetchResult, plan: ScrapePlan) -> Source:
         result.body,
         sniff(result.body) if format is Format.UNKNOWN else format,
         label=plan.application_label,
-        limits=limits_of(options) if options else Limits(),
+        limits=limits_of(options or PLAIN),
     )
 
 
 def limits_of(options: SourceOptions) -> Limits:
-    """What an application may contribute: what its entry sets, else the defaults."""
+    """What an application may contribute: what its entry sets, else the defaults. 0 samples are no limit of them."""
     default = Limits()
     return Limits(
-        samples=options.samples or default.samples,
+        samples=SAMPLES if options.samples is None else options.samples or None,
         labels=options.labels or default.labels,
         label_name_bytes=options.label_name_bytes or default.label_name_bytes,
         label_value_bytes=options.label_value_bytes or default.label_value_bytes,

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from meshmeter.agent.allowed_files import AllowedFiles
+from meshmeter.agent.decoding import ACCEPT_ENCODING
 from meshmeter.agent.fetcher import Fetcher
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
@@ -71,7 +72,7 @@ async def test_what_sources_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [request.headers["Accept"] for request in to_envoy] == ["text/plain"] * 2
     (request,) = to_app
     assert request.raw_path == "/m"
-    assert request.headers["Accept-Encoding"] == "gzip, deflate"
+    assert request.headers["Accept-Encoding"] == ACCEPT_ENCODING
     assert request.headers["X-Prometheus-Scrape-Timeout-Seconds"] == "9"
     assert "secret" not in str(request.headers)
     assert envoy.error is app.error is None and app.duration > 0

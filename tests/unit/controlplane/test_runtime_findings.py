@@ -105,3 +105,11 @@ def test_a_source_of_which_nothing_is_left_is_a_finding_that_names_the_label() -
     (found,) = runtime_findings(connected(last_report=report(gone, fine, empty, odd)), NOW, has_endpoint=True)
     assert found.code == "source-all-duplicates"
     assert "'app'" in found.message and "`applicationLabel`" in found.remedy
+
+
+def test_too_many_samples() -> None:
+    cut = {"name": "app", "up": True, "samples": 5, "dropped": {"sample_limit": 7}}
+    odd = {"name": "d", "up": True, "samples": 0, "dropped": {"sample_limit": "x"}}
+    (found,) = runtime_findings(connected(last_report=report(cut, odd)), NOW, has_endpoint=True)
+    assert found.code == "source-sample-limit"
+    assert "'app'" in found.message and "7" in found.message and "`limits.samples`" in found.remedy

@@ -344,6 +344,13 @@ def test_limit_of_samples_keeps_families_whole() -> None:
     assert result.sources[0].dropped == {"sample_limit": 3}
 
 
+def test_limit_of_samples_counts_lines_that_it_does_not_read() -> None:
+    source = app("a 1\na x\na 2\nb 1\nc x\n", limits=Limits(samples=2))
+    result = run([source])
+    assert result.body == b""
+    assert result.sources[0].dropped == {"sample_limit": 5}
+
+
 def test_total_limit() -> None:
     result = run([app("a 1\nbcd 1\ne 1\n")], total_bytes=45)
     assert result.body == b"# TYPE a untyped\na 1\n# TYPE e untyped\ne 1\n"
@@ -1056,7 +1063,7 @@ def test_labels_are_forgotten_in_between() -> None:
     family = b"".join(
         b'envoy_b%%d{n="%d",envoy_cluster_name="web-0123456789abcdef"} 1\n' % n for n in range(2000)
     )
-    body = b"".join(b"# TYPE envoy_b%d gauge\n" % n + family.replace(b"%d", b"%d" % n) for n in range(40))
+    body = b"".join(b"# TYPE envoy_b%d gauge\n" % n + family.replace(b"%d", b"%d" % n) for n in range(165))
     assert len(body) > RENEWAL
     result = fed(body)
     assert result.body == body.replace(b"-0123456789abcdef", b"").replace(

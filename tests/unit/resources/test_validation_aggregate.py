@@ -54,7 +54,8 @@ def test_an_entry_with_everything() -> None:
         ({"timeout": "soon"}, "aggregate[0].timeout: must be a duration"),
         ({"timeout": "0s"}, "aggregate[0].timeout: must be a duration above zero"),
         ({"params": {"": "x"}}, "aggregate[0].params: "),
-        ({"limits": {"samples": 0}}, "aggregate[0].limits.samples: must be above zero"),
+        ({"limits": {"samples": -1}}, "aggregate[0].limits.samples: must be above zero"),
+        ({"limits": {"labels": 0}}, "aggregate[0].limits.labels: must be above zero"),
         ({"limits": {"bodyBytes": 1 << 40}}, "aggregate[0].limits.bodyBytes: must be at most"),
     ],
 )

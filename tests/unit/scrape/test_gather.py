@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from meshmeter.exposition.kernel import PYTHON
-from meshmeter.scrape.config import ScrapeConfig, SourceConfig
-from meshmeter.scrape.gather import gather
+from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
+from meshmeter.scrape.gather import gather, limits_of
 from meshmeter.scrape.plan import FetchLimits, Request, ScrapePlan, plan
 from meshmeter.scrape.results import FetchError, FetchResult
 from support import require
@@ -149,3 +149,16 @@ def test_the_agents_own_metrics_alone_are_no_answer() -> None:
     down = FetchResult("envoy", 0.1, error=FetchError.CONNECT)
     response, _ = gather(scrape(), [down, FetchResult("app", 0.1, error=FetchError.TIMEOUT)], agent=b"x 1\n")
     assert response.status == 503
+
+
+def test_applications_have_a_limit_of_samples() -> None:
+    assert limits_of(SourceOptions()).samples == 100_000
+    assert limits_of(SourceOptions(samples=3)).samples == 3
+    assert limits_of(SourceOptions(samples=0)).samples is None
+
+
+def test_beyond_the_default_limit_of_samples_families_are_dropped() -> None:
+    large = b"".join(b'large{x="%d"} 1\n' % n for n in range(100_000))
+    response, reports = gather(scrape(), [ENVOY, FetchResult("app", 1.0, b"a 1\n" + large, "text/plain")])
+    assert (reports[1].samples, reports[1].dropped) == (1, {"sample_limit": 100_000})
+    assert b'meshmeter_source_dropped_samples{source="app",reason="sample_limit"} 100000' in response.body
