@@ -1,5 +1,6 @@
 //! What goes into a merge and what comes out: the contract of `meshmeter.exposition.merge`, without Python.
 
+use crate::deadline::Deadline;
 use crate::names::Escaping;
 
 /// Why something was dropped, in the order in which reasons are told.
@@ -13,6 +14,8 @@ pub enum Fault {
     SampleLimit,
     /// The merged answer would be longer than allowed.
     TotalLimit,
+    /// There was no time left to merge it.
+    Deadline,
     /// An application may not expose `envoy_…` and `meshmeter_…`.
     Reserved,
     /// An earlier source has a family of this name with another type.
@@ -31,11 +34,12 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Fault; 11] = [
+    pub const ALL: [Fault; 12] = [
         Fault::Malformed,
         Fault::LabelLimit,
         Fault::SampleLimit,
         Fault::TotalLimit,
+        Fault::Deadline,
         Fault::Reserved,
         Fault::TypeConflict,
         Fault::Duplicate,
@@ -53,6 +57,7 @@ impl Fault {
             Fault::LabelLimit => "label_limit",
             Fault::SampleLimit => "sample_limit",
             Fault::TotalLimit => "total_limit",
+            Fault::Deadline => "deadline",
             Fault::Reserved => "reserved_name",
             Fault::TypeConflict => "type_conflict",
             Fault::Duplicate => "duplicate_series",
@@ -103,6 +108,8 @@ pub struct Options {
     pub merge_clusters: bool,
     /// A family that would make the answer longer is dropped.
     pub total_bytes: Option<usize>,
+    /// When it has to be ready; what is not merged then is dropped.
+    pub deadline: Deadline,
     /// What Envoy may contribute by what is fed.
     pub fed: Limits,
 }

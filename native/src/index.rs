@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter, memmem};
 
+use crate::deadline::{Deadline, Late};
 use crate::families::{Part, Role, Shape, Type, without_suffix};
 use crate::names::Escaping;
 use crate::sample;
@@ -65,9 +66,8 @@ fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u
 /// Find the families of a normalised body; names that become the same are one family.
 ///
 /// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
-/// naive tools.
-#[must_use]
-pub fn index(body: &[u8], openmetrics: bool, escaping: Escaping) -> Index {
+/// naive tools. Fails if the deadline is over.
+pub fn index(body: &[u8], openmetrics: bool, escaping: Escaping, deadline: Deadline) -> Result<Index, Late> {
     let mut indexer = Indexer {
         body,
         openmetrics,
@@ -76,17 +76,20 @@ pub fn index(body: &[u8], openmetrics: bool, escaping: Escaping) -> Index {
         by_name: HashMap::new(),
         owners: HashMap::new(),
         seen: Vec::new(),
+        deadline,
+        lines: 0,
         index: Index::default(),
     };
-    let regions = indexer.regions();
+    deadline.check()?;
+    let regions = indexer.regions()?;
     indexer.declare();
     if !openmetrics {
         indexer.fold_created();
     }
     for (start, end) in regions {
-        indexer.assign(start, end);
+        indexer.assign(start, end)?;
     }
-    indexer.index
+    Ok(indexer.index)
 }
 
 /// What metadata lines say of a name.
@@ -124,12 +127,15 @@ struct Indexer<'b> {
     owners: HashMap<Vec<u8>, usize>,
     /// By family: whether it has samples.
     seen: Vec<bool>,
+    deadline: Deadline,
+    /// How many were looked at one by one, regions and comments included.
+    lines: usize,
     index: Index,
 }
 
 impl<'b> Indexer<'b> {
     /// The stretches of sample lines between comments; notes what comments declare on the way.
-    fn regions(&mut self) -> Vec<(usize, usize)> {
+    fn regions(&mut self) -> Result<Vec<(usize, usize)>, Late> {
         let (body, mut at, mut regions) = (self.body, 0, Vec::new());
         let comment = memmem::Finder::new(b"\n#");
         while at < body.len() {
@@ -138,12 +144,19 @@ impl<'b> Indexer<'b> {
                 regions.push((at, end));
                 at = end;
             } else {
+                self.count_line()?;
                 let end = memchr(b'\n', &body[at..]).map_or(body.len(), |found| at + found);
                 self.metadata(&body[at..end]);
                 at = end + 1;
             }
         }
-        regions
+        Ok(regions)
+    }
+
+    /// Look at the clock now and then.
+    fn count_line(&mut self) -> Result<(), Late> {
+        self.lines += 1;
+        self.deadline.check_line(self.lines)
     }
 
     fn metadata(&mut self, line: &'b [u8]) {
@@ -249,20 +262,23 @@ impl<'b> Indexer<'b> {
     }
 
     /// Add a region to the families of its lines: as a whole if they are all of one.
-    fn assign(&mut self, start: usize, mut end: usize) {
+    fn assign(&mut self, start: usize, mut end: usize) -> Result<(), Late> {
+        self.count_line()?;
         while end - 1 > start && self.body[..end].ends_with(b"\n\n") {
             end -= 1;
         }
         if let Some(family) = self.only_owner(start, end) {
             self.extend(family, start, end);
-            return;
+            return Ok(());
         }
         let (body, mut at) = (self.body, start);
         while at < end {
             let next = memchr(b'\n', &body[at..end]).map_or(end, |found| at + found + 1);
+            self.count_line()?;
             self.assign_line(at, next);
             at = next;
         }
+        Ok(())
     }
 
     /// The family of all lines of a region, if they are all of one.
@@ -403,7 +419,8 @@ mod tests {
     use super::*;
 
     fn names(body: &[u8]) -> Vec<String> {
-        let index = index(body, false, Escaping::Underscores);
+        let index =
+            index(body, false, Escaping::Underscores, Deadline::default()).expect("there is no deadline");
         index
             .used
             .iter()

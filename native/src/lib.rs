@@ -6,6 +6,7 @@
 pub mod blocks;
 pub mod clusters;
 pub mod contract;
+pub mod deadline;
 pub mod families;
 pub mod index;
 pub mod labels;

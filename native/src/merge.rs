@@ -7,11 +7,12 @@ use memchr::memmem;
 
 use crate::blocks::{Blocks, HEAD};
 use crate::contract::{Fault, Merged, Options, Source};
+use crate::deadline::{Deadline, Late};
 use crate::families::{Shape, Type};
 use crate::index::{Family, normalise};
 use crate::labels::{LabelTable, SourceLabels};
 use crate::plain::{self, Form, Plain};
-use crate::reading::{Reader, Record, Scratch};
+use crate::reading::{Mark, Reader, Record, Scratch};
 use crate::samples::Samples;
 use crate::soundness::sound;
 use crate::split::merge_split;
@@ -142,7 +143,9 @@ impl Fed {
             self.plain = Plain::default();
             self.record.labels = SourceLabels::new(&Fed::source(&self.options), &self.options);
         }
-        if !self.take_plain(block) && (!has_own_head(block) || !self.take_one(block)) {
+        let in_time = self.out.deadline.check().is_ok();
+        let written = (in_time && self.take_plain(block)) || (has_own_head(block) && self.take_one(block));
+        if !written {
             self.kept.extend_from_slice(block);
         }
     }
@@ -201,7 +204,7 @@ impl Fed {
         }
         let [reader] = readers;
         *record = reader.record;
-        only
+        only || reader.is_late
     }
 }
 
@@ -219,6 +222,7 @@ fn has_own_head(block: &[u8]) -> bool {
 struct Out {
     openmetrics: bool,
     merge_clusters: bool,
+    deadline: Deadline,
     /// Bytes that may still be written.
     left: Option<usize>,
     /// What is written, less the pieces that are complete.
@@ -228,15 +232,15 @@ struct Out {
 
 impl Out {
     fn new(options: Options) -> Self {
-        let Options { openmetrics, merge_clusters, total_bytes, .. } = options;
+        let Options { openmetrics, merge_clusters, total_bytes, deadline, .. } = options;
         let end = if openmetrics { EOF.len() } else { 0 };
         // None is left where there is no place even for the end, which is written all the same.
         let left = total_bytes.map(|total| total.saturating_sub(end));
-        Out { openmetrics, merge_clusters, left, body: Vec::new(), pieces: Vec::new() }
+        Out { openmetrics, merge_clusters, deadline, left, body: Vec::new(), pieces: Vec::new() }
     }
 
     /// Write a family with all its samples, under its type if that fits its names and its samples. False if there are
-    /// none, or no place for it.
+    /// none, no place for it, or no time.
     fn write(
         &mut self,
         family: &Joined,
@@ -245,7 +249,18 @@ impl Out {
         scratch: &mut Scratch,
         fits: bool,
     ) -> bool {
-        let (samples, counts) = collect(family, readers, table, scratch, self.merge_clusters);
+        let marks: Vec<Mark> = family.parts.iter().map(|&(n, _)| readers[n].record.mark()).collect();
+        let collected = self.deadline.check().and_then(|()| {
+            let collected = collect(family, readers, table, scratch, self.merge_clusters)?;
+            self.deadline.check().map(|()| collected)
+        });
+        let Ok((samples, counts)) = collected else {
+            for (&(n, part), mark) in family.parts.iter().zip(marks) {
+                readers[n].record.back(mark);
+                readers[n].drop_family(Fault::Deadline, part);
+            }
+            return false;
+        };
         if samples.is_empty() {
             return false;
         }
@@ -348,19 +363,19 @@ struct Count {
     exemplars: usize,
 }
 
-/// The samples of a family over all sources, and what each source has in it.
+/// The samples of a family over all sources, and what each source has in it. Fails if there is no time.
 fn collect<'b>(
     family: &Joined,
     readers: &mut [Reader<'b>],
     table: &mut LabelTable,
     scratch: &mut Scratch,
     merge_clusters: bool,
-) -> (Samples<'b>, Vec<Count>) {
+) -> Result<(Samples<'b>, Vec<Count>), Late> {
     let mut collected = Samples::default();
     let mut counts = Vec::with_capacity(family.parts.len());
     for &(n, part) in &family.parts {
         let reader = &mut readers[n];
-        let mut samples = reader.read(part, table, scratch);
+        let mut samples = reader.read(part, table, scratch)?;
         if merge_clusters && reader.record.labels.any_split() {
             let (merged, quantiles) = merge_split(samples, family.kind, table, &mut scratch.marks);
             reader.drop(Fault::Quantile, quantiles, &family.name);
@@ -377,7 +392,7 @@ fn collect<'b>(
         }
         counts.push(count);
     }
-    (collected, counts)
+    Ok((collected, counts))
 }
 
 fn head<'h>(family: &'h Joined, readers: &'h [Reader<'_>]) -> Head<'h> {

@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use crate::contract::{Fault, Limits, Options, Problem, Source, SourceStats};
+use crate::deadline::{Deadline, Late};
 use crate::families::{Part, Role, Shape, Type, role_of};
 use crate::index::{Index, index};
 use crate::labels::{Id, LabelTable, Marks, SourceLabels};
@@ -48,6 +49,18 @@ impl Record {
         }
     }
 
+    /// What is counted so far, for `back`.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { full: self.full, dropped: self.dropped, problems: self.problems.len() }
+    }
+
+    /// Count nothing of what came since.
+    pub fn back(&mut self, mark: Mark) {
+        (self.full, self.dropped) = (mark.full, mark.dropped);
+        self.problems.truncate(mark.problems);
+    }
+
     /// Whether the source reached its limit of samples.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -68,12 +81,23 @@ impl Record {
     }
 }
 
+/// What was counted of a source at some time.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    full: bool,
+    dropped: [usize; Fault::ALL.len()],
+    problems: usize,
+}
+
 /// One body of a source and what became of it so far.
 pub struct Reader<'b> {
     /// Its families; taken apart by nobody but the merge.
     pub index: Index,
     /// Of its source.
     pub record: Record,
+    /// Whether there was no time to look into it.
+    pub is_late: bool,
+    deadline: Deadline,
     source: Source<'b>,
     body: &'b [u8],
     utf8: bool,
@@ -114,12 +138,17 @@ struct Target<'r, 'b> {
 }
 
 impl<'b> Reader<'b> {
-    /// `body` is the source's, normalised, or a part of it.
+    /// `body` is the source's, normalised, or a part of it. If there is no time, its lines are counted, and nothing is in
+    /// it.
     #[must_use]
     pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, record: Record) -> Self {
-        Reader {
-            index: index(body, source.openmetrics, options.escaping),
+        let found = index(body, source.openmetrics, options.escaping, options.deadline);
+        let is_late = found.is_err();
+        let mut reader = Reader {
+            index: found.unwrap_or_default(),
             record,
+            is_late,
+            deadline: options.deadline,
             source,
             body,
             utf8: std::str::from_utf8(body).is_ok(),
@@ -127,7 +156,11 @@ impl<'b> Reader<'b> {
             escaping: options.escaping,
             buckets: HashMap::new(),
             quantiles: HashMap::new(),
+        };
+        if is_late {
+            reader.drop(Fault::Deadline, count(body), b"");
         }
+        reader
     }
 
     /// Count the lines that belong to no family.
@@ -166,25 +199,31 @@ impl<'b> Reader<'b> {
     }
 
     /// The samples of a family, none if it has more lines than the source may have samples. Only lines are counted then:
-    /// what is beyond the limit costs nothing.
-    pub fn read(&mut self, family: usize, table: &mut LabelTable, scratch: &mut Scratch) -> Samples<'b> {
+    /// what is beyond the limit costs nothing. Fails if there is no time.
+    pub fn read(
+        &mut self,
+        family: usize,
+        table: &mut LabelTable,
+        scratch: &mut Scratch,
+    ) -> Result<Samples<'b>, Late> {
         if let Some(limit) = self.source.limits.samples.filter(|_| !self.record.full) {
             self.record.full = self.record.samples + self.lines(family) > limit;
         }
         if self.record.full {
             self.drop_family(Fault::SampleLimit, family);
-            return Samples::default();
+            return Ok(Samples::default());
         }
         let spans = std::mem::take(&mut self.index.families[family].spans);
         let shape = self.index.families[family].shape.clone();
         let samples = self.read_spans(&spans, &shape, table, scratch);
         self.index.families[family].spans = spans;
+        let samples = samples?;
         if !self.record.has_room(samples.len(), &self.source.limits) {
             self.record.full = true;
             self.drop(Fault::SampleLimit, samples.len(), &shape.name);
-            return Samples::default();
+            return Ok(Samples::default());
         }
-        samples
+        Ok(samples)
     }
 
     fn read_spans(
@@ -193,7 +232,7 @@ impl<'b> Reader<'b> {
         shape: &Shape,
         table: &mut LabelTable,
         scratch: &mut Scratch,
-    ) -> Samples<'b> {
+    ) -> Result<Samples<'b>, Late> {
         scratch.marks.clear();
         scratch.created.clear();
         scratch.bare.clear();
@@ -208,10 +247,12 @@ impl<'b> Reader<'b> {
             scratch,
             last: None,
         };
-        let body = self.body;
+        let (body, mut lines) = (self.body, 0);
         for &(start, end) in spans {
             let mut at = start;
             while at < end {
+                lines += 1;
+                self.deadline.check_line(lines)?;
                 let next = memchr(b'\n', &body[at..end]).map_or(end, |found| at + found + 1);
                 let line = &body[at..next - 1];
                 let result = match self.take_plain(line, &mut target) {
@@ -230,7 +271,7 @@ impl<'b> Reader<'b> {
         if shape.kind == Type::Histogram {
             samples.complete(target.table);
         }
-        samples
+        Ok(samples)
     }
 
     /// Add the sample of a plain line, or say why not; `None` if the line is not plain, or not without a fault that the
@@ -415,6 +456,12 @@ fn tail<'b>(value: Tail<'b>, time: Option<&[u8]>, exemplar: &[u8]) -> Tail<'b> {
         tail.extend_from_slice(exemplar);
     }
     Cow::Owned(tail)
+}
+
+/// Lines of a normalised body that are no comments, without looking at each; of several empty ones some count.
+fn count(body: &[u8]) -> usize {
+    let comments = memmem::find_iter(body, b"\n#").count() + usize::from(body.starts_with(b"#"));
+    memchr_iter(b'\n', body).count() - comments - memmem::find_iter(body, b"\n\n").count()
 }
 
 fn edge_label(role: Role) -> &'static [u8] {

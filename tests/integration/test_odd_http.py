@@ -68,6 +68,23 @@ async def test_odd_answers_are_read(tmp_path: Path, name: str) -> None:
     assert accepted_by_promtool(body) == ""
 
 
+async def test_each_answer_on_a_kept_connection_has_a_head_of_its_own(tmp_path: Path) -> None:
+    connections = 0
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            writer.write(OK + CHUNKED + LENGTH + b"\r\n" + CHUNKS)
+            await reader.readuntil(b"\r\n\r\n")
+
+    async with serving(respond) as port, agent(tmp_path, tmp_path / "no.sock", at(port)) as scraped:
+        for _ in range(3):
+            _, body, _ = await scraped.scrape(**LONG)
+            assert values(body, "good_total") == {(): 1}
+    assert connections == 1
+
+
 REFUSED = {
     "two lengths": (OK + LENGTH + b"Content-Length: 3\r\n\r\n" + GOOD, "Content-Lengths that differ"),
     "a head of 65 KiB": (OK + b"A: " + b"x" * (65 << 10) + b"\r\n" + LENGTH + b"\r\n" + GOOD, "64 KiB"),
@@ -104,6 +121,19 @@ async def test_a_head_without_an_end(tmp_path: Path, filler: bytes) -> None:
         source = scraped.source("app")
     assert source["error"] == "protocol" and "the head of the answer has more than" in source["detail"]
     assert sent < 64 << 20
+
+
+@pytest.mark.attack("B1: an answer whose trailers never end is broken off")
+async def test_trailers_without_an_end(tmp_path: Path) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK + CHUNKED + b"\r\n" + CHUNKS[:-2])
+        while True:
+            writer.write(b"A: bcdefghijklmnopqrstuvwxyz\r\n" * 1000)
+            await writer.drain()
+
+    async with serving(respond) as port, agent(tmp_path, tmp_path / "no.sock", at(port)) as scraped:
+        await scraped.scrape(**LONG)
+        assert scraped.source("app")["error"] == "protocol"
 
 
 class Redirecting:
@@ -152,7 +182,7 @@ async def test_locations_of_all_kinds_are_followed(tmp_path: Path, location: str
     ):
         _, body, _ = await scraped.scrape(**LONG)
     assert values(body, "good_total") == {(): 1}
-    assert app.asked[1] == "/metrics/?a=1" if "?" in location else "/metrics/"
+    assert app.asked == ["/metrics", "/metrics/?a=1" if "?" in location else "/metrics/"]
 
 
 @pytest.mark.attack("B1: an application that redirects to another server, or in circles, is not followed")

@@ -8,7 +8,8 @@
     #source o
     <body>
 
-Options: `o` OpenMetrics; `u`, `s`, `d` or `v` for UTF-8 names, underscores, dots or values as the scheme of names; `k` clusters kept, a number: the limit of the whole. Of a source: `e`
+Options: `o` OpenMetrics; `u`, `s`, `d` or `v` for UTF-8 names, underscores, dots or values as the scheme of names; `k`
+clusters kept, a number: the limit of the whole. Of a source: `e`
 Envoy's, `o` OpenMetrics, `l=` its label, `n=` its limits (samples, labels, bytes of a label name, of a value). Whatever
 else stands there has no effect, so that every text is a case; the line break before `#source` belongs to it and not to
 a body.

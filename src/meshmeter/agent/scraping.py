@@ -37,10 +37,18 @@ T = TypeVar("T")
 class Scraping:
     """Remembers from one scrape to the next what the next one has to know in advance."""
 
-    def __init__(self, fetcher: Fetcher, kernel: Kernel, own: Callable[[], bytes] = lambda: b""):
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        kernel: Kernel,
+        own: Callable[[], bytes] = lambda: b"",
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         """`own` gives the agent's metrics of itself, for plans that want them."""
         self._fetcher = fetcher
         self._kernel = kernel
+        self._clock = clock
         self._own = own
         self._patience = Patience()
         # One thread: two would only wait for each other, and each has memory of its own that it does not give back.
@@ -48,8 +56,9 @@ class Scraping:
         self._spoken: dict[Application, Format] = {}
 
     async def scrape(self, plan: ScrapePlan, answer: Answer) -> tuple[int, tuple[SourceReport, ...]]:
-        """Write the answer; its status and what to tell of each source. Not later than the deadline, and what merging
-        takes."""
+        """Write the answer; its status and what to tell of each source. Not later than the plan's deadline for merging,
+        and what it takes to merge one family."""
+        end = self._clock() + plan.merge_deadline
         self._keep(plan.applications)
         given = self._patience.apply(plan)
         spoken = {a.name: self._spoken[a] for a in plan.applications if a in self._spoken}
@@ -57,15 +66,15 @@ class Scraping:
         if format is None or len(plan.envoy) != 1:
             results = await self._fetcher.fetch_all(given)
             self._learn(plan, results)
-            status, reports = await self._answer_at_once(given, results, answer)
+            status, reports = await self._answer_at_once(given, results, answer, end)
         else:
-            status, reports = await self._stream(plan, given, format, answer)
+            status, reports = await self._stream(plan, given, format, answer, end)
         return status, self._patience.learn(plan, given, reports, time.time())
 
     async def _stream(
-        self, plan: ScrapePlan, given: ScrapePlan, format: Format, answer: Answer
+        self, plan: ScrapePlan, given: ScrapePlan, format: Format, answer: Answer, end: float
     ) -> tuple[int, tuple[SourceReport, ...]]:
-        merging = self._kernel.begin(Options(format))
+        merging = self._kernel.begin(Options(format, seconds=end - self._clock()))
         pieces = _Pieces()
         async with asyncio.TaskGroup() as tasks:
             applications = tasks.create_task(
@@ -80,7 +89,7 @@ class Scraping:
             results = await applications
         self._learn(plan, results)
         if not answer.status:
-            return await self._answer_at_once(given, [envoy, *results], answer)
+            return await self._answer_at_once(given, [envoy, *results], answer, end)
         size, own = sum(len(result.body) for result in results), self._own_text(plan)
         body, reports = await self._off_the_loop(
             size, lambda: finish(given, format, merging, envoy, pieces.received, results, self._kernel, own)
@@ -89,10 +98,12 @@ class Scraping:
         return 200, reports
 
     async def _answer_at_once(
-        self, plan: ScrapePlan, results: Sequence[FetchResult], answer: Answer
+        self, plan: ScrapePlan, results: Sequence[FetchResult], answer: Answer, end: float
     ) -> tuple[int, tuple[SourceReport, ...]]:
         size, own = sum(len(result.body) for result in results), self._own_text(plan)
-        response, reports = await self._off_the_loop(size, lambda: gather(plan, results, self._kernel, own))
+        response, reports = await self._off_the_loop(
+            size, lambda: gather(plan, results, self._kernel, own, end - self._clock())
+        )
         answer.start(response.status, response.content_type)
         answer.add(*response.pieces)
         return response.status, reports

@@ -7,7 +7,7 @@ one family at a time, whatever order the source has written them in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from meshmeter.exposition.families import Role, Shape, Type, escaped, parse_type, shape
@@ -18,6 +18,8 @@ _METADATA = re.compile(
     rb'#[ \t]*(HELP|TYPE|UNIT)[ \t]+(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"((?:[^"\\\n]|\\[^\n])*)")(?:[ \t]+(.*))?',
     re.DOTALL,
 )
+_OFTEN = 256
+_STRETCH = 64 << 10
 _INDENTED = re.compile(rb"^[ \t]+", re.MULTILINE)
 _FIRST_TOKEN = re.compile(rb"([^ \t{\n]*)[^\n]*\n")
 """Consumes whole lines, so that a match never starts within one."""
@@ -59,6 +61,14 @@ class Index:
     """Offsets of lines that belong to no family."""
 
 
+def stretches(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Whole lines in stretches of about 64 KiB, or one line that is longer."""
+    while start < end:
+        stop = body.find(b"\n", min(start + _STRETCH, end) - 1, end) + 1
+        yield start, stop
+        start = stop
+
+
 def normalise(body: bytes) -> bytes:
     """The body as `index` reads it; the same object when there is nothing to do, as with Envoy's."""
     if body.startswith(b"\xef\xbb\xbf"):
@@ -70,17 +80,20 @@ def normalise(body: bytes) -> bytes:
     return body if not body or body.endswith(b"\n") else body + b"\n"
 
 
-def index(body: bytes, *, openmetrics: bool, escaping: Escaping) -> Index:
+def index(
+    body: bytes, *, openmetrics: bool, escaping: Escaping, check: Callable[[], None] = lambda: None
+) -> Index:
     """Find the families of a normalised body; names that become the same are one family.
 
     The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined
-    by naive tools.
+    by naive tools. `check` is called every now and then, and may raise.
     """
-    return _Indexer(body, openmetrics, escaping).run()
+    return _Indexer(body, openmetrics, escaping, check).run()
 
 
 class _Indexer:
-    def __init__(self, body: bytes, openmetrics: bool, escaping: Escaping):
+    def __init__(self, body: bytes, openmetrics: bool, escaping: Escaping, check: Callable[[], None]):
+        self._check = check
         self._body = body
         self._openmetrics = openmetrics
         self._escaping = escaping
@@ -95,7 +108,9 @@ class _Indexer:
         regions = list(self._regions())
         if not self._openmetrics:
             self._fold_created()
-        for start, end in regions:
+        for n, (start, end) in enumerate(regions):
+            if n % _OFTEN == 0:
+                self._check()
             self._assign(start, end)
         return Index(self._body, self._used, len(self._families), tuple(self._malformed))
 
@@ -104,7 +119,7 @@ class _Indexer:
         body, at = self._body, 0
         types: dict[bytes, Type | None] = {}
         texts: dict[tuple[bytes, bytes], bytes] = {}
-        regions = []
+        regions, comments = [], 0
         while at < len(body):
             if body[at] == 0x23:  # '#'
                 start = at
@@ -113,6 +128,9 @@ class _Indexer:
                 regions.append((at, start))
             if start < len(body):
                 end = body.find(b"\n", start)
+                comments += 1
+                if comments % _OFTEN == 0:
+                    self._check()
                 self._metadata(body[start:end], types, texts)
                 at = end + 1
             else:
@@ -174,13 +192,18 @@ class _Indexer:
         body = self._body
         while end - 1 > start and body[end - 2 : end] == b"\n\n":
             end -= 1
-        names = set(_FIRST_TOKEN.findall(body, start, end))
+        names: set[bytes] = set()
+        for a, b in stretches(body, start, end):
+            self._check()
+            names.update(_FIRST_TOKEN.findall(body, a, b))
         owners = [self._owners.get(name) for name in names]
         first = owners[0] if owners else None
         if first is not None and all(owner is first for owner in owners):
             self._add(first, start, end)
             return
-        for line in _FIRST_TOKEN.finditer(body, start, end):
+        for n, line in enumerate(_FIRST_TOKEN.finditer(body, start, end)):
+            if n % _OFTEN == 0:
+                self._check()
             name = line[1]
             if not _NAME_BOUNDARY.fullmatch(name):
                 text = line[0][:-1]

@@ -44,6 +44,8 @@ class Fault(StrEnum):
     SAMPLE_LIMIT = "sample_limit"
     TOTAL_LIMIT = "total_limit"
     """The merged answer would be longer than allowed."""
+    DEADLINE = "deadline"
+    """There was no time left to merge it."""
     RESERVED = "reserved_name"
     """An application may not expose `envoy_…` and `meshmeter_…`."""
     TYPE_CONFLICT = "type_conflict"

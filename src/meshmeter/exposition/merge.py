@@ -72,6 +72,8 @@ class Options:
     merge_clusters: bool = True
     total_bytes: int | None = 320 * MIB
     """A family that would make the answer longer is dropped."""
+    seconds: float | None = None
+    """What an answer may take from `begin` on; what is not merged then is dropped. None: as long as it takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+import time
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from meshmeter.exposition import soundness, writing
 from meshmeter.exposition.blocks import HEAD, Blocks
+from meshmeter.exposition.deadline import Deadline, Late
 from meshmeter.exposition.families import Type, openmetrics_claims
 from meshmeter.exposition.index import Family
 from meshmeter.exposition.lines import Fault
@@ -48,24 +50,29 @@ class _Merged:
         )
 
 
-def begin(options: Options, limits: Limits = DEFAULT_LIMITS, *, shortcuts: bool = True) -> Merging:
+def begin(
+    options: Options,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    shortcuts: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+) -> Merging:
     """Begin an answer (contract: `exposition.merge`).
 
     Without `shortcuts` every line is read by the slow and complete reader: for tests, the result is the same.
     """
-    return _Merging(options, limits, shortcuts)
+    return _Merging(options, limits, shortcuts, Deadline(options.seconds, clock))
 
 
 class _Merging:
-    def __init__(self, options: Options, limits: Limits, shortcuts: bool):
+    def __init__(self, options: Options, limits: Limits, shortcuts: bool, deadline: Deadline):
         self._options = options
+        self._deadline = deadline
         self._shortcuts = shortcuts
-        self._out = _Out(options)
+        self._out = _Out(options, deadline)
         self._blocks = Blocks()
         self._table = LabelTable()
-        self._envoy = Reader(
-            Source(ENVOY, b"", envoy=True, limits=limits), options, self._table, shortcuts=shortcuts
-        )
+        self._envoy = self._reader(Source(ENVOY, b"", envoy=True, limits=limits))
         self._is_fed = False
         self._read = 0
         self._kept = bytearray()
@@ -85,7 +92,7 @@ class _Merging:
         self._envoy.open(bytes(self._kept), numbered=False)
         self._kept.clear()
         for source in sources:
-            reader = Reader(source, self._options, self._table, shortcuts=self._shortcuts)
+            reader = self._reader(source)
             reader.open(source.body)
             readers.append(reader)
         for reader in readers:
@@ -97,6 +104,9 @@ class _Merging:
             self._out.write(family, fits=family.name not in untyped)
         return MergeResult(self._out.end(), tuple(reader.stats() for reader in readers))
 
+    def _reader(self, source: Source) -> Reader:
+        return Reader(source, self._options, self._table, self._deadline, shortcuts=self._shortcuts)
+
     def _take(self, block: bytes) -> None:
         """Write a block that is one family of Envoy's own with nothing else in it; keep any other for the end."""
         self._read += len(block)
@@ -107,7 +117,8 @@ class _Merging:
         if not block.startswith(HEAD + OWN, head):
             self._kept += block
             return
-        self._envoy.open(block, numbered=False)
+        if not self._envoy.open(block, numbered=False):
+            return
         families = list(self._envoy.index.families.values())
         if self._envoy.index.declared != 1 or len(families) != 1:
             self._kept += block
@@ -131,7 +142,8 @@ class _Merging:
 class _Out:
     """What is written, in pieces."""
 
-    def __init__(self, options: Options):
+    def __init__(self, options: Options, deadline: Deadline):
+        self._deadline = deadline
         self._openmetrics = options.format.openmetrics
         self._end = EOF if self._openmetrics else b""
         self._left = None if options.total_bytes is None else options.total_bytes - len(self._end)
@@ -139,8 +151,17 @@ class _Out:
 
     def write(self, family: _Merged, *, fits: bool) -> bool:
         """Write a family with all its samples, under its type if that fits its names and its samples. False if there
-        are none, or no place for it."""
-        samples, counts = _collect(family)
+        are none, no place for it, or no time."""
+        marks = [reader.mark() for reader, _ in family.parts]
+        try:
+            self._deadline.check()
+            samples, counts = _collect(family)
+            self._deadline.check()
+        except Late:
+            for (reader, part), mark in zip(family.parts, marks, strict=True):
+                reader.back(mark)
+                reader.drop_family(Fault.DEADLINE, part)
+            return False
         if not len(samples):
             return False
         openmetrics = self._openmetrics
@@ -208,7 +229,8 @@ def _join(readers: Iterable[Reader], taken: Set[bytes]) -> list[_Merged]:
 
 
 def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int, int]]]:
-    """The samples of a family over all sources, and how many, and how many exemplars, each source has in it."""
+    """The samples of a family over all sources, and how many, and how many exemplars, each source has in it. Raises
+    Late."""
     collected = Samples()
     counts = []
     for reader, part in family.parts:

@@ -10,16 +10,20 @@ from __future__ import annotations
 import codecs
 import math
 import re
+from collections.abc import Iterator
 
 from meshmeter.exposition import numbers
+from meshmeter.exposition.deadline import Deadline, Late
 from meshmeter.exposition.families import Role, Type, role_of
-from meshmeter.exposition.index import Family, index, normalise
+from meshmeter.exposition.index import Family, index, normalise, stretches
 from meshmeter.exposition.lines import Fault, Sample, parse_sample
 from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
 from meshmeter.exposition.samples import Metric, Samples, has_exemplar
 from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
 
 MAX_PROBLEMS = 10
+NO_DEADLINE = Deadline(None, lambda: 0.0)
+_BETWEEN_CHECKS = 64 << 10
 _PIECE = 1 << 16
 
 _LABEL = rb'[a-zA-Z_][a-zA-Z0-9_]*+="[^"\\\n\x00]*+"'
@@ -34,10 +38,21 @@ _LINE = re.compile(rb"([^\n]*)\n")
 _EDGE_LABELS = {Role.BUCKET: b"le", Role.QUANTILE: b"quantile"}
 
 
+Mark = tuple[dict[Fault, int], int, bool]
+
+
 class Reader:
     """One source of a merge and what became of it so far."""
 
-    def __init__(self, source: Source, options: Options, table: LabelTable, *, shortcuts: bool = True):
+    def __init__(
+        self,
+        source: Source,
+        options: Options,
+        table: LabelTable,
+        deadline: Deadline = NO_DEADLINE,
+        *,
+        shortcuts: bool = True,
+    ):
         """`open` reads the source's body, or parts of it one after the other."""
         self.source = source
         self._options = options
@@ -45,6 +60,7 @@ class Reader:
         self._to_openmetrics = options.format.openmetrics
         self._escaping = options.format.escaping
         self._with_shortcuts = shortcuts
+        self._deadline = deadline
         self._full = False
         self.samples = 0
         self._dropped: dict[Fault, int] = {}
@@ -58,11 +74,27 @@ class Reader:
         )
         self._edges: dict[Role, dict[bytes, tuple[float, bytes]]] = {Role.BUCKET: {}, Role.QUANTILE: {}}
 
-    def open(self, body: bytes, *, numbered: bool = True) -> None:
-        """Index a body; `complain` counts what belongs to no family. `numbered` if its first line is number 1."""
+    def open(self, body: bytes, *, numbered: bool = True) -> bool:
+        """Index a body; `complain` counts what belongs to no family. `numbered` if its first line is number 1. False if
+        there was no time: its lines are counted, and nothing is in it."""
         self._numbered = numbered
+        try:
+            self._deadline.check()
+            self._open(body)
+        except Late:
+            self.drop(Fault.DEADLINE, _count(normalise(body)), b"")
+            self._open(b"")
+            return False
+        return True
+
+    def _open(self, body: bytes) -> None:
         self._shortcuts = self._with_shortcuts and _is_utf8(body)
-        self.index = index(normalise(body), openmetrics=self._openmetrics, escaping=self._escaping)
+        self.index = index(
+            normalise(body),
+            openmetrics=self._openmetrics,
+            escaping=self._escaping,
+            check=self._deadline.check,
+        )
         self._body = self.index.body
 
     def complain(self) -> None:
@@ -77,6 +109,15 @@ class Reader:
     def stats(self) -> SourceStats:
         dropped = {fault.value: self._dropped[fault] for fault in Fault if self._dropped.get(fault)}
         return SourceStats(self.source.name, self.samples, dropped, tuple(self._problems))
+
+    def mark(self) -> Mark:
+        """What is counted so far, for `back`."""
+        return dict(self._dropped), len(self._problems), self._full
+
+    def back(self, mark: Mark) -> None:
+        """Count nothing of what came since."""
+        self._dropped, problems, self._full = mark
+        del self._problems[problems:]
 
     def drop(self, fault: Fault, count: int, family: bytes) -> None:
         """Count samples that were read, or need not be, and are not in the answer."""
@@ -93,7 +134,7 @@ class Reader:
 
     def read(self, family: Family) -> Samples:
         """The samples of a family, none if it has more lines than the source may have samples. Only lines are counted
-        then: what is beyond the limit costs nothing."""
+        then: what is beyond the limit costs nothing. Raises Late."""
         limit = self.source.limits.samples
         if limit is not None and not self._full:
             self._full = self.samples + self._lines(family) > limit
@@ -111,11 +152,22 @@ class Reader:
             return Samples()
         return samples
 
+    def _stretches(self, family: Family) -> Iterator[tuple[int, int]]:
+        """The spans of a family in parts between which there is time to look at the clock. Raises Late."""
+        left = 0
+        for start, end in family.spans:
+            for a, b in stretches(self._body, start, end):
+                left -= b - a
+                if left < 0:
+                    self._deadline.check()
+                    left = _BETWEEN_CHECKS
+                yield a, b
+
     def _plain(self, family: Family) -> Samples | None:
         """The samples if every line is plain and there is nothing to complain about."""
         composite, roles = family.type.composite, family.shape.roles
         samples = Samples()
-        for start, end in family.spans:
+        for start, end in self._stretches(family):
             rows = _PLAIN_ROW.findall(self._body, start, end)
             if composite:
                 if not self._plain_metrics(rows, family, samples):
@@ -195,7 +247,7 @@ class Reader:
 
     def _line_by_line(self, family: Family) -> Samples:
         samples = Samples()
-        for start, end in family.spans:
+        for start, end in self._stretches(family):
             for line in _LINE.finditer(self._body, start, end):
                 if line[1].strip():
                     fault = self._take(line[1], line.start(), family, samples)
@@ -284,6 +336,11 @@ class Reader:
     def _problem(self, problem: Problem) -> None:
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(problem)
+
+
+def _count(body: bytes) -> int:
+    """Lines of a normalised body that are no comments, without looking at each; of several empty ones some count."""
+    return body.count(b"\n") - body.count(b"\n#") - body.startswith(b"#") - body.count(b"\n\n")
 
 
 def _is_utf8(body: bytes) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from meshmeter.exposition.formats import Format, charset, negotiate, response_format, sniff
 from meshmeter.exposition.intersect import intersect
 from meshmeter.exposition.kernel import PYTHON, Kernel
-from meshmeter.exposition.lines import LOST, escape
+from meshmeter.exposition.lines import LOST, Fault, escape
 from meshmeter.exposition.merge import Limits, Merging, Options, Problem, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
 from meshmeter.scrape.charsets import CharsetError, TooLong, in_utf8
@@ -42,15 +42,20 @@ class ScrapeResponse:
 
 
 def gather(
-    plan: ScrapePlan, results: Sequence[FetchResult], kernel: Kernel = PYTHON, agent: bytes = b""
+    plan: ScrapePlan,
+    results: Sequence[FetchResult],
+    kernel: Kernel = PYTHON,
+    agent: bytes = b"",
+    seconds: float | None = None,
 ) -> tuple[ScrapeResponse, tuple[SourceReport, ...]]:
     """The answer and what to tell of each source. `results` are in the order of `plan.names`; `agent` are the agent's
-    own metrics in text 0.0.4, which follow the series about the sources. Every kernel gives the same answer."""
+    own metrics in text 0.0.4, which follow the series about the sources. Every kernel gives the same answer. Merging
+    takes no longer than `seconds`; what is not merged then is dropped."""
     envoy, *applications = [_readable(result, plan) for result in results]
     format = negotiate(
         plan.accept, [response_format(r.content_type) for r in applications if r.error is None]
     )
-    merging = kernel.begin(Options(format))
+    merging = kernel.begin(Options(format, seconds=seconds))
     first = merging.feed(envoy.body) if envoy.error is None else ()
     rest, reports = _finish(plan, format, merging, envoy, len(envoy.body), applications, kernel, agent)
     if plan.queried and results[0].status == 400:
@@ -204,11 +209,16 @@ def _lost(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _judged(report: SourceReport) -> SourceReport:
-    """The report of a complete answer; down if that is something else than metrics."""
-    if not report.samples and report.dropped.keys() == {"malformed_line"}:
-        return replace(
-            report, up=False, error=FetchError.FORMAT.value, detail="no line of the answer is a sample"
-        )
+    """The report of a complete answer; down if that is something else than metrics, or nothing of it could be merged
+    in time."""
+    if report.samples:
+        return report
+    if Fault.DEADLINE in report.dropped:
+        detail = "its answer was read, but no time was left to merge any of it"
+        return replace(report, up=False, error=FetchError.TIMEOUT.value, detail=detail)
+    if report.dropped.keys() == {Fault.MALFORMED.value}:
+        detail = "no line of the answer is a sample"
+        return replace(report, up=False, error=FetchError.FORMAT.value, detail=detail)
     return report
 
 

@@ -90,6 +90,8 @@ class ScrapePlan:
     applications: tuple[Application, ...]
     deadline: float
     """Seconds that each source has."""
+    merge_deadline: float
+    """Seconds from the beginning until all is merged: the rest of the scraper's timeout is for sending."""
     accept: str | None
     """As the scraper sent it; sources are never shown it."""
     application_accept: str
@@ -128,6 +130,7 @@ def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = No
         envoy=targets,
         applications=_applications(config.sources),
         deadline=deadline(request.timeout),
+        merge_deadline=merge_deadline(request.timeout),
         accept=request.accept,
         application_accept=application_accept(accepted(request.accept)),
         application_label=config.application_label,
@@ -159,14 +162,29 @@ def _scheme(format: Format) -> str:
 def deadline(timeout: str | None) -> float:
     """Seconds that each source has: the scraper's timeout less a reserve for merging and sending of a tenth, at
     least half a second, but never more than half of the timeout."""
+    seconds = _seconds(timeout)
+    return seconds - _reserve(seconds)
+
+
+def merge_deadline(timeout: str | None) -> float:
+    """Seconds until all is merged: half of the reserve is for sending."""
+    seconds = _seconds(timeout)
+    return seconds - _reserve(seconds) / 2
+
+
+def _reserve(seconds: float) -> float:
+    return min(max(seconds / 10, 0.5), seconds / 2)
+
+
+def _seconds(timeout: str | None) -> float:
+    """The scraper's timeout."""
     try:
         seconds = float(timeout) if timeout is not None else DEFAULT_TIMEOUT
     except ValueError:
         seconds = DEFAULT_TIMEOUT
     if not math.isfinite(seconds) or seconds <= 0:
         seconds = DEFAULT_TIMEOUT
-    seconds = min(seconds, MAX_TIMEOUT)
-    return seconds - min(max(seconds / 10, 0.5), seconds / 2)
+    return min(seconds, MAX_TIMEOUT)
 
 
 def envoy_targets(query: str, config: ScrapeConfig) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from aiohttp import web
 from meshmeter.agent.coalescing import Answer
 from meshmeter.agent.fetcher import Fetcher
 from meshmeter.agent.scraping import Scraping
-from meshmeter.exposition.kernel import PYTHON
+from meshmeter.exposition.kernel import PYTHON, choose
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
 from meshmeter.scrape.plan import Request, plan
 from meshmeter.scrape.report import SourceReport
@@ -33,6 +34,7 @@ BIG = b"".join(
 class World:
     """Envoy's admin interface and one application, both under control of the test."""
 
+    fetcher: Fetcher
     scraping: Scraping
     ports: list[int] = field(default_factory=list)
     envoy: list[bytes] = field(default_factory=lambda: [b"# TYPE envoy_up gauge\nenvoy_up 1\n"])
@@ -94,14 +96,14 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         fetcher = await stack.enter_async_context(Fetcher(tmp_path / "admin.sock"))
-        made = World(Scraping(fetcher, PYTHON))
+        made = World(fetcher, Scraping(fetcher, PYTHON))
         made.go.set()
         for handler, path, site in (
             (made.admin, "/stats/prometheus", lambda r: web.UnixSite(r, str(tmp_path / "admin.sock"))),
             (made.metrics, "/metrics", lambda r: web.TCPSite(r, "127.0.0.1", 0)),
         ):
             await serve(stack, made, path, handler, site)
-        stack.callback(made.scraping.close)
+        stack.callback(lambda: made.scraping.close())
         yield made
 
 
@@ -214,6 +216,18 @@ async def test_two_filters_are_answered_at_once(world: World) -> None:
     status, _ = await scraping.scrape(plan(Request("filter=envoy", None, "5"), config), answer)
     answer.end()
     assert status == 200 and world.asked == 2 and b"envoy_up 1" in await answer.body()
+
+
+async def test_what_cannot_be_merged_in_time_is_told(world: World) -> None:
+    late = Scraping(world.fetcher, choose(), clock=chain((0.0,), repeat(60.0)).__next__)
+    with closing(world.scraping):
+        world.scraping = late
+    body, reports = await world.scrape()  # streamed: the format is known
+    assert "envoy_up" not in body and "app_up" not in body
+    for name in ("envoy", "app-0"):
+        assert f'meshmeter_source_error{{source="{name}",reason="timeout"}} 1' in body
+        assert f'meshmeter_source_dropped_samples{{source="{name}",reason="deadline"}} 1' in body
+    assert reports["app-0"].detail == "its answer was read, but no time was left to merge any of it"
 
 
 async def test_a_deadline_in_the_middle_of_the_answer(world: World) -> None:

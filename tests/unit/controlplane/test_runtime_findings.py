@@ -97,6 +97,14 @@ def test_a_remedy_names_the_option_to_use(error: Any, option: str) -> None:
     assert option in found.remedy
 
 
+def test_a_redirect_elsewhere_is_shown_with_what_to_set() -> None:
+    detail = "HTTP status 307, a redirect to http://app:81/m/?…: only the entry's own server is followed"
+    down = {"name": "app", "up": False, "error": "status", "detail": detail}
+    (found,) = runtime_findings(connected(last_report=report(down)), NOW, has_endpoint=True)
+    assert detail in found.message
+    assert all(f"`{option}`" in found.remedy for option in ("path", "scheme", "address", "port"))
+
+
 def test_a_source_of_which_nothing_is_left_is_a_finding_that_names_the_label() -> None:
     gone = {"name": "app", "up": True, "samples": 0, "dropped": {"duplicate_series": 7}}
     fine = {"name": "b", "up": True, "samples": 1, "dropped": {"duplicate_series": 7}}

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, islice, repeat
 from pathlib import Path
 from random import Random
 
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from meshmeter.exposition import merge_python
 from meshmeter.exposition.formats import Format, sniff
 from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.exposition.merge import RENEWAL, Limits, MergeResult, Options, Source
@@ -1069,3 +1071,58 @@ def test_labels_are_forgotten_in_between() -> None:
     assert result.body == body.replace(b"-0123456789abcdef", b"").replace(
         b'web"', b'web",kuma_io_mesh_traffic="true"'
     )
+
+
+LONG = b"# TYPE envoy_l gauge\n" + b"".join(b'envoy_l{n="%d"} 1\n' % n for n in range(9000))
+HOSTILE = (
+    b"# TYPE a gauge\n" + b"".join(b'a{n="%d"} 1\nb{n="%d"} x\n' % (n, n) for n in range(300)),
+    b"".join(b"# TYPE c%d gauge\nc%d 1\nc%d 2\n" % (n, n, n) for n in range(100)),
+    b"\xef\xbb\xbf # TYPE d gauge\r\n \td 1\r\n" + b"#\n" * 3000 + b"?",
+)
+
+
+def with_a_deadline(options: Options, clock: Callable[[], float] | None = None) -> MergeResult:
+    """Of sources that would take long. What is not in the answer is counted, in whatever moment the time was over."""
+    (kernel,) = under_test
+    if clock is not None:
+        kernel = Kernel("python", partial(merge_python.begin, clock=clock))
+    sources = [app(body.decode(), label="app") for body in HOSTILE]
+    result = streamed(
+        kernel, cut(FAMILIES[2] + LONG + FAMILIES[6], range(0, 400_000, 50_000)), sources, options
+    )
+    told = [source.samples + sum(source.dropped.values()) for source in result.sources]
+    assert told == [9002, 600, 200, 2]
+    return result
+
+
+@pytest.mark.parametrize("answer", [TEXT, OPENMETRICS])
+def test_no_time_at_all(answer: Format) -> None:
+    result = with_a_deadline(Options(answer, seconds=0))
+    assert result.body == (b"# EOF\n" if answer.openmetrics else b"")
+    assert [source.dropped for source in result.sources] == [
+        {"deadline": n} for n in (9002, 600, 200, 2)
+    ]  # fmt: skip
+
+
+def test_time_enough() -> None:
+    whole, timed = with_a_deadline(Options()), with_a_deadline(Options(seconds=1e6))
+    assert whole == timed and "deadline" not in whole.sources[0].dropped
+
+
+def test_the_time_is_over_at_any_moment() -> None:
+    """By a clock that stands still for a while; the compiled kernel has one of its own."""
+    (kernel,) = under_test
+    seen: set[tuple[int, ...]] = set()
+    for n in range(30):
+        if kernel is PYTHON:
+            clock = chain(repeat(0.0, 2**n), repeat(1.0)).__next__
+            result = with_a_deadline(Options(OPENMETRICS, seconds=1), clock)
+        else:
+            result = with_a_deadline(Options(OPENMETRICS, seconds=1e-4 * 2**n))
+        written = [line for line in result.body.splitlines() if not line.startswith(b"#")]
+        assert len(written) == sum(source.samples for source in result.sources)
+        seen.add(tuple(source.samples for source in result.sources))
+        if not any("deadline" in source.dropped for source in result.sources):
+            break
+    assert len(seen) > 4 or kernel is not PYTHON
+    assert result.sources[0].samples == 9002

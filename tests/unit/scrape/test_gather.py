@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from meshmeter.exposition.formats import Format
 from meshmeter.exposition.kernel import PYTHON
+from meshmeter.exposition.merge import Options
+from meshmeter.exposition.merge_python import begin
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
-from meshmeter.scrape.gather import gather, limits_of
+from meshmeter.scrape.gather import finish, gather, limits_of
 from meshmeter.scrape.plan import FetchLimits, Request, ScrapePlan, plan
 from meshmeter.scrape.results import FetchError, FetchResult
 from support import require
@@ -105,6 +108,41 @@ def test_a_body_without_metrics_is_a_failure_but_an_empty_one_is_not() -> None:
     page = FetchResult("app", 1.0, b"<html>\n", "text/html")
     assert gather(scrape(), [ENVOY, page])[1][1].error == "format"
     assert gather(scrape(), [ENVOY, FetchResult("app", 1.0, b"", None)])[1][1].up
+
+
+def test_a_source_of_which_nothing_could_be_merged_in_time_is_down() -> None:
+    now = [0.0]
+    merging = begin(Options(Format.TEXT, seconds=1), clock=lambda: now[0])
+    sent = b"".join(merging.feed(ENVOY.body + b"# TYPE envoy_b gauge\n"))
+    now[0] = 1.0
+    pieces, (envoy, app) = finish(scrape(), Format.TEXT, merging, ENVOY, 99, [APP])
+    text = (sent + b"".join(pieces)).decode()
+    assert samples(text)[("envoy_a", (), 1.0)] == 1 and "b_total" not in text
+    assert 'meshmeter_source_error{source="app",reason="timeout"} 1\n' in text
+    assert 'meshmeter_source_dropped_samples{source="app",reason="deadline"} 1\n' in text
+    assert (envoy.up, envoy.body_bytes) == (True, 99)
+    assert (app.up, app.error, app.detail) == (
+        False,
+        "timeout",
+        "its answer was read, but no time was left to merge any of it",
+    )
+
+
+def test_no_time_to_merge_anything_is_no_answer() -> None:
+    for kernel in (PYTHON, require.native_kernel()):
+        response, _ = gather(scrape(), [ENVOY, APP], kernel, seconds=0)
+        assert response.status == 503 and b"app: timeout: its answer was read" in response.body
+
+
+def test_the_same_answer_streamed_and_collected() -> None:
+    for kernel in (PYTHON, require.native_kernel()):
+        for accept in (None, ACCEPT):
+            collected, reports = gather(scrape(accept), [ENVOY, APP], kernel)
+            format = next(format for format in Format if format.value == collected.content_type)
+            merging = kernel.begin(Options(format))
+            sent = [part for n in range(len(ENVOY.body)) for part in merging.feed(ENVOY.body[n : n + 1])]
+            rest, streamed = finish(scrape(accept), format, merging, ENVOY, len(ENVOY.body), [APP], kernel)
+            assert (b"".join((*sent, *rest)), streamed) == (collected.body, reports)
 
 
 def test_charsets() -> None:

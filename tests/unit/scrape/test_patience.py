@@ -19,7 +19,7 @@ FINE = Application("fine", "127.0.0.1", 8081, "/metrics")
 
 
 def plan(deadline: float = 9.0, *applications: Application) -> ScrapePlan:
-    return ScrapePlan(("/stats",), applications or (SLOW, FINE), deadline, None, "*/*")
+    return ScrapePlan(("/stats",), applications or (SLOW, FINE), deadline, deadline, None, "*/*")
 
 
 def down(name: str, error: FetchError = FetchError.TIMEOUT) -> SourceReport:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
-from meshmeter.scrape.plan import Request, deadline, envoy_targets, plan
+from meshmeter.scrape.plan import Request, deadline, envoy_targets, merge_deadline, plan
 
 
 def config(**more: object) -> ScrapeConfig:
@@ -63,6 +63,12 @@ def test_query_to_envoy(query: str, configured: dict[str, object], targets: list
 )
 def test_deadline(timeout: str | None, seconds: float) -> None:
     assert deadline(timeout) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(None, 9.5), ("1", 0.75), ("60", 57.0), ("soon", 9.5)])
+def test_half_of_the_reserve_is_for_merging(timeout: str | None, seconds: float) -> None:
+    assert merge_deadline(timeout) == pytest.approx(seconds)
+    assert plan(Request(timeout=timeout), config()).merge_deadline == pytest.approx(seconds)
 
 
 def test_applications() -> None:
