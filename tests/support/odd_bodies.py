@@ -22,7 +22,7 @@ CLUSTER = ("w-0123456789abcdef", "w-fedcba9876543210", "w", "-0123456789abcdef",
 TYPES = ("counter", "gauge", "histogram", "summary", "gaugehistogram", "info", "stateset", "untyped", "odd")
 LABELS = (
     "", "{}", '{x=""}', '{x="1"}', '{l="z",x="2"}', '{x="2",l="z",}', '{ x = "1" }', '{"c.d"="x"}', '{x="\\\\"}',
-    '{"c.d"="x","c-d"="y"}', '{"d:e"="x"}', '{"__name_."="x"}',
+    '{"c.d"="x","c-d"="y"}', '{"d:e"="x"}',
     '{le="x"}', '{le="NaN",x="1"}', '{quantile="x"}', '{le="-1"}',
     '{le=""}', '{quantile=""}', '{x="",le="1"}',
     '{le="",quantile="0.5"}', '{"c.d"="",c_d="x"}', '{x="",x="1"}',

@@ -50,4 +50,5 @@ def test_what_is_refused() -> None:
     read = labels(Source("app", b"")).read
     assert read(((b"a.b", b"1"), (b"a-b", b"2"))) is None
     assert read(((b"__name__", b"1"),)) is None
+    assert read(((b"__name_.", b"1"),)) is None
     assert not exceeds(((b"a" * 9999, b"1" * 99999),), Limits(None, None, None, None))
