@@ -33,6 +33,8 @@ pub struct Index {
     pub used: Vec<usize>,
     /// Offsets of lines that belong to no family.
     pub malformed: Vec<usize>,
+    /// Offsets of lines whose families are too many.
+    pub beyond: Vec<usize>,
 }
 
 /// The body as `index` reads it: no BOM, no carriage returns before newlines, no indentation, a newline at the end.
@@ -66,12 +68,29 @@ fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u
 /// Find the families of a normalised body; names that become the same are one family.
 ///
 /// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
+<<<<<<< HEAD
 /// naive tools. Fails if the deadline is over.
 pub fn index(body: &[u8], openmetrics: bool, escaping: Escaping, deadline: Deadline) -> Result<Index, Late> {
     let mut indexer = Indexer {
         body,
         openmetrics,
         escaping,
+=======
+/// naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are passed
+/// over. Fails if the deadline is over.
+pub fn index(
+    body: &[u8],
+    openmetrics: bool,
+    utf8_names: bool,
+    most: Option<usize>,
+    deadline: Deadline,
+) -> Result<Index, Late> {
+    let mut indexer = Indexer {
+        body,
+        openmetrics,
+        utf8_names,
+        most: most.unwrap_or(usize::MAX),
+>>>>>>> main
         declared: Declarations::default(),
         by_name: HashMap::new(),
         owners: HashMap::new(),
@@ -107,20 +126,29 @@ struct Declarations<'b> {
 }
 
 impl<'b> Declarations<'b> {
-    fn of(&mut self, name: Cow<'b, [u8]>) -> &mut Declaration<'b> {
+    /// That of a name; `None` if it would be more than `most`.
+    fn of(&mut self, name: Cow<'b, [u8]>, most: usize) -> Option<&mut Declaration<'b>> {
         let next = self.list.len();
+        if next == most && !self.by_name.contains_key(name.as_ref()) {
+            return None;
+        }
         let at = *self.by_name.entry_ref(name.as_ref()).or_insert(next);
         if at == next {
             self.list.push(Declaration { name, kind: None, help: None, unit: None });
         }
-        &mut self.list[at]
+        Some(&mut self.list[at])
     }
 }
 
 struct Indexer<'b> {
     body: &'b [u8],
     openmetrics: bool,
+<<<<<<< HEAD
     escaping: Escaping,
+=======
+    utf8_names: bool,
+    most: usize,
+>>>>>>> main
     declared: Declarations<'b>,
     by_name: HashMap<Vec<u8>, usize>,
     /// By names of samples in the answer, and in the source where `Escaping::name` does not lead from one to the other.
@@ -169,7 +197,7 @@ impl<'b> Indexer<'b> {
             return;
         }
         let openmetrics = self.openmetrics;
-        let declaration = self.declared.of(name);
+        let Some(declaration) = self.declared.of(name, self.most) else { return };
         match keyword {
             Keyword::Help => _ = declaration.help.get_or_insert_with(|| unescape(text)),
             Keyword::Unit => _ = declaration.unit.get_or_insert_with(|| unescape(text)),
@@ -312,15 +340,19 @@ impl<'b> Indexer<'b> {
             self.index.malformed.push(start);
             return;
         };
-        self.extend(family, start, end);
+        match family {
+            Some(family) => self.extend(family, start, end),
+            None => self.index.beyond.push(start),
+        }
     }
 
-    /// The family of a sample; a new one without type if none is declared. A sample that has the name of a family
+    /// The family of a sample; a new one without type if none is declared, or `None` if there are too many. A sample that has the name of a family
     /// without being one that its type promises, such as `x` of a histogram `x`, is taken in.
-    fn owner(&mut self, name: &[u8]) -> usize {
+    fn owner(&mut self, name: &[u8]) -> Option<usize> {
         if let Some(&family) = self.owners.get(name) {
-            return family;
+            return Some(family);
         }
+<<<<<<< HEAD
         let name = self.escaping.name(Cow::Borrowed(name));
         if let Some(&family) = self.owners.get(name.as_ref()) {
             return family;
@@ -333,6 +365,19 @@ impl<'b> Indexer<'b> {
         let roles = vec![(name.to_vec(), Role::Value)];
         let shape = Shape { name: name.into_owned(), kind: Type::Unknown, roles };
         self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() })
+=======
+        if let Some(&family) = self.by_name.get(name) {
+            self.index.families[family].shape.roles.push((name.to_vec(), Role::Bare));
+            self.owners.insert(name.to_vec(), family);
+            return Some(family);
+        }
+        if self.index.families.len() == self.most {
+            return None;
+        }
+        let shape =
+            Shape { name: name.to_vec(), kind: Type::Unknown, roles: vec![(name.to_vec(), Role::Value)] };
+        Some(self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() }))
+>>>>>>> main
     }
 
     fn extend(&mut self, family: usize, start: usize, end: usize) {
@@ -419,8 +464,12 @@ mod tests {
     use super::*;
 
     fn names(body: &[u8]) -> Vec<String> {
+<<<<<<< HEAD
         let index =
             index(body, false, Escaping::Underscores, Deadline::default()).expect("there is no deadline");
+=======
+        let index = index(body, false, false, None, Deadline::default()).expect("there is no deadline");
+>>>>>>> main
         index
             .used
             .iter()

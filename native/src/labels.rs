@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::clusters::relabel;
 use crate::contract::{Limits, Options, Source};
@@ -54,10 +54,12 @@ fn number(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
+#[derive(Clone, Copy)]
 struct LabelSet {
     start: usize,
     end: usize,
     target: Id,
+    base: Id,
 }
 
 /// The label sets of one merge, as they are written.
@@ -66,6 +68,7 @@ pub struct LabelTable {
     written: Vec<u8>,
     sets: Vec<LabelSet>,
     ids: Interner,
+    later: HashMap<(Id, u64), Id>,
 }
 
 impl LabelTable {
@@ -94,6 +97,22 @@ impl LabelTable {
         self.sets[id as usize].target
     }
 
+    /// The set of the first sample of a series: another one only for samples of other times.
+    #[must_use]
+    pub fn base(&self, id: Id) -> Id {
+        self.sets[id as usize].base
+    }
+
+    /// The same labels for samples of another time than those of this set.
+    pub fn at(&mut self, base: Id, time: f64) -> Id {
+        let LabelTable { sets, later, .. } = self;
+        *later.entry((base, time.to_bits())).or_insert_with(|| {
+            let (id, LabelSet { start, end, .. }) = (number(sets.len()), sets[base as usize]);
+            sets.push(LabelSet { start, end, target: id, base });
+            id
+        })
+    }
+
     fn get(&mut self, labels: &[Label<'_>]) -> Id {
         let key = key(labels);
         self.ids.get(&key).unwrap_or_else(|| {
@@ -113,7 +132,7 @@ impl LabelTable {
             self.written.push(b'"');
         }
         self.written.extend_from_slice(if labels.is_empty() { b" " } else { b"} " });
-        self.sets.push(LabelSet { start, end: self.written.len(), target: target.unwrap_or(id) });
+        self.sets.push(LabelSet { start, end: self.written.len(), target: target.unwrap_or(id), base: id });
         id
     }
 }
@@ -166,6 +185,12 @@ impl SourceLabels {
             texts: Interner::default(),
             known: Vec::new(),
         }
+    }
+
+    /// Whether samples of several clusters may be summed up.
+    #[must_use]
+    pub fn merges_clusters(&self) -> bool {
+        self.merge_clusters
     }
 
     /// Whether a label set of a split cluster was read.

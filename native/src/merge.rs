@@ -385,13 +385,14 @@ fn collect<'b>(
         if collected.is_empty() {
             collected = samples;
         } else {
-            let refused = collected.add(samples, &mut scratch.marks);
+            let refused = collected.add(samples, table, &mut scratch.marks);
             reader.drop(Fault::Duplicate, refused.samples, &family.name);
             count.samples -= refused.samples;
             count.exemplars -= refused.exemplars;
         }
         counts.push(count);
     }
+    collected.sort(table);
     Ok((collected, counts))
 }
 

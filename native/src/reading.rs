@@ -16,11 +16,19 @@ use crate::labels::{Id, LabelTable, Marks, SourceLabels};
 use crate::names::Escaping;
 use crate::numbers;
 use crate::sample::{self, Sample};
+<<<<<<< HEAD
 use crate::samples::{Edge, Metric, Samples, Tail};
 use crate::text::{is_blank, is_legacy_name};
+=======
+use crate::samples::{Edge, Metric, Samples, Tail, time_of};
+use crate::text::{is_blank, is_legacy_name, legacy};
+>>>>>>> main
 
 /// How many examples of dropped samples are kept for each source.
 pub const MAX_PROBLEMS: usize = 10;
+/// How many families a source with a limit of samples may have, or declare without samples; more if it may have more
+/// samples.
+const FAMILIES: usize = 100_000;
 
 /// What is known of a source beside its body: it may have several, one after the other.
 pub struct Record {
@@ -133,6 +141,8 @@ struct Target<'r, 'b> {
     samples: Samples<'b>,
     table: &'r mut LabelTable,
     scratch: &'r mut Scratch,
+    /// Whether samples of one series with other times are kept apart.
+    apart: bool,
     /// Labels of the last plain line of a composite family, and where its metric is.
     last: Option<(&'b [u8], usize)>,
 }
@@ -142,7 +152,12 @@ impl<'b> Reader<'b> {
     /// it.
     #[must_use]
     pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, record: Record) -> Self {
+<<<<<<< HEAD
         let found = index(body, source.openmetrics, options.escaping, options.deadline);
+=======
+        let most = source.limits.samples.map(|limit| limit.max(FAMILIES));
+        let found = index(body, source.openmetrics, options.utf8_names, most, options.deadline);
+>>>>>>> main
         let is_late = found.is_err();
         let mut reader = Reader {
             index: found.unwrap_or_default(),
@@ -167,6 +182,9 @@ impl<'b> Reader<'b> {
     pub fn complain(&mut self) {
         for offset in std::mem::take(&mut self.index.malformed) {
             self.fault(Fault::Malformed, offset);
+        }
+        for offset in std::mem::take(&mut self.index.beyond) {
+            self.fault(Fault::SampleLimit, offset);
         }
     }
 
@@ -245,6 +263,7 @@ impl<'b> Reader<'b> {
             samples: Samples::default(),
             table,
             scratch,
+            apart: !self.record.labels.merges_clusters(),
             last: None,
         };
         let (body, mut lines) = (self.body, 0);
@@ -317,6 +336,10 @@ impl<'b> Reader<'b> {
                 at
             }
         };
+        let metric = &target.samples.metrics[at].1;
+        if metric.time.is_some() {
+            return None;
+        }
         Some(target.add_to_metric(at, role, bound, tail))
     }
 
@@ -350,7 +373,7 @@ impl<'b> Reader<'b> {
         let has_exemplar = !exemplar.is_empty();
         if target.kind.composite() && !matches!(role, Role::Bare | Role::Loose) {
             let at = target.metric(labels);
-            target.add_to_metric(at, role, bound, tail)?;
+            target.add_timed(at, labels, role, bound, tail)?;
         } else {
             target.add_value(labels, role, tail)?;
         }
@@ -406,8 +429,18 @@ impl<'b> Target<'_, 'b> {
             Role::Loose => (&mut scratch.loose, &mut samples.loose),
             _ => (&mut scratch.marks, &mut samples.plain),
         };
-        if marks.get_or_put(labels, values.len()).is_some() {
-            return Err(Fault::Duplicate);
+        let mut labels = labels;
+        if let Some(at) = marks.get_or_put(labels, values.len()) {
+            labels = match (time_of(&values[at].1), time_of(&tail)) {
+                (Some(first), Some(time)) if self.apart && first.to_bits() != time.to_bits() => {
+                    self.table.at(labels, time)
+                }
+                _ => return Err(Fault::Duplicate),
+            };
+            if marks.get_or_put(labels, values.len()).is_some() {
+                return Err(Fault::Duplicate);
+            }
+            samples.several = true;
         }
         values.push((labels, tail));
         Ok(())
@@ -422,6 +455,45 @@ impl<'b> Target<'_, 'b> {
             metrics.push((labels, Metric::with_capacity(edges)));
             next
         })
+    }
+
+    /// Add a sample that may have a time to a metric or, if its time is not that of the metric's first sample, to one
+    /// of its own, unless some of the metric have a time and others none.
+    fn add_timed(
+        &mut self,
+        at: usize,
+        labels: Id,
+        role: Role,
+        bound: Option<Bound<'b>>,
+        tail: Tail<'b>,
+    ) -> Result<(), Fault> {
+        let (time, first) = (time_of(&tail), &mut self.samples.metrics[at].1);
+        if first.is_empty() {
+            first.time = time;
+        }
+        let same = first.time.map(f64::to_bits) == time.map(f64::to_bits);
+        if let (Some(time), Some(_), false, true) = (time, first.time, same || first.mixed, self.apart) {
+            first.followed = true;
+            self.samples.several = true;
+            let at = {
+                let later = self.table.at(labels, time);
+                self.metric(later)
+            };
+            self.samples.metrics[at].1.time = Some(time);
+            return self.add_to_metric(at, role, bound, tail);
+        }
+        if !same {
+            let taken = match (role, &bound) {
+                (_, Some(bound)) => first.has_edge(bound.number),
+                (Role::Part(part), None) => first.part(part).is_some(),
+                (_, None) => false,
+            };
+            if first.followed || taken {
+                return Err(Fault::Duplicate);
+            }
+            first.mixed = true;
+        }
+        self.add_to_metric(at, role, bound, tail)
     }
 
     fn add_to_metric(

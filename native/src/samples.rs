@@ -4,11 +4,12 @@
 
 use std::borrow::Cow;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use memchr::{memchr, memmem};
 
 use crate::families::Part;
 use crate::labels::{Id, LabelTable, Marks};
+use crate::numbers::parse;
 
 /// What follows the labels on a line.
 pub type Tail<'b> = Cow<'b, [u8]>;
@@ -30,6 +31,12 @@ pub struct Metric<'b> {
     edges: Vec<Edge<'b>>,
     /// Bits of all bounds, once they came out of order.
     bounds: Option<HashSet<u64>>,
+    /// The time of its first sample; `None` without one.
+    pub time: Option<f64>,
+    /// Whether it has samples of other times, or with and without one.
+    pub mixed: bool,
+    /// Whether there are metrics with the same labels and other times.
+    pub followed: bool,
     parts: [Option<Tail<'b>>; Part::ALL.len()],
 }
 
@@ -67,6 +74,15 @@ impl<'b> Metric<'b> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether there is a bucket or quantile with this bound.
+    #[must_use]
+    pub fn has_edge(&self, bound: f64) -> bool {
+        self.bounds.as_ref().map_or_else(
+            || self.edges.binary_search_by(|edge| edge.bound.total_cmp(&bound)).is_ok(),
+            |bounds| bounds.contains(&bound.to_bits()),
+        )
     }
 
     /// Add a bucket or quantile; false if its bound is there already.
@@ -127,6 +143,8 @@ pub struct Samples<'b> {
     pub loose: Vec<(Id, Tail<'b>)>,
     /// How many tails have one.
     pub exemplars: usize,
+    /// Whether a series has several samples, of different times.
+    pub several: bool,
 }
 
 impl<'b> Samples<'b> {
@@ -146,18 +164,25 @@ impl<'b> Samples<'b> {
     }
 
     /// Take over what is not here yet. Returns how many samples, and how many exemplars of them, were.
-    pub fn add(&mut self, others: Samples<'b>, marks: &mut Marks) -> Refused {
-        let tail = |tail: &Tail<'b>| (1, usize::from(has_exemplar(tail)));
+    pub fn add(&mut self, others: Samples<'b>, table: &mut LabelTable, marks: &mut Marks) -> Refused {
         let mut refused = Refused::default();
-        unite(&mut self.plain, others.plain, tail, marks, &mut refused);
-        unite(&mut self.created, others.created, tail, marks, &mut refused);
-        unite(&mut self.loose, others.loose, tail, marks, &mut refused);
+        let several = &mut self.several;
+        unite(&mut self.plain, others.plain, table, marks, several, &mut refused);
+        unite(&mut self.created, others.created, table, marks, several, &mut refused);
+        unite(&mut self.loose, others.loose, table, marks, several, &mut refused);
         // samples of two sources would not make one sound metric
-        let metric = |metric: &Metric<'b>| {
-            (metric.len(), metric.edges().iter().filter(|edge| has_exemplar(&edge.tail)).count())
-        };
-        unite(&mut self.metrics, others.metrics, metric, marks, &mut refused);
+        unite(&mut self.metrics, others.metrics, table, marks, several, &mut refused);
         refused
+    }
+
+    /// Put all samples of a series beside each other, in order of time.
+    pub fn sort(&mut self, table: &LabelTable) {
+        if self.several {
+            in_order(&mut self.plain, table);
+            in_order(&mut self.created, table);
+            in_order(&mut self.loose, table);
+            in_order(&mut self.metrics, table);
+        }
     }
 
     /// Give histograms that say how many observations there were, but have no bucket for all of them, that bucket: the
@@ -185,27 +210,95 @@ pub struct Refused {
     pub exemplars: usize,
 }
 
-fn unite<T>(
+/// What may be there several times, with different times.
+trait Timed {
+    /// Samples, and exemplars of them.
+    fn weight(&self) -> (usize, usize);
+    /// The one time of all of it.
+    fn time(&self) -> Option<f64>;
+    /// There are others with the same labels and other times.
+    fn follow(&mut self) {}
+}
+
+impl Timed for Tail<'_> {
+    fn weight(&self) -> (usize, usize) {
+        (1, usize::from(has_exemplar(self)))
+    }
+
+    fn time(&self) -> Option<f64> {
+        time_of(self)
+    }
+}
+
+impl Timed for Metric<'_> {
+    fn weight(&self) -> (usize, usize) {
+        (self.len(), self.edges().iter().filter(|edge| has_exemplar(&edge.tail)).count())
+    }
+
+    fn time(&self) -> Option<f64> {
+        self.time.filter(|_| !self.mixed)
+    }
+
+    fn follow(&mut self) {
+        self.followed = true;
+    }
+}
+
+fn unite<T: Timed>(
     mine: &mut Vec<(Id, T)>,
     theirs: Vec<(Id, T)>,
-    weight: impl Fn(&T) -> (usize, usize),
+    table: &mut LabelTable,
     marks: &mut Marks,
+    several: &mut bool,
     refused: &mut Refused,
 ) {
     if theirs.is_empty() {
         return;
     }
     marks.clear();
-    mine.iter().for_each(|(id, _)| marks.put(*id, 0));
+    mine.iter().enumerate().for_each(|(at, (id, _))| marks.put(*id, at));
     for (id, item) in theirs {
-        if marks.get(id).is_some() {
-            let (samples, exemplars) = weight(&item);
-            refused.samples += samples;
-            refused.exemplars += exemplars;
-        } else {
-            mine.push((id, item));
+        let base = table.base(id);
+        let Some(at) = marks.get_or_put(base, mine.len()) else {
+            mine.push((base, item));
+            continue;
+        };
+        let later = match (mine[at].1.time(), item.time()) {
+            (Some(first), Some(time)) if first.to_bits() != time.to_bits() => Some(table.at(base, time)),
+            _ => None,
+        };
+        match later {
+            Some(later) if marks.get_or_put(later, mine.len()).is_none() => {
+                mine[at].1.follow();
+                mine.push((later, item));
+                *several = true;
+            }
+            _ => {
+                let (samples, exemplars) = item.weight();
+                refused.samples += samples;
+                refused.exemplars += exemplars;
+            }
         }
     }
+}
+
+fn in_order<T: Timed>(values: &mut Vec<(Id, T)>, table: &LabelTable) {
+    let mut places: HashMap<Id, usize> = HashMap::new();
+    let mut sorted: Vec<(usize, f64, (Id, T))> = Vec::with_capacity(values.len());
+    for value in values.drain(..) {
+        let next = places.len();
+        let place = *places.entry(table.base(value.0)).or_insert(next);
+        sorted.push((place, value.1.time().unwrap_or(0.0), value));
+    }
+    sorted.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
+    values.extend(sorted.into_iter().map(|(_, _, value)| value));
+}
+
+/// The time of a tail as the answer has it, in milliseconds or seconds; `None` without one.
+#[must_use]
+pub fn time_of(tail: &[u8]) -> Option<f64> {
+    let time = timestamp(tail);
+    if time.is_empty() { None } else { parse(time) }
 }
 
 /// Whether a tail ends in an exemplar.

@@ -21,6 +21,7 @@ pub fn merge_split<'b>(
         loose: merge_plain(samples.loose, table, marks),
         metrics: Vec::new(),
         exemplars: samples.exemplars,
+        several: false,
     };
     let mut groups: Vec<(Id, Vec<Metric<'b>>)> = Vec::new();
     marks.clear();

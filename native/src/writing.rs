@@ -125,7 +125,7 @@ impl<'t> Writer<'t> {
 
     /// The lines of one metric: buckets or quantiles in order, then its parts.
     fn metric(&mut self, names: &Names, id: Id, metric: &Metric<'_>) {
-        self.edges(names, id, metric, |edge| &edge.tail);
+        self.edges(names, id, metric.edges(), |edge| &edge.tail);
         for (part, name) in &names.parts {
             if let Some(tail) = metric.part(*part) {
                 self.line(name, id, tail);
@@ -137,10 +137,10 @@ impl<'t> Writer<'t> {
         &mut self,
         names: &Names,
         id: Id,
-        metric: &'m Metric<'_>,
+        edges: &'m [Edge<'_>],
         tail: impl Fn(&'m Edge<'_>) -> &'m [u8],
     ) {
-        if metric.edges().is_empty() {
+        if edges.is_empty() {
             return;
         }
         let inner = self.table.inner(id);
@@ -157,7 +157,7 @@ impl<'t> Writer<'t> {
         }
         start.extend_from_slice(names.label);
         start.extend_from_slice(b"=\"");
-        for edge in metric.edges() {
+        for edge in edges {
             self.push(&[&start, &edge.spelled, b"\"} ", tail(edge), b"\n"]);
         }
     }
@@ -176,9 +176,11 @@ impl<'t> Writer<'t> {
             }
             self.metadata(name, head.help, kind, b"");
             self.plain(name, loose.iter().map(|(id, tail)| (*id, without_exemplar(tail))));
-            if edges {
+            if edges && samples.several {
+                self.edges_of_times(&names, samples);
+            } else if edges {
                 for (id, metric) in &samples.metrics {
-                    self.edges(&names, *id, metric, |edge| without_exemplar(&edge.tail));
+                    self.edges(&names, *id, metric.edges(), |edge| without_exemplar(&edge.tail));
                 }
             }
         }
@@ -187,6 +189,21 @@ impl<'t> Writer<'t> {
         }
         if !samples.created.is_empty() {
             self.family_of_dates(head, &samples.created, kind);
+        }
+    }
+
+    /// All edges without exemplars; those of one series, which have different times, beside each other.
+    fn edges_of_times(&mut self, names: &Names, samples: &Samples<'_>) {
+        for metrics in
+            samples.metrics.chunk_by(|(one, _), (other, _)| self.table.base(*one) == self.table.base(*other))
+        {
+            let mut edges: Vec<&Edge<'_>> = metrics.iter().flat_map(|(_, metric)| metric.edges()).collect();
+            edges.sort_by(|one, other| one.bound.total_cmp(&other.bound)); // stable: the times stay in order
+            for edge in edges {
+                self.edges(names, metrics[0].0, std::slice::from_ref(edge), |edge| {
+                    without_exemplar(&edge.tail)
+                });
+            }
         }
     }
 

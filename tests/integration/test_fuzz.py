@@ -28,7 +28,7 @@ def test_what_was_found_once(file: Path) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_short_run(seed: int) -> None:
     fuzzer = Fuzzer(seed)
-    found = fuzzer.run(lambda: fuzzer.tried >= 1000)
+    found = fuzzer.run(lambda: fuzzer.tried >= 500)
     assert found is None, f"{found[1]}\n{found[0]!r}"
     assert fuzzer.kinds > 100
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import json
+import re
 import subprocess
 import threading
 from collections import Counter
@@ -22,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from meshmeter.exposition.formats import Format
 
+_BEYOND_FLOATS = re.compile("[0-9]{16}")
 _FOLDER = Path(__file__).parents[1] / "judge"
 
 Stored = tuple[str, str, int | None]
@@ -88,9 +90,11 @@ def objections(body: bytes, format: Format) -> str:
         else:
             list(text_string_to_metric_families(text))
     except ValueError as exc:
-        if format.openmetrics or "metric name cannot be empty" not in str(
-            exc
-        ):  # it makes one of `_total` in text
+        # It makes an empty name of `_total` in text, and tells numbers apart that are one as floats, which they are.
+        if not (
+            (not format.openmetrics and "metric name cannot be empty" in str(exc))
+            or ("Count does not match +Inf value" in str(exc) and _BEYOND_FLOATS.search(text))
+        ):
             return f"prometheus_client: {exc!r}"
     except (KeyError, IndexError) as exc:  # what these parsers raise
         return f"prometheus_client: {exc!r}"

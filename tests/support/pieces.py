@@ -35,7 +35,7 @@ def in_many_ways(kernel: Kernel, sources: Sequence[Source], options: Options) ->
     """The answers where the first source, which is Envoy's, arrives in pieces of several sizes."""
     first, *others = sources
     body = first.body
-    for size in sorted({max(len(body) // 300, 1), 1000, 4096 + len(body) % 61, 1 << 20}):
+    for size in sorted({max(len(body) // 60, 1), 1000, 4096 + len(body) % 61, 1 << 20}):
         pieces = [body[at : at + size] for at in range(0, len(body), size)]
         result = streamed(kernel, pieces or [b""], others, options, limits=first.limits)
         yield replace(result, sources=(replace(result.sources[0], name=first.name), *result.sources[1:]))

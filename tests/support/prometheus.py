@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -23,6 +24,16 @@ class Prometheus:
         found = json.loads(body)["data"]["result"]
         return {each["metric"].get(label, ""): float(each["value"][1]) for each in found}
 
+    def points(self, selector: str) -> list[tuple[dict[str, str], float, str]]:
+        """All stored samples of the last minutes, as labels, time in seconds and value."""
+        status, body = get(f"{self.url}/api/v1/query?query={quote(selector + '[10m]')}")
+        assert status == 200, body
+        return [
+            (series["metric"], at, value)
+            for series in json.loads(body)["data"]["result"]
+            for at, value in series["values"]
+        ]
+
     def errors(self) -> dict[str, str]:
         """Why the last scrape failed, for each target; empty where it did not."""
         targets = json.loads(get(f"{self.url}/api/v1/targets")[1])["data"]["activeTargets"]
@@ -30,14 +41,15 @@ class Prometheus:
 
 
 def start_prometheus(processes: Processes, folder: Path, config: str) -> Prometheus:
-    """Start it with this configuration; it is ready when this returns."""
+    """Start it with this configuration; it is ready when this returns. `MESHMETER_PROMETHEUS` names another program
+    than the one on the `$PATH`."""
     folder.mkdir(exist_ok=True)
     file = folder / "prometheus.yml"
     file.write_text(config)
     address = f"127.0.0.1:{free_port()}"
     process = processes.start(
         "prometheus",
-        str(program("prometheus", "apt-get install prometheus")),
+        os.environ.get("MESHMETER_PROMETHEUS") or str(program("prometheus", "apt-get install prometheus")),
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address={address}",

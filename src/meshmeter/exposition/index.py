@@ -7,7 +7,8 @@ one family at a time, whatever order the source has written them in.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from meshmeter.exposition.families import Role, Shape, Type, escaped, parse_type, shape
@@ -15,7 +16,8 @@ from meshmeter.exposition.lines import is_utf8, parse_sample, unescape
 from meshmeter.exposition.names import Escaping, escape_name
 
 _METADATA = re.compile(
-    rb'#[ \t]*(HELP|TYPE|UNIT)[ \t]+(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"((?:[^"\\\n]|\\[^\n])*)")(?:[ \t]+(.*))?',
+    rb"#[ \t]*(HELP|TYPE|UNIT)[ \t]+"
+    rb'(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"([^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+)")(?:[ \t]+(.*))?',
     re.DOTALL,
 )
 _OFTEN = 256
@@ -35,8 +37,13 @@ class Family:
     help: bytes = b""
     """Unescaped."""
     unit: bytes = b""
-    spans: list[tuple[int, int]] = field(default_factory=list)
-    """Offsets of whole sample lines in the body, in order."""
+    bounds: array[int] = field(default_factory=lambda: array("Q"))
+    """Where stretches of whole sample lines begin and end in the body, in turn: spans without an object for each."""
+
+    @property
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Offsets of whole sample lines in the body, in order."""
+        return zip(self.bounds[::2], self.bounds[1::2], strict=True)
 
     @property
     def name(self) -> bytes:
@@ -57,8 +64,10 @@ class Index:
     """Only those with sample lines, in the order of their first one."""
     declared: int
     """How many there are with those that have none."""
-    malformed: tuple[int, ...]
+    malformed: Sequence[int]
     """Offsets of lines that belong to no family."""
+    beyond: Sequence[int]
+    """Offsets of lines whose families are too many."""
 
 
 def stretches(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -81,18 +90,43 @@ def normalise(body: bytes) -> bytes:
 
 
 def index(
+<<<<<<< HEAD
     body: bytes, *, openmetrics: bool, escaping: Escaping, check: Callable[[], None] = lambda: None
+=======
+    body: bytes,
+    *,
+    openmetrics: bool,
+    utf8_names: bool,
+    most: int | None = None,
+    check: Callable[[], None] = lambda: None,
+>>>>>>> main
 ) -> Index:
     """Find the families of a normalised body; names that become the same are one family.
 
     The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined
-    by naive tools. `check` is called every now and then, and may raise.
+    by naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are
+    passed over. `check` is called every now and then, and may raise.
     """
+<<<<<<< HEAD
     return _Indexer(body, openmetrics, escaping, check).run()
 
 
 class _Indexer:
     def __init__(self, body: bytes, openmetrics: bool, escaping: Escaping, check: Callable[[], None]):
+=======
+    return _Indexer(body, openmetrics, utf8_names, most, check).run()
+
+
+class _Indexer:
+    def __init__(
+        self,
+        body: bytes,
+        openmetrics: bool,
+        utf8_names: bool,
+        most: int | None,
+        check: Callable[[], None],
+    ):
+>>>>>>> main
         self._check = check
         self._body = body
         self._openmetrics = openmetrics
@@ -102,7 +136,8 @@ class _Indexer:
         """By names of samples in the answer, and in the source where `escape_name` does not lead from one to the
         other."""
         self._used: dict[bytes, Family] = {}
-        self._malformed: list[int] = []
+        self._most = most
+        self._malformed, self._beyond = array("Q"), array("Q")
 
     def run(self) -> Index:
         regions = list(self._regions())
@@ -112,7 +147,7 @@ class _Indexer:
             if n % _OFTEN == 0:
                 self._check()
             self._assign(start, end)
-        return Index(self._body, self._used, len(self._families), tuple(self._malformed))
+        return Index(self._body, self._used, len(self._families), self._malformed, self._beyond)
 
     def _regions(self) -> Iterator[tuple[int, int]]:
         """The stretches of sample lines between comments; declares the families on the way."""
@@ -147,8 +182,13 @@ class _Indexer:
         if found is None or not is_utf8(line) or b"\x00" in line:
             return
         keyword, text = found[1], found[4] or b""
+<<<<<<< HEAD
         name = found[2] if found[2] is not None else unescape(found[3])
         if not name:
+=======
+        name = found[2] if found[2] is not None else self._name(unescape(found[3]))
+        if not name or (name not in types and len(types) == self._most):
+>>>>>>> main
             return
         types.setdefault(name, None)
         if keyword != b"TYPE":
@@ -192,14 +232,8 @@ class _Indexer:
         body = self._body
         while end - 1 > start and body[end - 2 : end] == b"\n\n":
             end -= 1
-        names: set[bytes] = set()
-        for a, b in stretches(body, start, end):
-            self._check()
-            names.update(_FIRST_TOKEN.findall(body, a, b))
-        owners = [self._owners.get(name) for name in names]
-        first = owners[0] if owners else None
-        if first is not None and all(owner is first for owner in owners):
-            self._add(first, start, end)
+        if (only := self._only_owner(start, end)) is not None:
+            self._add(only, start, end)
             return
         for n, line in enumerate(_FIRST_TOKEN.finditer(body, start, end)):
             if n % _OFTEN == 0:
@@ -213,28 +247,67 @@ class _Indexer:
                 if sample is None:
                     self._malformed.append(line.start())
                     continue
+<<<<<<< HEAD
                 name = sample.name
             self._add(self._owner(name), line.start(), line.end())
+=======
+                name = self._name(sample.name)
+            family = self._owner(name)
+            if family is None:
+                self._beyond.append(line.start())
+            else:
+                self._add(family, line.start(), line.end())
+>>>>>>> main
 
-    def _owner(self, name: bytes) -> Family:
-        """The family of a sample; a new one without type if none is declared. A sample that has the name of a family
-        without being one that its type promises, such as `x` of a histogram `x`, is taken in."""
+    def _only_owner(self, start: int, end: int) -> Family | None:
+        """The family of all lines of a region, if they are all of one."""
+        only: Family | None = None
+        for a, b in stretches(self._body, start, end):
+            self._check()
+            for name in set(_FIRST_TOKEN.findall(self._body, a, b)):
+                owner = self._owners.get(name)
+                if owner is None or (only is not None and owner is not only):
+                    return None
+                only = owner
+        return only
+
+    def _owner(self, name: bytes) -> Family | None:
+        """The family of a sample; a new one without type if none is declared, or None if there are too many. A sample
+        that has the name of a family without being one that its type promises, such as `x` of a histogram `x`, is
+        taken in."""
         family = self._owners.get(name)
         if family is None:
             written = escape_name(name, self._escaping)
             family = self._owners.get(written) or self._families.get(written)
             if family is None:
+<<<<<<< HEAD
                 family = Family(Shape(written, Type.UNKNOWN, {written: Role.VALUE}))
                 self._families[written] = family
             elif written not in family.shape.roles:
                 family.shape = Shape(written, family.type, dict(family.shape.roles) | {written: Role.BARE})
             self._owners.setdefault(written, family)
+=======
+                if len(self._families) == self._most:
+                    return None
+                family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
+                self._families[name] = family
+            else:
+                family.shape = Shape(name, family.type, dict(family.shape.roles) | {name: Role.BARE})
+            self._owners[name] = family
+>>>>>>> main
         return family
 
     def _add(self, family: Family, start: int, end: int) -> None:
         self._used.setdefault(family.name, family)
-        spans = family.spans
-        if spans and spans[-1][1] == start:
-            spans[-1] = (spans[-1][0], end)
+        bounds = family.bounds
+        if bounds and bounds[-1] == start:
+            bounds[-1] = end
         else:
+<<<<<<< HEAD
             spans.append((start, end))
+=======
+            bounds.extend((start, end))
+
+    def _name(self, name: bytes) -> bytes:
+        return name if self._utf8_names else legacy(name)
+>>>>>>> main

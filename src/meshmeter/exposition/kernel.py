@@ -25,6 +25,8 @@ class Kernel:
     begin: Begin
     why: str = ""
     """Why it is not the compiled one, where that was not asked for."""
+    at_once: int = 128 << 10
+    """Bytes that it merges in about a millisecond or two: so little is not worth another thread."""
 
     def merge(self, sources: Sequence[Source], options: Options) -> MergeResult:
         """One valid body from those of the sources."""
@@ -53,4 +55,4 @@ def choose(name: str = AUTO) -> Kernel:
             f"the compiled merge kernel cannot be loaded ({exc}): build it with `make native`, or choose the kernel "
             "python or auto"
         ) from exc
-    return Kernel("native", native.begin)
+    return Kernel("native", native.begin, at_once=1 << 20)

@@ -19,10 +19,10 @@ from meshmeter.exposition.names import LEGACY_LABEL, Escaping, escape_label
 
 _NAME = re.compile(rb"[ \t]*([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t]*")
 _OPEN = re.compile(rb"[ \t]*\{[ \t]*")
-_QUOTED = re.compile(rb'"((?:[^"\\\n\x00]|\\[^\n\x00])*)"[ \t]*')
+_QUOTED = re.compile(rb'"([^"\\\n\x00]*+(?:\\[^\n\x00][^"\\\n\x00]*+)*+)"[ \t]*')
 _LABEL = re.compile(
-    rb'(?:([a-zA-Z_][a-zA-Z0-9_]*)|"((?:[^"\\\n\x00]|\\[^\n\x00])*)")[ \t]*=[ \t]*'
-    rb'"((?:[^"\\\n\x00]|\\[^\n\x00])*)"[ \t]*'
+    rb'(?:([a-zA-Z_][a-zA-Z0-9_]*)|"([^"\\\n\x00]*+(?:\\[^\n\x00][^"\\\n\x00]*+)*+)")[ \t]*=[ \t]*'
+    rb'"([^"\\\n\x00]*+(?:\\[^\n\x00][^"\\\n\x00]*+)*+)"[ \t]*'
 )
 _COMMA = re.compile(rb",[ \t]*")
 _CLOSE = re.compile(rb"\}[ \t]*")
@@ -181,7 +181,8 @@ def unescape(text: bytes) -> bytes:
     r"""`\\`, `\"` and `\n` stand for a character; any other backslash stands for itself."""
     if b"\\" not in text:
         return text
-    return re.sub(rb'\\([\\"n])', lambda m: b"\n" if m[1] == b"n" else m[1], text)
+    marked = text.replace(b"\\\\", b"\x00")  # no text that is read has this byte
+    return marked.replace(b"\\n", b"\n").replace(b'\\"', b'"').replace(b"\x00", b"\\")
 
 
 def escape(text: bytes) -> bytes:

@@ -246,6 +246,7 @@ def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int, int]]]:
             reader.drop(Fault.DUPLICATE, refused, family.name)
             found -= refused
         counts.append((reader, found, samples.exemplars))
+    collected.sort()
     return collected, counts
 
 

@@ -22,6 +22,8 @@ from meshmeter.exposition.samples import Metric, Samples, has_exemplar
 from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
 
 MAX_PROBLEMS = 10
+FAMILIES = 100_000
+"""How many a source with a limit of samples may have, or declare without samples; more if it may have more samples."""
 NO_DEADLINE = Deadline(None, lambda: 0.0)
 _BETWEEN_CHECKS = 64 << 10
 _PIECE = 1 << 16
@@ -89,10 +91,16 @@ class Reader:
 
     def _open(self, body: bytes) -> None:
         self._shortcuts = self._with_shortcuts and _is_utf8(body)
+        limit = self.source.limits.samples
         self.index = index(
             normalise(body),
             openmetrics=self._openmetrics,
+<<<<<<< HEAD
             escaping=self._escaping,
+=======
+            utf8_names=self._utf8_names,
+            most=None if limit is None else max(limit, FAMILIES),
+>>>>>>> main
             check=self._deadline.check,
         )
         self._body = self.index.body
@@ -101,6 +109,8 @@ class Reader:
         """Count the lines that belong to no family."""
         for offset in self.index.malformed:
             self._fault(Fault.MALFORMED, offset)
+        for offset in self.index.beyond:
+            self._fault(Fault.SAMPLE_LIMIT, offset)
 
     @property
     def any_split(self) -> bool:
@@ -292,23 +302,19 @@ class Reader:
         type: Type,
         into: Samples,
     ) -> Fault | None:
-        if edge is not None:
-            metric = into.metrics.setdefault(labels, Metric())
-            if edge[0] in metric.edges:
-                return Fault.DUPLICATE
-            metric.edges[edge[0]] = (edge[1], tail)
-            return None
+        apart = not self._labels.merges_clusters
         if type.composite and role not in (Role.BARE, Role.LOOSE):
-            parts = into.metrics.setdefault(labels, Metric()).parts
-            if role in parts:
+            bound = None if edge is None else edge[0]
+            metric = into.metric(labels, role, bound, tail, apart=apart)
+            if metric is None:
                 return Fault.DUPLICATE
-            parts[role] = tail
+            if edge is None:
+                metric.parts[role] = tail
+            else:
+                metric.edges[edge[0]] = (edge[1], tail)
             return None
         values = {Role.CREATED: into.created, Role.LOOSE: into.loose}.get(role, into.plain)
-        if labels in values:
-            return Fault.DUPLICATE
-        values[labels] = tail
-        return None
+        return None if into.put(values, labels, tail, apart=apart) else Fault.DUPLICATE
 
     def _tail(self, sample: Sample, role: Role, type: Type) -> tuple[bytes, int]:
         """The tail in the format of the answer, and how many times it lost."""

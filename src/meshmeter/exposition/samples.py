@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -27,6 +27,16 @@ class Metric:
     """By bucket bound or quantile: its spelling and the tail."""
     parts: dict[Role, bytes] = field(default_factory=dict)
     """The tails of sum, count and created."""
+    time: float | None = None
+    """That of its first sample; None without one."""
+    mixed: bool = False
+    """Whether it has samples of other times, or with and without one."""
+    followed: bool = False
+    """Whether there are metrics with the same labels and other times."""
+
+    def has(self, role: Role, edge: float | None) -> bool:
+        """Whether such a sample is there."""
+        return role in self.parts if edge is None else edge in self.edges
 
     def __len__(self) -> int:
         return len(self.edges) + len(self.parts)
@@ -44,6 +54,8 @@ class Samples:
     """Of a composite family: buckets without a bound. What else its type does not promise is in `plain`."""
     exemplars: int = 0
     """How many tails have one."""
+    several: bool = False
+    """Whether a series has several samples, of different times."""
 
     def __len__(self) -> int:
         return len(self.plain) + len(self.created) + len(self.loose) + sum(map(len, self.metrics.values()))
@@ -57,18 +69,73 @@ class Samples:
             (self.loose, others.loose),
         ):
             for labels, tail in theirs.items():
-                if labels in mine:
+                if not self.put(mine, labels.base, tail):
                     refused += 1
                     others.exemplars -= has_exemplar(tail)
-                else:
-                    mine[labels] = tail
         for labels, metric in others.metrics.items():
-            if labels in self.metrics:  # samples of two sources would not make one sound metric
+            if not self._put_metric(labels.base, metric):
                 refused += len(metric)
                 others.exemplars -= sum(has_exemplar(tail) for _, tail in metric.edges.values())
-            else:
-                self.metrics[labels] = metric
         return refused
+
+    def put(
+        self, values: dict[LabelSet, bytes], labels: LabelSet, tail: bytes, *, apart: bool = True
+    ) -> bool:
+        """Add a sample to one of the dictionaries. False if the series is there already; it is not, where both samples
+        have a time, and not the same one (if those are to be kept `apart`)."""
+        known = values.get(labels)
+        if known is None:
+            values[labels] = tail
+            return True
+        time, first = time_of(tail), time_of(known)
+        if not apart or time is None or first is None or time == first or labels.at(time) in values:
+            return False
+        values[labels.at(time)] = tail
+        self.several = True
+        return True
+
+    def metric(
+        self, labels: LabelSet, role: Role, edge: float | None, tail: bytes, *, apart: bool
+    ) -> Metric | None:
+        """Where a sample goes; None if it is there already. Samples with other times than the first one of the metric
+        are metrics of their own (if `apart`), unless some of it have a time and others none."""
+        first = self.metrics.get(labels)
+        if first is None:
+            first = self.metrics[labels] = Metric(time=time_of(tail))
+            return first
+        time, metric = time_of(tail), first
+        if time != first.time:
+            if apart and time is not None and first.time is not None and not first.mixed:
+                metric = self.metrics.setdefault(labels.at(time), Metric(time=time))
+                first.followed = self.several = True
+            elif first.followed or first.has(role, edge):
+                return None
+            else:
+                first.mixed = True
+        return None if metric.has(role, edge) else metric
+
+    def _put_metric(self, labels: LabelSet, metric: Metric) -> bool:
+        first = self.metrics.get(labels)
+        if first is None:
+            self.metrics[labels] = metric
+            return True
+        # samples of two sources would not make one sound metric
+        if None in (first.time, metric.time) or first.mixed or metric.mixed or first.time == metric.time:
+            return False
+        assert metric.time is not None
+        if labels.at(metric.time) in self.metrics:
+            return False
+        self.metrics[labels.at(metric.time)] = metric
+        first.followed = self.several = True
+        return True
+
+    def sort(self) -> None:
+        """Put all samples of a series beside each other, in order of time."""
+        if self.several:
+            self.plain = _in_order(self.plain, time_of)
+            self.created = _in_order(self.created, time_of)
+            self.loose = _in_order(self.loose, time_of)
+            self.metrics = _in_order(self.metrics, lambda metric: metric.time)
 
     def complete(self) -> None:
         """Give histograms that say how many observations there were, but have no bucket for all of them, that bucket:
@@ -85,6 +152,22 @@ class Samples:
 def value(tail: bytes) -> bytes:
     """The value of a tail."""
     return tail.partition(b" ")[0]
+
+
+def time_of(tail: bytes) -> float | None:
+    """The time of a tail as the answer has it, in milliseconds or seconds; None without one."""
+    time = tail.partition(b" #")[0].partition(b" ")[2]
+    return float(time) if time else None
+
+
+def _in_order(values: dict[LabelSet, T], time: Callable[[T], float | None]) -> dict[LabelSet, T]:
+    groups: dict[LabelSet, list[LabelSet]] = {}
+    for labels in values:
+        groups.setdefault(labels.base, []).append(labels)
+    for group in groups.values():
+        if len(group) > 1:
+            group.sort(key=lambda labels: time(values[labels]) or 0.0)
+    return {labels: values[labels] for group in groups.values() for labels in group}
 
 
 def has_exemplar(tail: bytes) -> bool:

@@ -15,7 +15,7 @@ _PAIR = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="([^"]*)"')
 class LabelSet:
     """A label set as it is written. Compared by identity: a `LabelTable` makes one object for equal sets."""
 
-    __slots__ = ("braced", "inner", "labels", "target")
+    __slots__ = ("_later", "base", "braced", "inner", "labels", "target", "time")
 
     def __init__(self, labels: Labels, target: LabelSet | None = None):
         self.labels = labels
@@ -24,6 +24,21 @@ class LabelSet:
         """What stands between the name of a sample and its value."""
         self.target = target or self
         """The set that this one is merged into: another one only for a split cluster."""
+        self.base = self
+        """The set of the first sample of a series: another one only for samples of other times."""
+        self.time: float | None = None
+        """Of one whose base is another, the time of its samples as the answer has it."""
+        self._later: dict[float, LabelSet] | None = None
+
+    def at(self, time: float) -> LabelSet:
+        """The same labels for samples of another time than those of this set."""
+        if self._later is None:
+            self._later = {}
+        found = self._later.get(time)
+        if found is None:
+            found = self._later[time] = LabelSet(self.labels)
+            found.base, found.time = self, time
+        return found
 
     def has(self, name: bytes) -> bool:
         """Whether there is a label of this name."""
@@ -64,6 +79,11 @@ class SourceLabels:
         self._by_text: dict[bytes, LabelSet | None] = {}
         self.by_text = self._by_text.get
         """A label set by the text between its braces, if `read_text` has seen it."""
+
+    @property
+    def merges_clusters(self) -> bool:
+        """True if samples of several clusters may be summed up."""
+        return self._merge_clusters
 
     @property
     def any_split(self) -> bool:

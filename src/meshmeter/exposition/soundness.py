@@ -25,6 +25,10 @@ def sound(name: bytes, type: Type, samples: Samples, *, openmetrics: bool) -> bo
         return type is not Type.HISTOGRAM or all(
             math.inf in metric.edges for metric in samples.metrics.values()
         )
+    if samples.several and (type.composite or samples.created):
+        return (
+            False  # prometheus_client takes the second sample of a later time for one that is there already
+        )
     match type:
         case Type.COUNTER:
             return (

@@ -133,8 +133,19 @@ def _split(head: Head, samples: Samples, type: bytes) -> Iterator[bytes]:
 
 
 def _bare_edges(head: Head, samples: Samples) -> Iterator[bytes]:
-    """Buckets or quantiles without exemplars."""
-    for labels, metric in samples.metrics.items():
+    """Buckets or quantiles without exemplars; those of one series beside each other."""
+    by_base: dict[LabelSet, list[Metric]] = {}
+    if samples.several:
+        for labels, metric in samples.metrics.items():
+            by_base.setdefault(labels.base, []).append(metric)
+    for labels, metrics in by_base.items():
+        for bound in sorted({bound for metric in metrics for bound in metric.edges}):
+            for metric in metrics:
+                if edge := metric.edges.get(bound):
+                    yield from _metric(
+                        head, labels, Metric({bound: (edge[0], _without_exemplar(edge[1]))}), ()
+                    )
+    for labels, metric in () if samples.several else samples.metrics.items():
         edges = {bound: (spelled, _without_exemplar(tail)) for bound, (spelled, tail) in metric.edges.items()}
         yield from _metric(head, labels, Metric(edges), ())
 

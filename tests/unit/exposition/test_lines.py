@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from meshmeter.exposition.lines import Sample, escape, parse_sample, quote_label, unescape
@@ -60,3 +62,17 @@ def test_escapes() -> None:
 def test_names() -> None:
     assert quote_label(b"ok") == b"ok"
     assert quote_label(b"a.b") == b'"a.b"'
+
+
+@pytest.mark.parametrize("unit", [b"v", rb"\\", rb"\x"])
+@pytest.mark.parametrize("end", [b'"} 1', b""])
+def test_one_long_label_takes_memory_like_its_length(unit: bytes, end: bytes) -> None:
+    line = b'a{x="' + unit * (200_000 // len(unit)) + end
+    tracemalloc.start()
+    try:
+        sample = parse_sample(line, openmetrics=False)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (sample is not None) == bool(end)
+    assert peak < 8 * len(line)

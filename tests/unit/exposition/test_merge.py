@@ -353,6 +353,13 @@ def test_limit_of_samples_counts_lines_that_it_does_not_read() -> None:
     assert result.sources[0].dropped == {"sample_limit": 5}
 
 
+def test_a_source_with_a_limit_of_samples_has_one_of_families() -> None:
+    body = "".join(f"f{n} 1\n" for n in range(100_003))
+    stats = run([app(body, limits=Limits(samples=1))]).sources[0]
+    assert (stats.samples, stats.dropped) == (1, {"sample_limit": 100_002})
+    assert [problem.line for problem in stats.problems[:3]] == [100_001, 100_002, 100_003]
+
+
 def test_total_limit() -> None:
     result = run([app("a 1\nbcd 1\ne 1\n")], total_bytes=45)
     assert result.body == b"# TYPE a untyped\na 1\n# TYPE e untyped\ne 1\n"
@@ -475,6 +482,83 @@ def test_a_time_of_an_exemplar_that_prometheus_cannot_read_goes(time: str) -> No
 
 def test_a_time_counts_only_where_its_sample_is_in_the_answer() -> None:
     check("a 1\na 2 -5\n", "# TYPE a untyped\na 1\n", duplicate_series=1)
+
+
+def test_samples_of_a_series_with_several_times_are_kept_in_order_of_time() -> None:
+    check(
+        '# TYPE a gauge\na 3 3000\na{x="y"} 7\na 1 1000\na 2 2000\na 9 2000\na 8\na{x="y"} 6 5000\n',
+        '# TYPE a gauge\na 1 1000\na 2 2000\na 3 3000\na{x="y"} 7\n',
+        duplicate_series=3,
+    )
+    check(
+        "# TYPE a counter\na_total 3 3\na_created 1 3\na_total 2 2.5\na_created 1 2.5\na_total 4 2.50\n",
+        "# TYPE a_total unknown\na_total 2 2.5\na_total 3 3\n# TYPE a_created unknown\na_created 1 2.5\na_created 1 3\n"
+        "# EOF\n",
+        source=OPENMETRICS,
+        answer=OPENMETRICS,
+        duplicate_series=1,
+        type=1,
+    )
+    check("a 2 1000\na 3\n", "# TYPE a unknown\na 2 1\n# EOF\n", answer=OPENMETRICS, duplicate_series=1)
+    check("a 1 -5\na 2 -6\n", "# TYPE a untyped\na 1\n", duplicate_series=1, timestamp=1)
+
+
+HISTOGRAM_OF_TIMES = (
+    '# TYPE h histogram\nh_bucket{le="1"} 2 2000\nh_bucket{le="1"} 1 1000\nh_bucket{le="+Inf"} 3 2000\n'
+    'h_bucket{le="+Inf"} 1 1000\nh_sum 4 2000\nh_count 3 2000\nh_sum 5 1000\nh_count 1 1000\n'
+)
+
+
+def test_histograms_with_several_times_are_one_after_the_other() -> None:
+    want = (
+        '# TYPE h histogram\nh_bucket{le="1"} 1 1000\nh_bucket{le="+Inf"} 1 1000\nh_sum 5 1000\nh_count 1 1000\n'
+        'h_bucket{le="1"} 2 2000\nh_bucket{le="+Inf"} 3 2000\nh_sum 4 2000\nh_count 3 2000\n'
+    )
+    check(HISTOGRAM_OF_TIMES, want)
+    late = 'h_sum 9\nh_bucket{le="1"} 7 2000\nh_bucket{le="2"} 7\nh_sum 1 2000\n'
+    check(HISTOGRAM_OF_TIMES + late, want, duplicate_series=4)
+
+
+def test_histograms_with_several_times_have_no_type_in_openmetrics() -> None:
+    """prometheus_client would take the later buckets but the first for duplicates, and miss the last one."""
+    result = run([app(HISTOGRAM_OF_TIMES)], OPENMETRICS)
+    assert result.body.startswith(b'# TYPE h_bucket unknown\nh_bucket{le="1"} 1 1\nh_bucket{le="1"} 2 2\n')
+    assert (result.sources[0].samples, result.sources[0].dropped) == (8, {"type": 1})
+
+
+@pytest.mark.parametrize("answer", [TEXT, OPENMETRICS])
+def test_histograms_with_several_times_that_have_no_type(answer: Format) -> None:
+    """The samples of each series are beside each other, since each sample name is a family."""
+    want = (
+        '# TYPE h untyped\nh 7\n# TYPE h_bucket untyped\nh_bucket{le="1"} 1 1000\nh_bucket{le="1"} 2 2000\n'
+        'h_bucket{le="+Inf"} 1 1000\nh_bucket{le="+Inf"} 3 2000\n# TYPE h_sum untyped\nh_sum 5 1000\nh_sum 4 2000\n'
+        "# TYPE h_count untyped\nh_count 1 1000\nh_count 3 2000\n"
+    )
+    if answer is OPENMETRICS:
+        want = want.replace("000\n", "\n").replace("untyped", "unknown") + "# EOF\n"
+    check(HISTOGRAM_OF_TIMES + "h 7\n", want, answer=answer, type=1)
+
+
+def test_times_of_several_sources() -> None:
+    one = app("# TYPE a gauge\na 2 2000\n# TYPE s summary\ns_sum 2 2000\ns_count 2 2000\n", "one")
+    two = app("# TYPE a gauge\na 1 1000\na 5 2000\n# TYPE s summary\ns_sum 1 1000\ns_count 1 1000\n", "two")
+    three = app("# TYPE a gauge\na 9\n# TYPE s summary\ns_sum 9\ns_count 1 7000\n", "three")
+    result = run([one, two, three])
+    assert result.body.decode() == (
+        "# TYPE a gauge\na 1 1000\na 2 2000\n"
+        "# TYPE s summary\ns_sum 1 1000\ns_count 1 1000\ns_sum 2 2000\ns_count 2 2000\n"
+    )
+    assert [(source.samples, source.dropped) for source in result.sources] == [
+        (3, {}),
+        (3, {"duplicate_series": 1}),
+        (0, {"duplicate_series": 3}),
+    ]
+
+
+def test_envoys_clusters_have_no_times() -> None:
+    body = '# TYPE envoy_a gauge\nenvoy_a{envoy_cluster_name="w-0123456789abcdef"} 1 1000\n'
+    result = run([envoy(body + body.partition("\n")[2].replace("1 1000", "2 2000"))])
+    assert result.sources[0].dropped == {"duplicate_series": 1}
 
 
 def test_types_that_text_does_not_have() -> None:
