@@ -68,29 +68,20 @@ fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u
 /// Find the families of a normalised body; names that become the same are one family.
 ///
 /// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
-<<<<<<< HEAD
-/// naive tools. Fails if the deadline is over.
-pub fn index(body: &[u8], openmetrics: bool, escaping: Escaping, deadline: Deadline) -> Result<Index, Late> {
-    let mut indexer = Indexer {
-        body,
-        openmetrics,
-        escaping,
-=======
 /// naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are passed
 /// over. Fails if the deadline is over.
 pub fn index(
     body: &[u8],
     openmetrics: bool,
-    utf8_names: bool,
+    escaping: Escaping,
     most: Option<usize>,
     deadline: Deadline,
 ) -> Result<Index, Late> {
     let mut indexer = Indexer {
         body,
         openmetrics,
-        utf8_names,
+        escaping,
         most: most.unwrap_or(usize::MAX),
->>>>>>> main
         declared: Declarations::default(),
         by_name: HashMap::new(),
         owners: HashMap::new(),
@@ -143,12 +134,8 @@ impl<'b> Declarations<'b> {
 struct Indexer<'b> {
     body: &'b [u8],
     openmetrics: bool,
-<<<<<<< HEAD
     escaping: Escaping,
-=======
-    utf8_names: bool,
     most: usize,
->>>>>>> main
     declared: Declarations<'b>,
     by_name: HashMap<Vec<u8>, usize>,
     /// By names of samples in the answer, and in the source where `Escaping::name` does not lead from one to the other.
@@ -352,32 +339,21 @@ impl<'b> Indexer<'b> {
         if let Some(&family) = self.owners.get(name) {
             return Some(family);
         }
-<<<<<<< HEAD
         let name = self.escaping.name(Cow::Borrowed(name));
         if let Some(&family) = self.owners.get(name.as_ref()) {
-            return family;
+            return Some(family);
         }
         if let Some(&family) = self.by_name.get(name.as_ref()) {
             self.index.families[family].shape.roles.push((name.to_vec(), Role::Bare));
             self.owners.insert(name.into_owned(), family);
-            return family;
-        }
-        let roles = vec![(name.to_vec(), Role::Value)];
-        let shape = Shape { name: name.into_owned(), kind: Type::Unknown, roles };
-        self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() })
-=======
-        if let Some(&family) = self.by_name.get(name) {
-            self.index.families[family].shape.roles.push((name.to_vec(), Role::Bare));
-            self.owners.insert(name.to_vec(), family);
             return Some(family);
         }
         if self.index.families.len() == self.most {
             return None;
         }
-        let shape =
-            Shape { name: name.to_vec(), kind: Type::Unknown, roles: vec![(name.to_vec(), Role::Value)] };
+        let roles = vec![(name.to_vec(), Role::Value)];
+        let shape = Shape { name: name.into_owned(), kind: Type::Unknown, roles };
         Some(self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() }))
->>>>>>> main
     }
 
     fn extend(&mut self, family: usize, start: usize, end: usize) {
@@ -464,12 +440,8 @@ mod tests {
     use super::*;
 
     fn names(body: &[u8]) -> Vec<String> {
-<<<<<<< HEAD
-        let index =
-            index(body, false, Escaping::Underscores, Deadline::default()).expect("there is no deadline");
-=======
-        let index = index(body, false, false, None, Deadline::default()).expect("there is no deadline");
->>>>>>> main
+        let index = index(body, false, Escaping::Underscores, None, Deadline::default())
+            .expect("there is no deadline");
         index
             .used
             .iter()

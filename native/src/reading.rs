@@ -16,13 +16,8 @@ use crate::labels::{Id, LabelTable, Marks, SourceLabels};
 use crate::names::Escaping;
 use crate::numbers;
 use crate::sample::{self, Sample};
-<<<<<<< HEAD
-use crate::samples::{Edge, Metric, Samples, Tail};
-use crate::text::{is_blank, is_legacy_name};
-=======
 use crate::samples::{Edge, Metric, Samples, Tail, time_of};
-use crate::text::{is_blank, is_legacy_name, legacy};
->>>>>>> main
+use crate::text::{is_blank, is_legacy_name};
 
 /// How many examples of dropped samples are kept for each source.
 pub const MAX_PROBLEMS: usize = 10;
@@ -152,12 +147,8 @@ impl<'b> Reader<'b> {
     /// it.
     #[must_use]
     pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, record: Record) -> Self {
-<<<<<<< HEAD
-        let found = index(body, source.openmetrics, options.escaping, options.deadline);
-=======
         let most = source.limits.samples.map(|limit| limit.max(FAMILIES));
-        let found = index(body, source.openmetrics, options.utf8_names, most, options.deadline);
->>>>>>> main
+        let found = index(body, source.openmetrics, options.escaping, most, options.deadline);
         let is_late = found.is_err();
         let mut reader = Reader {
             index: found.unwrap_or_default(),

@@ -90,16 +90,12 @@ def normalise(body: bytes) -> bytes:
 
 
 def index(
-<<<<<<< HEAD
-    body: bytes, *, openmetrics: bool, escaping: Escaping, check: Callable[[], None] = lambda: None
-=======
     body: bytes,
     *,
     openmetrics: bool,
-    utf8_names: bool,
+    escaping: Escaping,
     most: int | None = None,
     check: Callable[[], None] = lambda: None,
->>>>>>> main
 ) -> Index:
     """Find the families of a normalised body; names that become the same are one family.
 
@@ -107,14 +103,7 @@ def index(
     by naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are
     passed over. `check` is called every now and then, and may raise.
     """
-<<<<<<< HEAD
-    return _Indexer(body, openmetrics, escaping, check).run()
-
-
-class _Indexer:
-    def __init__(self, body: bytes, openmetrics: bool, escaping: Escaping, check: Callable[[], None]):
-=======
-    return _Indexer(body, openmetrics, utf8_names, most, check).run()
+    return _Indexer(body, openmetrics, escaping, most, check).run()
 
 
 class _Indexer:
@@ -122,11 +111,10 @@ class _Indexer:
         self,
         body: bytes,
         openmetrics: bool,
-        utf8_names: bool,
+        escaping: Escaping,
         most: int | None,
         check: Callable[[], None],
     ):
->>>>>>> main
         self._check = check
         self._body = body
         self._openmetrics = openmetrics
@@ -182,13 +170,8 @@ class _Indexer:
         if found is None or not is_utf8(line) or b"\x00" in line:
             return
         keyword, text = found[1], found[4] or b""
-<<<<<<< HEAD
         name = found[2] if found[2] is not None else unescape(found[3])
-        if not name:
-=======
-        name = found[2] if found[2] is not None else self._name(unescape(found[3]))
         if not name or (name not in types and len(types) == self._most):
->>>>>>> main
             return
         types.setdefault(name, None)
         if keyword != b"TYPE":
@@ -247,17 +230,12 @@ class _Indexer:
                 if sample is None:
                     self._malformed.append(line.start())
                     continue
-<<<<<<< HEAD
                 name = sample.name
-            self._add(self._owner(name), line.start(), line.end())
-=======
-                name = self._name(sample.name)
             family = self._owner(name)
             if family is None:
                 self._beyond.append(line.start())
             else:
                 self._add(family, line.start(), line.end())
->>>>>>> main
 
     def _only_owner(self, start: int, end: int) -> Family | None:
         """The family of all lines of a region, if they are all of one."""
@@ -280,21 +258,13 @@ class _Indexer:
             written = escape_name(name, self._escaping)
             family = self._owners.get(written) or self._families.get(written)
             if family is None:
-<<<<<<< HEAD
+                if len(self._families) == self._most:
+                    return None
                 family = Family(Shape(written, Type.UNKNOWN, {written: Role.VALUE}))
                 self._families[written] = family
             elif written not in family.shape.roles:
                 family.shape = Shape(written, family.type, dict(family.shape.roles) | {written: Role.BARE})
             self._owners.setdefault(written, family)
-=======
-                if len(self._families) == self._most:
-                    return None
-                family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
-                self._families[name] = family
-            else:
-                family.shape = Shape(name, family.type, dict(family.shape.roles) | {name: Role.BARE})
-            self._owners[name] = family
->>>>>>> main
         return family
 
     def _add(self, family: Family, start: int, end: int) -> None:
@@ -303,11 +273,4 @@ class _Indexer:
         if bounds and bounds[-1] == start:
             bounds[-1] = end
         else:
-<<<<<<< HEAD
-            spans.append((start, end))
-=======
             bounds.extend((start, end))
-
-    def _name(self, name: bytes) -> bytes:
-        return name if self._utf8_names else legacy(name)
->>>>>>> main

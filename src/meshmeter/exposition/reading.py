@@ -95,12 +95,8 @@ class Reader:
         self.index = index(
             normalise(body),
             openmetrics=self._openmetrics,
-<<<<<<< HEAD
             escaping=self._escaping,
-=======
-            utf8_names=self._utf8_names,
             most=None if limit is None else max(limit, FAMILIES),
->>>>>>> main
             check=self._deadline.check,
         )
         self._body = self.index.body
