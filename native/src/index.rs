@@ -7,8 +7,9 @@ use memchr::{memchr, memchr_iter, memmem};
 
 use crate::deadline::{Deadline, Late};
 use crate::families::{Part, Role, Shape, Type, without_suffix};
+use crate::names::Escaping;
 use crate::sample;
-use crate::text::{is_blank, is_legacy_name, legacy, name_length, unescape};
+use crate::text::{is_blank, is_legacy_name, name_length, unescape};
 
 /// One family of one source.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u
     (0..body.len()).filter(|&at| !unwanted(body, at)).map(|at| body[at]).collect()
 }
 
-/// Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
+/// Find the families of a normalised body; names that become the same are one family.
 ///
 /// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
 /// naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are passed
@@ -72,14 +73,14 @@ fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u
 pub fn index(
     body: &[u8],
     openmetrics: bool,
-    utf8_names: bool,
+    escaping: Escaping,
     most: Option<usize>,
     deadline: Deadline,
 ) -> Result<Index, Late> {
     let mut indexer = Indexer {
         body,
         openmetrics,
-        utf8_names,
+        escaping,
         most: most.unwrap_or(usize::MAX),
         declared: Declarations::default(),
         by_name: HashMap::new(),
@@ -133,10 +134,11 @@ impl<'b> Declarations<'b> {
 struct Indexer<'b> {
     body: &'b [u8],
     openmetrics: bool,
-    utf8_names: bool,
+    escaping: Escaping,
     most: usize,
     declared: Declarations<'b>,
     by_name: HashMap<Vec<u8>, usize>,
+    /// By names of samples in the answer, and in the source where `Escaping::name` does not lead from one to the other.
     owners: HashMap<Vec<u8>, usize>,
     /// By family: whether it has samples.
     seen: Vec<bool>,
@@ -176,7 +178,7 @@ impl<'b> Indexer<'b> {
         let Some((keyword, name, text)) = parse_metadata(line) else { return };
         let name = match name {
             Name::Bare(name) => Cow::Borrowed(name),
-            Name::Quoted(name) => self.name(unescape(name)),
+            Name::Quoted(name) => unescape(name),
         };
         if name.is_empty() {
             return;
@@ -195,13 +197,44 @@ impl<'b> Indexer<'b> {
     fn declare(&mut self) {
         for declaration in std::mem::take(&mut self.declared.list) {
             let kind = declaration.kind.unwrap_or(Type::Unknown);
-            let shape = Shape::new(&declaration.name, kind, self.openmetrics);
-            if self.by_name.contains_key(&shape.name) {
-                continue;
+            let source = Shape::new(&declaration.name, kind, self.openmetrics);
+            let written = source.escaped(self.escaping);
+            let renamed = written.is_some();
+            let shape = written.unwrap_or(source);
+            let help = declaration.help.unwrap_or_default();
+            let unit = declaration.unit.unwrap_or_default();
+            match self.by_name.get(&shape.name) {
+                None => {
+                    let family =
+                        Family { shape, help: help.into_owned(), unit: unit.into_owned(), spans: Vec::new() };
+                    let at = self.add(family);
+                    if renamed {
+                        self.rename(at, &declaration.name);
+                    }
+                }
+                Some(&at) if renamed => {
+                    let family = &mut self.index.families[at];
+                    if family.help.is_empty() {
+                        family.help = help.into_owned();
+                    }
+                    if family.unit.is_empty() {
+                        family.unit = unit.into_owned();
+                    }
+                    self.rename(at, &declaration.name);
+                }
+                Some(_) => {}
             }
-            let help = declaration.help.unwrap_or_default().into_owned();
-            let unit = declaration.unit.unwrap_or_default().into_owned();
-            self.add(Family { shape, help, unit, spans: Vec::new() });
+        }
+    }
+
+    /// Find a family by the names that its samples have in the source, too.
+    fn rename(&mut self, at: usize, declared: &[u8]) {
+        let shape = &self.index.families[at].shape;
+        for (name, _) in Shape::new(declared, shape.kind, self.openmetrics).roles {
+            let written = self.escaping.name(Cow::Borrowed(&name));
+            if !shape.roles.iter().any(|(known, _)| *known == *written) {
+                self.owners.entry(name).or_insert(at);
+            }
         }
     }
 
@@ -288,9 +321,8 @@ impl<'b> Indexer<'b> {
             self.owner(token)
         } else if is_blank(line) {
             return;
-        } else if let Some(sample) = sample::parse(line, self.openmetrics) {
-            let name = self.name(sample.name);
-            self.owner(&name)
+        } else if let Some(sample) = sample::parse(line, self.openmetrics, self.escaping) {
+            self.owner(&sample.name)
         } else {
             self.index.malformed.push(start);
             return;
@@ -307,16 +339,20 @@ impl<'b> Indexer<'b> {
         if let Some(&family) = self.owners.get(name) {
             return Some(family);
         }
-        if let Some(&family) = self.by_name.get(name) {
+        let name = self.escaping.name(Cow::Borrowed(name));
+        if let Some(&family) = self.owners.get(name.as_ref()) {
+            return Some(family);
+        }
+        if let Some(&family) = self.by_name.get(name.as_ref()) {
             self.index.families[family].shape.roles.push((name.to_vec(), Role::Bare));
-            self.owners.insert(name.to_vec(), family);
+            self.owners.insert(name.into_owned(), family);
             return Some(family);
         }
         if self.index.families.len() == self.most {
             return None;
         }
-        let shape =
-            Shape { name: name.to_vec(), kind: Type::Unknown, roles: vec![(name.to_vec(), Role::Value)] };
+        let roles = vec![(name.to_vec(), Role::Value)];
+        let shape = Shape { name: name.into_owned(), kind: Type::Unknown, roles };
         Some(self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() }))
     }
 
@@ -329,10 +365,6 @@ impl<'b> Indexer<'b> {
             Some(last) if last.1 == start => last.1 = end,
             _ => spans.push((start, end)),
         }
-    }
-
-    fn name<'n>(&self, name: Cow<'n, [u8]>) -> Cow<'n, [u8]> {
-        if self.utf8_names { name } else { legacy(name) }
     }
 }
 
@@ -408,7 +440,8 @@ mod tests {
     use super::*;
 
     fn names(body: &[u8]) -> Vec<String> {
-        let index = index(body, false, false, None, Deadline::default()).expect("there is no deadline");
+        let index = index(body, false, Escaping::Underscores, None, Deadline::default())
+            .expect("there is no deadline");
         index
             .used
             .iter()

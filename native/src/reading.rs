@@ -10,13 +10,14 @@ use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use crate::contract::{Fault, Limits, Options, Problem, Source, SourceStats};
 use crate::deadline::{Deadline, Late};
-use crate::families::{Part, Role, Shape, Type};
+use crate::families::{Part, Role, Shape, Type, role_of};
 use crate::index::{Index, index};
 use crate::labels::{Id, LabelTable, Marks, SourceLabels};
+use crate::names::Escaping;
 use crate::numbers;
 use crate::sample::{self, Sample};
 use crate::samples::{Edge, Metric, Samples, Tail, time_of};
-use crate::text::{is_blank, is_legacy_name, legacy};
+use crate::text::{is_blank, is_legacy_name};
 
 /// How many examples of dropped samples are kept for each source.
 pub const MAX_PROBLEMS: usize = 10;
@@ -104,7 +105,7 @@ pub struct Reader<'b> {
     body: &'b [u8],
     utf8: bool,
     to_openmetrics: bool,
-    utf8_names: bool,
+    escaping: Escaping,
     buckets: HashMap<&'b [u8], Option<Bound<'b>>>,
     quantiles: HashMap<&'b [u8], Option<Bound<'b>>>,
 }
@@ -147,7 +148,7 @@ impl<'b> Reader<'b> {
     #[must_use]
     pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, record: Record) -> Self {
         let most = source.limits.samples.map(|limit| limit.max(FAMILIES));
-        let found = index(body, source.openmetrics, options.utf8_names, most, options.deadline);
+        let found = index(body, source.openmetrics, options.escaping, most, options.deadline);
         let is_late = found.is_err();
         let mut reader = Reader {
             index: found.unwrap_or_default(),
@@ -158,7 +159,7 @@ impl<'b> Reader<'b> {
             body,
             utf8: std::str::from_utf8(body).is_ok(),
             to_openmetrics: options.openmetrics,
-            utf8_names: options.utf8_names,
+            escaping: options.escaping,
             buckets: HashMap::new(),
             quantiles: HashMap::new(),
         };
@@ -336,9 +337,8 @@ impl<'b> Reader<'b> {
     /// Add the sample of one line, or say why not.
     fn take(&mut self, line: &'b [u8], offset: usize, target: &mut Target<'_, 'b>) -> Result<(), Fault> {
         let Sample { name, mut labels, value, timestamp, exemplar, exemplar_lost_time } =
-            sample::parse(line, self.source.openmetrics).ok_or(Fault::Malformed)?;
-        let name = if self.utf8_names { name } else { legacy(name) };
-        let mut role = target.roles.iter().find(|(known, _)| *known == *name).ok_or(Fault::Malformed)?.1;
+            sample::parse(line, self.source.openmetrics, self.escaping).ok_or(Fault::Malformed)?;
+        let mut role = role_of(&name, target.kind, target.roles, self.escaping).ok_or(Fault::Malformed)?;
         let mut bound = None;
         if matches!(role, Role::Bucket | Role::Quantile) {
             let edge = edge_label(role);

@@ -11,8 +11,9 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from meshmeter.exposition.families import Role, Shape, Type, parse_type, shape
-from meshmeter.exposition.lines import is_utf8, legacy, parse_sample, unescape
+from meshmeter.exposition.families import Role, Shape, Type, escaped, parse_type, shape
+from meshmeter.exposition.lines import is_utf8, parse_sample, unescape
+from meshmeter.exposition.names import Escaping, escape_name
 
 _METADATA = re.compile(
     rb"#[ \t]*(HELP|TYPE|UNIT)[ \t]+"
@@ -32,6 +33,7 @@ class Family:
     """One family of one source."""
 
     shape: Shape
+    """With the names of the answer."""
     help: bytes = b""
     """Unescaped."""
     unit: bytes = b""
@@ -91,17 +93,17 @@ def index(
     body: bytes,
     *,
     openmetrics: bool,
-    utf8_names: bool,
+    escaping: Escaping,
     most: int | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Index:
-    """Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
+    """Find the families of a normalised body; names that become the same are one family.
 
     The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined
     by naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are
     passed over. `check` is called every now and then, and may raise.
     """
-    return _Indexer(body, openmetrics, utf8_names, most, check).run()
+    return _Indexer(body, openmetrics, escaping, most, check).run()
 
 
 class _Indexer:
@@ -109,16 +111,18 @@ class _Indexer:
         self,
         body: bytes,
         openmetrics: bool,
-        utf8_names: bool,
+        escaping: Escaping,
         most: int | None,
         check: Callable[[], None],
     ):
         self._check = check
         self._body = body
         self._openmetrics = openmetrics
-        self._utf8_names = utf8_names
+        self._escaping = escaping
         self._families: dict[bytes, Family] = {}
         self._owners: dict[bytes, Family] = {}
+        """By names of samples in the answer, and in the source where `escape_name` does not lead from one to the
+        other."""
         self._used: dict[bytes, Family] = {}
         self._most = most
         self._malformed, self._beyond = array("Q"), array("Q")
@@ -166,7 +170,7 @@ class _Indexer:
         if found is None or not is_utf8(line) or b"\x00" in line:
             return
         keyword, text = found[1], found[4] or b""
-        name = found[2] if found[2] is not None else self._name(unescape(found[3]))
+        name = found[2] if found[2] is not None else unescape(found[3])
         if not name or (name not in types and len(types) == self._most):
             return
         types.setdefault(name, None)
@@ -177,12 +181,18 @@ class _Indexer:
 
     def _declare(self, declared: bytes, type: Type, texts: Mapping[tuple[bytes, bytes], bytes]) -> None:
         made = shape(declared, type, openmetrics=self._openmetrics)
-        if made.name in self._families:
-            return
-        family = Family(made, texts.get((b"HELP", declared), b""), texts.get((b"UNIT", declared), b""))
-        self._families[made.name] = family
-        for name in made.roles:
-            self._owners.setdefault(name, family)
+        written = escaped(made, self._escaping)
+        help, unit = (texts.get((keyword, declared), b"") for keyword in (b"HELP", b"UNIT"))
+        family = self._families.get(written.name)
+        if family is None:
+            family = self._families[written.name] = Family(written, help, unit)
+            for name in written.roles:
+                self._owners.setdefault(name, family)
+        if written is not made:
+            family.help, family.unit = family.help or help, family.unit or unit
+            for name in shape(declared, family.type, openmetrics=self._openmetrics).roles:
+                if escape_name(name, self._escaping) not in family.shape.roles:
+                    self._owners.setdefault(name, family)
 
     def _fold_created(self) -> None:
         """Give `x_created` of a text body to the family it dates: text has it as a gauge of its own."""
@@ -220,7 +230,7 @@ class _Indexer:
                 if sample is None:
                     self._malformed.append(line.start())
                     continue
-                name = self._name(sample.name)
+                name = sample.name
             family = self._owner(name)
             if family is None:
                 self._beyond.append(line.start())
@@ -245,15 +255,16 @@ class _Indexer:
         taken in."""
         family = self._owners.get(name)
         if family is None:
-            family = self._families.get(name)
+            written = escape_name(name, self._escaping)
+            family = self._owners.get(written) or self._families.get(written)
             if family is None:
                 if len(self._families) == self._most:
                     return None
-                family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
-                self._families[name] = family
-            else:
-                family.shape = Shape(name, family.type, dict(family.shape.roles) | {name: Role.BARE})
-            self._owners[name] = family
+                family = Family(Shape(written, Type.UNKNOWN, {written: Role.VALUE}))
+                self._families[written] = family
+            elif written not in family.shape.roles:
+                family.shape = Shape(written, family.type, dict(family.shape.roles) | {written: Role.BARE})
+            self._owners.setdefault(written, family)
         return family
 
     def _add(self, family: Family, start: int, end: int) -> None:
@@ -263,6 +274,3 @@ class _Indexer:
             bounds[-1] = end
         else:
             bounds.extend((start, end))
-
-    def _name(self, name: bytes) -> bytes:
-        return name if self._utf8_names else legacy(name)

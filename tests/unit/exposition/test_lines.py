@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from meshmeter.exposition.lines import Sample, escape, legacy, parse_sample, quote_label, unescape
+from meshmeter.exposition.lines import Sample, escape, parse_sample, quote_label, unescape
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,6 @@ def test_escapes() -> None:
 
 
 def test_names() -> None:
-    assert legacy("a.b-ü".encode()) == b"a_b__"
-    assert legacy(b"1a") == b"_a"
     assert quote_label(b"ok") == b"ok"
     assert quote_label(b"a.b") == b'"a.b"'
 
