@@ -197,7 +197,10 @@ async def test_locations_of_all_kinds_are_followed(tmp_path: Path, location: str
         ("http://localhost:PORT/metrics/", "a redirect to http://localhost:PORT/metrics/: only"),
         ("https://127.0.0.1:PORT/metrics/", "a redirect to https://127.0.0.1:PORT/metrics/: only"),
         ("http://169.254.169.254/latest/", "a redirect to http://169.254.169.254/latest/: only"),
-        ("http://u:secret@127.0.0.1:PORT/metrics/", "a redirect to http://127.0.0.1:PORT/metrics/, which"),
+        (
+            "http://u:secret@127.0.0.1:PORT/metrics/",
+            "a redirect to http://127.0.0.1:PORT/metrics/, which names",
+        ),
         ("/metrics", "a redirect in a circle, at http://127.0.0.1:PORT/metrics"),
         ("/metrics?", "a redirect in a circle, at http://127.0.0.1:PORT/metrics"),
         ("x", "a redirect in a circle, at http://127.0.0.1:PORT/x"),

@@ -27,6 +27,8 @@ _END = re.compile(rb"\n\r?\n")
 _LENGTH = b"content-length"
 _CODING = b"transfer-encoding"
 _SPACED = re.compile(rb"^([^\s:]+)[ \t]+:", re.MULTILINE)
+_CHUNKED = re.compile(rb"[:,\s]chunked\s*\Z", re.IGNORECASE)
+"""At the end of a Transfer-Encoding; a word that only ends in it is another one."""
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d\b")
 
 
@@ -90,7 +92,7 @@ def settled(head: bytes) -> bytes:
         if name == _LENGTH
         for each in value.split(b":", 1)[1].split(b",")
     }
-    is_chunked = bool(codings) and codings[-1].lower().rstrip().endswith(b"chunked")
+    is_chunked = bool(codings) and _CHUNKED.search(codings[-1]) is not None
     if len(lengths) > 1 and not is_chunked:
         raise HeadRefused("the head of the answer has two Content-Lengths that differ")
     kept, is_told = [], False

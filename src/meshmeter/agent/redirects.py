@@ -44,8 +44,10 @@ def following(urls: list[str], location: str | None) -> str:
         _server(there)
     except ValueError:
         raise NotFollowed("a redirect to a Location that is no URL") from None
-    if there.scheme not in _PORTS or not there.hostname or there.username is not None:
-        raise NotFollowed(f"a redirect to {_told(there)}, which is no plain http or https URL")
+    if there.scheme not in _PORTS or not there.hostname:
+        raise NotFollowed(f"a redirect to {_told(there)}, which is no http or https URL")
+    if there.username is not None:
+        raise NotFollowed(f"a redirect to {_told(there)}, which names a user")
     if _server(there) != _server(here):
         raise NotFollowed(
             f"a redirect to {_told(there)}: only the entry's own scheme, address and port are followed"

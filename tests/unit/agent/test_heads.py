@@ -80,3 +80,15 @@ def test_what_a_head_may_be(step: int) -> None:
         feed(many.replace(OK, OK + b"X: y\r\n"))
     with pytest.raises(HeadRefused):
         feed(b"HTTP/1.1 100 Continue\r\n\r\n" * MOST_BYTES)
+
+
+@pytest.mark.parametrize("word", [b"chunked", b" gzip,Chunked", b" gzip, chunked\t", b"\r\n chunked"])
+def test_chunked_wins(word: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding:%b\r\nContent-Length: 3\r\n\r\n" % word
+    assert settled(head) == head.replace(b"Content-Length: 3\r\n", b"")
+
+
+def test_a_word_that_ends_in_chunked_is_another_one() -> None:
+    """Without its length a body that breaks off would be taken for a whole one."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\nContent-Length: 3\r\n\r\n"
+    assert settled(head) == head
