@@ -1,6 +1,7 @@
 //! What goes into a merge and what comes out: the contract of `meshmeter.exposition.merge`, without Python.
 
 use crate::deadline::Deadline;
+use crate::names::Escaping;
 
 /// Why something was dropped, in the order in which reasons are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +102,8 @@ pub struct Source<'a> {
 pub struct Options {
     /// Whether the answer is OpenMetrics; text 0.0.4 otherwise.
     pub openmetrics: bool,
-    /// Whether names may be any UTF-8 in the answer.
-    pub utf8_names: bool,
+    /// What becomes of names that not every Prometheus knows.
+    pub escaping: Escaping,
     /// Whether split clusters of Envoy are summed.
     pub merge_clusters: bool,
     /// A family that would make the answer longer is dropped.

@@ -3,7 +3,10 @@
 //! Inside the kernel a family has the name of its plain sample: the OpenMetrics counter `requests` is `requests_total`,
 //! the info `build` is `build_info`; so the same family is met under the same name, whatever format a source speaks.
 
-use crate::text::strip;
+use std::borrow::Cow;
+
+use crate::names::Escaping;
+use crate::text::{is_legacy_name, strip};
 
 /// A family's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +105,17 @@ pub enum Role {
     Loose,
 }
 
+impl Role {
+    /// What the sample's name ends in.
+    fn suffix(self) -> &'static [u8] {
+        match self {
+            Role::Value | Role::Quantile | Role::Bare => b"",
+            Role::Bucket | Role::Loose => b"_bucket",
+            Role::Part(part) => part.suffix(),
+        }
+    }
+}
+
 /// What a composite metric has besides buckets or quantiles, in the order in which it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -181,6 +195,50 @@ impl Shape {
         }
         Shape { name, kind, roles }
     }
+}
+
+impl Shape {
+    /// The family as the answer has it. The scheme is for a family's name, what its samples' names end in stays: the
+    /// buckets of `a.b` are `U__a_2e_b_bucket`, so that they are found under `U__a_2e_b`. `None` if nothing changes.
+    #[must_use]
+    pub fn escaped(&self, escaping: Escaping) -> Option<Shape> {
+        let name = match escaping.name(Cow::Borrowed(&self.name)) {
+            Cow::Owned(name) => name,
+            Cow::Borrowed(_) => return None,
+        };
+        let roles =
+            self.roles.iter().map(|(_, role)| (sample_name(&name, self.kind, *role), *role)).collect();
+        Some(Shape { name, kind: self.kind, roles })
+    }
+}
+
+/// What a sample with this name in the source is within a family of the answer.
+#[must_use]
+pub fn role_of(name: &[u8], kind: Type, roles: &[(Vec<u8>, Role)], escaping: Escaping) -> Option<Role> {
+    let written = escaping.name(Cow::Borrowed(name));
+    if let Some((_, role)) = roles.iter().find(|(known, _)| *known == *written) {
+        return Some(*role);
+    }
+    if is_legacy_name(name) {
+        return None;
+    }
+    let found = roles.iter().find(|(known, role)| {
+        let base = name.strip_suffix(role.suffix()).filter(|base| base.len() < name.len());
+        base.is_some_and(|base| sample_name(&escaping.name(Cow::Borrowed(base)), kind, *role) == *known)
+    });
+    found.map(|(_, role)| *role)
+}
+
+/// The name of a family's sample.
+fn sample_name(name: &[u8], kind: Type, role: Role) -> Vec<u8> {
+    if role == Role::Part(Part::Created) { created_name(name, kind) } else { [name, role.suffix()].concat() }
+}
+
+/// The name of a family's dates.
+#[must_use]
+pub fn created_name(name: &[u8], kind: Type) -> Vec<u8> {
+    let base = if kind == Type::Counter { without_suffix(name, b"_total") } else { name };
+    [base, Part::Created.suffix()].concat()
 }
 
 /// The name without the suffix, if it ends in it.

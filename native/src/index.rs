@@ -7,8 +7,9 @@ use memchr::{memchr, memchr_iter, memmem};
 
 use crate::deadline::{Deadline, Late};
 use crate::families::{Part, Role, Shape, Type, without_suffix};
+use crate::names::Escaping;
 use crate::sample;
-use crate::text::{is_blank, is_legacy_name, legacy, name_length, unescape};
+use crate::text::{is_blank, is_legacy_name, name_length, unescape};
 
 /// One family of one source.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Index {
     pub used: Vec<usize>,
     /// Offsets of lines that belong to no family.
     pub malformed: Vec<usize>,
+    /// Offsets of lines whose families are too many.
+    pub beyond: Vec<usize>,
 }
 
 /// The body as `index` reads it: no BOM, no carriage returns before newlines, no indentation, a newline at the end.
@@ -62,15 +65,23 @@ fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u
     (0..body.len()).filter(|&at| !unwanted(body, at)).map(|at| body[at]).collect()
 }
 
-/// Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
+/// Find the families of a normalised body; names that become the same are one family.
 ///
 /// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
-/// naive tools. Fails if the deadline is over.
-pub fn index(body: &[u8], openmetrics: bool, utf8_names: bool, deadline: Deadline) -> Result<Index, Late> {
+/// naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are passed
+/// over. Fails if the deadline is over.
+pub fn index(
+    body: &[u8],
+    openmetrics: bool,
+    escaping: Escaping,
+    most: Option<usize>,
+    deadline: Deadline,
+) -> Result<Index, Late> {
     let mut indexer = Indexer {
         body,
         openmetrics,
-        utf8_names,
+        escaping,
+        most: most.unwrap_or(usize::MAX),
         declared: Declarations::default(),
         by_name: HashMap::new(),
         owners: HashMap::new(),
@@ -106,22 +117,28 @@ struct Declarations<'b> {
 }
 
 impl<'b> Declarations<'b> {
-    fn of(&mut self, name: Cow<'b, [u8]>) -> &mut Declaration<'b> {
+    /// That of a name; `None` if it would be more than `most`.
+    fn of(&mut self, name: Cow<'b, [u8]>, most: usize) -> Option<&mut Declaration<'b>> {
         let next = self.list.len();
+        if next == most && !self.by_name.contains_key(name.as_ref()) {
+            return None;
+        }
         let at = *self.by_name.entry_ref(name.as_ref()).or_insert(next);
         if at == next {
             self.list.push(Declaration { name, kind: None, help: None, unit: None });
         }
-        &mut self.list[at]
+        Some(&mut self.list[at])
     }
 }
 
 struct Indexer<'b> {
     body: &'b [u8],
     openmetrics: bool,
-    utf8_names: bool,
+    escaping: Escaping,
+    most: usize,
     declared: Declarations<'b>,
     by_name: HashMap<Vec<u8>, usize>,
+    /// By names of samples in the answer, and in the source where `Escaping::name` does not lead from one to the other.
     owners: HashMap<Vec<u8>, usize>,
     /// By family: whether it has samples.
     seen: Vec<bool>,
@@ -161,13 +178,13 @@ impl<'b> Indexer<'b> {
         let Some((keyword, name, text)) = parse_metadata(line) else { return };
         let name = match name {
             Name::Bare(name) => Cow::Borrowed(name),
-            Name::Quoted(name) => self.name(unescape(name)),
+            Name::Quoted(name) => unescape(name),
         };
         if name.is_empty() {
             return;
         }
         let openmetrics = self.openmetrics;
-        let declaration = self.declared.of(name);
+        let Some(declaration) = self.declared.of(name, self.most) else { return };
         match keyword {
             Keyword::Help => _ = declaration.help.get_or_insert_with(|| unescape(text)),
             Keyword::Unit => _ = declaration.unit.get_or_insert_with(|| unescape(text)),
@@ -180,13 +197,44 @@ impl<'b> Indexer<'b> {
     fn declare(&mut self) {
         for declaration in std::mem::take(&mut self.declared.list) {
             let kind = declaration.kind.unwrap_or(Type::Unknown);
-            let shape = Shape::new(&declaration.name, kind, self.openmetrics);
-            if self.by_name.contains_key(&shape.name) {
-                continue;
+            let source = Shape::new(&declaration.name, kind, self.openmetrics);
+            let written = source.escaped(self.escaping);
+            let renamed = written.is_some();
+            let shape = written.unwrap_or(source);
+            let help = declaration.help.unwrap_or_default();
+            let unit = declaration.unit.unwrap_or_default();
+            match self.by_name.get(&shape.name) {
+                None => {
+                    let family =
+                        Family { shape, help: help.into_owned(), unit: unit.into_owned(), spans: Vec::new() };
+                    let at = self.add(family);
+                    if renamed {
+                        self.rename(at, &declaration.name);
+                    }
+                }
+                Some(&at) if renamed => {
+                    let family = &mut self.index.families[at];
+                    if family.help.is_empty() {
+                        family.help = help.into_owned();
+                    }
+                    if family.unit.is_empty() {
+                        family.unit = unit.into_owned();
+                    }
+                    self.rename(at, &declaration.name);
+                }
+                Some(_) => {}
             }
-            let help = declaration.help.unwrap_or_default().into_owned();
-            let unit = declaration.unit.unwrap_or_default().into_owned();
-            self.add(Family { shape, help, unit, spans: Vec::new() });
+        }
+    }
+
+    /// Find a family by the names that its samples have in the source, too.
+    fn rename(&mut self, at: usize, declared: &[u8]) {
+        let shape = &self.index.families[at].shape;
+        for (name, _) in Shape::new(declared, shape.kind, self.openmetrics).roles {
+            let written = self.escaping.name(Cow::Borrowed(&name));
+            if !shape.roles.iter().any(|(known, _)| *known == *written) {
+                self.owners.entry(name).or_insert(at);
+            }
         }
     }
 
@@ -273,30 +321,39 @@ impl<'b> Indexer<'b> {
             self.owner(token)
         } else if is_blank(line) {
             return;
-        } else if let Some(sample) = sample::parse(line, self.openmetrics) {
-            let name = self.name(sample.name);
-            self.owner(&name)
+        } else if let Some(sample) = sample::parse(line, self.openmetrics, self.escaping) {
+            self.owner(&sample.name)
         } else {
             self.index.malformed.push(start);
             return;
         };
-        self.extend(family, start, end);
+        match family {
+            Some(family) => self.extend(family, start, end),
+            None => self.index.beyond.push(start),
+        }
     }
 
-    /// The family of a sample; a new one without type if none is declared. A sample that has the name of a family
+    /// The family of a sample; a new one without type if none is declared, or `None` if there are too many. A sample that has the name of a family
     /// without being one that its type promises, such as `x` of a histogram `x`, is taken in.
-    fn owner(&mut self, name: &[u8]) -> usize {
+    fn owner(&mut self, name: &[u8]) -> Option<usize> {
         if let Some(&family) = self.owners.get(name) {
-            return family;
+            return Some(family);
         }
-        if let Some(&family) = self.by_name.get(name) {
+        let name = self.escaping.name(Cow::Borrowed(name));
+        if let Some(&family) = self.owners.get(name.as_ref()) {
+            return Some(family);
+        }
+        if let Some(&family) = self.by_name.get(name.as_ref()) {
             self.index.families[family].shape.roles.push((name.to_vec(), Role::Bare));
-            self.owners.insert(name.to_vec(), family);
-            return family;
+            self.owners.insert(name.into_owned(), family);
+            return Some(family);
         }
-        let shape =
-            Shape { name: name.to_vec(), kind: Type::Unknown, roles: vec![(name.to_vec(), Role::Value)] };
-        self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() })
+        if self.index.families.len() == self.most {
+            return None;
+        }
+        let roles = vec![(name.to_vec(), Role::Value)];
+        let shape = Shape { name: name.into_owned(), kind: Type::Unknown, roles };
+        Some(self.add(Family { shape, help: Vec::new(), unit: Vec::new(), spans: Vec::new() }))
     }
 
     fn extend(&mut self, family: usize, start: usize, end: usize) {
@@ -308,10 +365,6 @@ impl<'b> Indexer<'b> {
             Some(last) if last.1 == start => last.1 = end,
             _ => spans.push((start, end)),
         }
-    }
-
-    fn name<'n>(&self, name: Cow<'n, [u8]>) -> Cow<'n, [u8]> {
-        if self.utf8_names { name } else { legacy(name) }
     }
 }
 
@@ -387,7 +440,8 @@ mod tests {
     use super::*;
 
     fn names(body: &[u8]) -> Vec<String> {
-        let index = index(body, false, false, Deadline::default()).expect("there is no deadline");
+        let index = index(body, false, Escaping::Underscores, None, Deadline::default())
+            .expect("there is no deadline");
         index
             .used
             .iter()

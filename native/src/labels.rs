@@ -7,8 +7,9 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::clusters::relabel;
 use crate::contract::{Limits, Options, Source};
+use crate::names::Escaping;
 use crate::sample::{Label, distinct, labels_of, plain_labels};
-use crate::text::{legacy_label, quote_label};
+use crate::text::quote_label;
 
 /// The number of a label set.
 pub type Id = u32;
@@ -162,7 +163,7 @@ pub struct SourceLabels {
     label: Option<(Vec<u8>, Vec<u8>)>,
     limits: Limits,
     merge_clusters: bool,
-    utf8_names: bool,
+    escaping: Escaping,
     split: Interner,
     any_split: bool,
     texts: Interner,
@@ -178,7 +179,7 @@ impl SourceLabels {
             label: source.label.map(|(name, value)| (name.to_vec(), value.to_vec())),
             limits: source.limits,
             merge_clusters: options.merge_clusters && source.envoy,
-            utf8_names: options.utf8_names,
+            escaping: options.escaping,
             split: Interner::default(),
             any_split: false,
             texts: Interner::default(),
@@ -223,9 +224,9 @@ impl SourceLabels {
         if self.exceeds(&labels) {
             return None;
         }
-        if !self.utf8_names {
+        if self.escaping != Escaping::Utf8 {
             for (name, _) in &mut labels {
-                *name = legacy_label(std::mem::take(name));
+                *name = self.escaping.label(std::mem::take(name));
             }
             if !distinct(&labels) {
                 return None;

@@ -11,6 +11,7 @@ pub mod families;
 pub mod index;
 pub mod labels;
 pub mod merge;
+pub mod names;
 pub mod numbers;
 pub mod plain;
 #[cfg(feature = "python")]

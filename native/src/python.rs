@@ -9,9 +9,10 @@ use pyo3::types::PyBytes;
 
 use crate::contract::{Limits, Merged, Options, Source};
 use crate::deadline::Deadline;
+use crate::names::Escaping;
 
 /// Counts up with every change that Python code could notice; meshmeter uses a kernel only if it knows its contract.
-const CONTRACT: u32 = 5;
+const CONTRACT: u32 = 6;
 
 /// Bytes of Envoy's body that are merged at a time.
 const PART: usize = 1 << 20;
@@ -48,19 +49,21 @@ impl Merging {
 impl Merging {
     /// Begin an answer, which may take so many `seconds`; `limits` are those of what is fed.
     #[new]
-    #[pyo3(signature = (limits, *, openmetrics, utf8_names, merge_clusters, total_bytes, seconds))]
+    #[pyo3(signature = (limits, *, openmetrics, escaping, merge_clusters, total_bytes, seconds))]
     fn new(
         limits: LimitsTuple,
         openmetrics: bool,
-        utf8_names: bool,
+        escaping: &str,
         merge_clusters: bool,
         total_bytes: Option<usize>,
         seconds: Option<f64>,
-    ) -> Self {
+    ) -> PyResult<Self> {
+        let escaping = Escaping::parse(escaping)
+            .ok_or_else(|| PyValueError::new_err(format!("escaping={escaping}: no such scheme")))?;
         let deadline = Deadline::after(seconds);
         let fed = self::limits(limits);
-        let options = Options { openmetrics, utf8_names, merge_clusters, total_bytes, deadline, fed };
-        Merging { inner: Mutex::new(Some(crate::Merging::new(&options))) }
+        let options = Options { openmetrics, escaping, merge_clusters, total_bytes, deadline, fed };
+        Ok(Merging { inner: Mutex::new(Some(crate::Merging::new(&options))) })
     }
 
     /// Some more of Envoy's body; what of the answer can be sent now. In parts, so that what is written for one is

@@ -11,13 +11,18 @@ use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use crate::contract::{Fault, Limits, Options, Problem, Source, SourceStats};
 use crate::deadline::{Deadline, Late};
-use crate::families::{Part, Role, Shape, Type};
+use crate::families::{Part, Role, Shape, Type, role_of};
 use crate::index::{Index, index};
 use crate::labels::{Id, LabelTable, Marks, SourceLabels};
+use crate::names::Escaping;
 use crate::numbers;
 use crate::sample::{self, Sample};
 use crate::samples::{Edge, Metric, Samples, Tail, time_of};
-use crate::text::{is_blank, is_legacy_name, legacy};
+use crate::text::{is_blank, is_legacy_name};
+
+/// How many families a source with a limit of samples may have, or declare without samples; more if it may have more
+/// samples.
+const FAMILIES: usize = 100_000;
 
 /// Bytes that are kept of a line: one more than are shown, which tells whether it is cut within a character.
 const EXCERPT: usize = 121;
@@ -117,7 +122,7 @@ pub struct Reader<'b> {
     body: &'b [u8],
     utf8: bool,
     to_openmetrics: bool,
-    utf8_names: bool,
+    escaping: Escaping,
     buckets: HashMap<&'b [u8], Option<Bound<'b>>>,
     quantiles: HashMap<&'b [u8], Option<Bound<'b>>>,
 }
@@ -159,7 +164,8 @@ impl<'b> Reader<'b> {
     /// it.
     #[must_use]
     pub fn new(source: Source<'b>, body: &'b [u8], options: &Options, record: Record) -> Self {
-        let found = index(body, source.openmetrics, options.utf8_names, options.deadline);
+        let most = source.limits.samples.map(|limit| limit.max(FAMILIES));
+        let found = index(body, source.openmetrics, options.escaping, most, options.deadline);
         let is_late = found.is_err();
         let mut reader = Reader {
             index: found.unwrap_or_default(),
@@ -170,7 +176,7 @@ impl<'b> Reader<'b> {
             body,
             utf8: std::str::from_utf8(body).is_ok(),
             to_openmetrics: options.openmetrics,
-            utf8_names: options.utf8_names,
+            escaping: options.escaping,
             buckets: HashMap::new(),
             quantiles: HashMap::new(),
         };
@@ -184,6 +190,9 @@ impl<'b> Reader<'b> {
     pub fn complain(&mut self) {
         for offset in std::mem::take(&mut self.index.malformed) {
             self.fault(Fault::Malformed, offset);
+        }
+        for offset in std::mem::take(&mut self.index.beyond) {
+            self.fault(Fault::SampleLimit, offset);
         }
     }
 
@@ -361,9 +370,8 @@ impl<'b> Reader<'b> {
     /// Add the sample of one line, or say why not.
     fn take(&mut self, line: &'b [u8], offset: usize, target: &mut Target<'_, 'b>) -> Result<(), Fault> {
         let Sample { name, mut labels, value, timestamp, exemplar, exemplar_lost_time } =
-            sample::parse(line, self.source.openmetrics).ok_or(Fault::Malformed)?;
-        let name = if self.utf8_names { name } else { legacy(name) };
-        let mut role = target.roles.iter().find(|(known, _)| *known == *name).ok_or(Fault::Malformed)?.1;
+            sample::parse(line, self.source.openmetrics, self.escaping).ok_or(Fault::Malformed)?;
+        let mut role = role_of(&name, target.kind, target.roles, self.escaping).ok_or(Fault::Malformed)?;
         let mut bound = None;
         if matches!(role, Role::Bucket | Role::Quantile) {
             let edge = edge_label(role);

@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 
+use crate::names::Escaping;
 use crate::numbers;
 use crate::text::{escape, label_length, name_length, quote_label, unescape};
 
@@ -36,9 +37,9 @@ pub struct Sample<'a> {
     pub exemplar_lost_time: bool,
 }
 
-/// The sample of a line without its newline; `None` if it is malformed.
+/// The sample of a line without its newline; `None` if it is malformed. `escaping` is for labels of its exemplar.
 #[must_use]
-pub fn parse(line: &[u8], openmetrics: bool) -> Option<Sample<'_>> {
+pub fn parse(line: &[u8], openmetrics: bool, escaping: Escaping) -> Option<Sample<'_>> {
     let mut at = Cursor { line, at: 0 };
     at.blanks();
     let bare = at.take(name_length(at.rest()));
@@ -75,7 +76,7 @@ pub fn parse(line: &[u8], openmetrics: bool) -> Option<Sample<'_>> {
         if !at.eat(b'#') {
             return None;
         }
-        let read = read_exemplar(&mut at)?;
+        let read = read_exemplar(&mut at, escaping)?;
         if openmetrics {
             (exemplar, exemplar_lost_time) = read; // text has none: it is forgotten
         }
@@ -170,14 +171,15 @@ fn normal(value: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The exemplar in one spelling, empty if it is longer than OpenMetrics allows, and whether it lost its time.
-fn read_exemplar(at: &mut Cursor<'_>) -> Option<(Vec<u8>, bool)> {
+/// The exemplar in one spelling, empty if it is longer than OpenMetrics allows or has two labels that become the same,
+/// and whether it lost its time.
+fn read_exemplar(at: &mut Cursor<'_>, escaping: Escaping) -> Option<(Vec<u8>, bool)> {
     at.blanks();
     if !at.eat(b'{') {
         return None;
     }
     at.blanks();
-    let labels = read_labels(at).filter(|labels| acceptable(labels))?;
+    let mut labels = read_labels(at).filter(|labels| acceptable(labels))?;
     let (value, timestamp) = at.numbers()?;
     if at.peek().is_some() {
         return None;
@@ -187,8 +189,11 @@ fn read_exemplar(at: &mut Cursor<'_>) -> Option<(Vec<u8>, bool)> {
         return None;
     }
     let time = if timestamp.is_empty() { None } else { numbers::time(timestamp, true, true) };
+    for (name, _) in &mut labels {
+        *name = escaping.label(std::mem::take(name));
+    }
     let characters: usize = labels.iter().map(|(name, value)| length(name) + length(&unescape(value))).sum();
-    if characters > LONGEST_EXEMPLAR {
+    if characters > LONGEST_EXEMPLAR || !distinct(&labels) {
         return Some((Vec::new(), false));
     }
     let mut made = b"# {".to_vec();
@@ -291,7 +296,7 @@ mod tests {
 
     #[test]
     fn tolerates_blanks_and_a_last_comma() {
-        let sample = parse(b" a { x = \"1\" , } +INF\t5 ", false).expect("a sample");
+        let sample = parse(b" a { x = \"1\" , } +INF\t5 ", false, Escaping::Utf8).expect("a sample");
         assert_eq!(sample.name.as_ref(), b"a");
         assert_eq!(sample.labels, [(Cow::Borrowed(&b"x"[..]), Cow::Borrowed(&b"1"[..]))]);
         assert_eq!((sample.value.as_ref(), sample.timestamp), (&b"+Inf"[..], &b"5"[..]));
@@ -310,13 +315,13 @@ mod tests {
             "a\"b\" 1",
             "{\"a\" x=\"1\"} 1",
         ] {
-            assert_eq!(parse(line.as_bytes(), false), None, "{line}");
+            assert_eq!(parse(line.as_bytes(), false, Escaping::Utf8), None, "{line}");
         }
     }
 
     #[test]
     fn reads_exemplars() {
-        let sample = parse(b"a_total 1 2.5#{id=\"x\"}0.5 7", true).expect("a sample");
+        let sample = parse(b"a_total 1 2.5#{id=\"x\"}0.5 7", true, Escaping::Utf8).expect("a sample");
         assert_eq!(sample.exemplar, b"# {id=\"x\"} 0.5 7");
     }
 

@@ -2,7 +2,7 @@
 
 use hashbrown::HashSet;
 
-use crate::families::{Shape, Type, openmetrics_claims};
+use crate::families::{Shape, Type, openmetrics_claims, openmetrics_name};
 
 /// Names that what was written uses or reserves.
 #[derive(Clone, Default)]
@@ -49,6 +49,7 @@ pub fn reserved(name: &[u8], kind: Type) -> Option<Vec<Vec<u8>>> {
     match kind {
         Type::Gauge | Type::Unknown | Type::StateSet => Some(Vec::new()),
         Type::Counter if !name.ends_with(b"_total") => None,
+        _ if openmetrics_name(name, kind).is_empty() => None,
         _ => Some(openmetrics_claims(name, kind)),
     }
 }

@@ -27,36 +27,10 @@ pub fn is_legacy_name(name: &[u8]) -> bool {
     !name.is_empty() && name_length(name) == name.len()
 }
 
-fn is_legacy_label(name: &[u8]) -> bool {
+/// Whether a label name can be written bare.
+#[must_use]
+pub fn is_legacy_label(name: &[u8]) -> bool {
     !name.is_empty() && label_length(name) == name.len()
-}
-
-/// A metric name with an underscore for every character that only UTF-8 names may have.
-#[must_use]
-pub fn legacy(name: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    if is_legacy_name(&name) {
-        return name;
-    }
-    let mut made: Vec<u8> = name
-        .iter()
-        .filter(|&&byte| byte & 0xC0 != 0x80) // one underscore for a character, however many bytes it has
-        .map(|&byte| if byte.is_ascii_alphanumeric() || byte == b':' { byte } else { b'_' })
-        .collect();
-    if let Some(first) = made.first_mut().filter(|first| first.is_ascii_digit()) {
-        *first = b'_';
-    }
-    Cow::Owned(made)
-}
-
-/// As `legacy`, for a label's name.
-#[must_use]
-pub fn legacy_label(name: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    if is_legacy_label(&name) {
-        return name;
-    }
-    let mut made = legacy(name).into_owned();
-    made.iter_mut().filter(|byte| **byte == b':').for_each(|byte| *byte = b'_');
-    Cow::Owned(made)
 }
 
 /// `\\`, `\"` and `\n` stand for a character; any other backslash stands for itself.
@@ -149,14 +123,6 @@ pub fn strip(text: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn legacy_names() {
-        for (name, want) in [("http.dür", "http_d_r"), ("1a", "_a"), ("a:b", "a:b"), ("", "")] {
-            assert_eq!(legacy(name.as_bytes().into()).as_ref(), want.as_bytes());
-        }
-        assert_eq!(legacy_label(b"a:b"[..].into()).as_ref(), b"a_b");
-    }
 
     #[test]
     fn escapes() {

@@ -7,7 +7,7 @@
 
 use hashbrown::HashMap;
 
-use crate::families::{Part, Type, openmetrics_name, without_suffix};
+use crate::families::{Part, Type, created_name, openmetrics_name};
 use crate::labels::{Id, LabelTable, Marks};
 use crate::sample::{Pair, labels_of};
 use crate::samples::{Edge, Metric, Samples, Tail, without_exemplar};
@@ -87,7 +87,7 @@ impl<'t> Writer<'t> {
     fn dated(&mut self, head: &Head<'_>, samples: &Samples<'_>, marks: &mut Marks) {
         marks.clear();
         samples.created.iter().enumerate().for_each(|(at, (id, _))| marks.put(*id, at));
-        let (name, created) = (Name::new(head.name.to_vec()), Name::new(created_name(head)));
+        let (name, created) = (Name::new(head.name.to_vec()), Name::new(created_name(head.name, head.kind)));
         for (id, tail) in &samples.plain {
             self.line(&name, *id, tail);
             if let Some(at) = marks.get(*id) {
@@ -229,7 +229,7 @@ impl<'t> Writer<'t> {
     }
 
     fn family_of_dates(&mut self, head: &Head<'_>, dates: &[(Id, Tail<'_>)], kind: &[u8]) {
-        let name = created_name(head);
+        let name = created_name(head.name, head.kind);
         self.metadata(&name, head.help, kind, b"");
         self.plain(&name, dates.iter().map(|(id, tail)| (*id, tail.as_ref())));
     }
@@ -271,11 +271,6 @@ impl Names {
             parts: parts.iter().map(part).collect(),
         }
     }
-}
-
-fn created_name(head: &Head<'_>) -> Vec<u8> {
-    let base = if head.kind == Type::Counter { without_suffix(head.name, b"_total") } else { head.name };
-    [base, Part::Created.suffix()].concat()
 }
 
 /// The samples of a stateset with all states of a metric beside each other.

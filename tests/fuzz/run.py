@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def main() -> int:
     if asked.case:
         return once(asked.case)
     seed = asked.seed if asked.seed is not None else int(time.time())
-    with ProcessPoolExecutor(asked.jobs) as pool:
+    # Spawned, so that each has a judge of its own.
+    with ProcessPoolExecutor(asked.jobs, get_context("spawn")) as pool:
         refuted = sum(pool.map(job, [seed + 2 * n for n in range(asked.jobs)], [asked.minutes] * asked.jobs))
     return 1 if refuted else 0
 

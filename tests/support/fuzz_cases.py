@@ -8,7 +8,8 @@
     #source o
     <body>
 
-Options: `o` OpenMetrics, `u` UTF-8 names, `k` clusters kept, a number: the limit of the whole. Of a source: `e`
+Options: `o` OpenMetrics; `u`, `s`, `d` or `v` for UTF-8 names, underscores, dots or values as the scheme of names; `k`
+clusters kept, a number: the limit of the whole. Of a source: `e`
 Envoy's, `o` OpenMetrics, `l=` its label, `n=` its limits (samples, labels, bytes of a label name, of a value). Whatever
 else stands there has no effect, so that every text is a case; the line break before `#source` belongs to it and not to
 a body.
@@ -20,16 +21,17 @@ import re
 
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.merge import Limits, Options, Source
+from meshmeter.exposition.names import Escaping
 
 Case = tuple[list[Source], Options]
 
 _LABEL = re.compile(rb"[a-zA-Z_][a-zA-Z0-9_]*")
 _SOURCE = b"\n#source"
+_SCHEMES = {b"u": Escaping.UTF8, b"s": Escaping.UNDERSCORES, b"d": Escaping.DOTS, b"v": Escaping.VALUES}
 _FORMATS = {
-    (False, False): Format.TEXT,
-    (False, True): Format.TEXT_UTF8,
-    (True, False): Format.OPENMETRICS_1,
-    (True, True): Format.OPENMETRICS_1_UTF8,
+    (format.openmetrics, format.scheme): format
+    for format in Format
+    if format.scheme or format in (Format.TEXT, Format.OPENMETRICS_1)
 }
 _MOST = 8
 """Sources of a case; more say nothing new."""
@@ -40,7 +42,8 @@ def decode(text: bytes) -> Case:
     head, *parts = text.split(_SOURCE)
     words = head.partition(b"\n")[0].split()
     total = next((int(word) for word in words if word.isdigit() and len(word) < 10), None)
-    options = Options(_FORMATS[b"o" in words, b"u" in words], b"k" not in words, total)
+    scheme = next((scheme for word, scheme in _SCHEMES.items() if word in words), None)
+    options = Options(_FORMATS[b"o" in words, scheme], b"k" not in words, total)
     return [_source(n, part) for n, part in enumerate(parts[:_MOST])], options
 
 
@@ -52,7 +55,7 @@ def encode(case: Case) -> bytes:
         word
         for word, there in (
             (b"o", options.format.openmetrics),
-            (b"u", options.format.utf8_names),
+            *((word, options.format.scheme is scheme) for word, scheme in _SCHEMES.items()),
             (b"k", not options.merge_clusters),
         )
         if there

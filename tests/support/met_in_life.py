@@ -46,6 +46,10 @@ def applications(now: float) -> dict[str, Application]:
             f'# TYPE k_times_h histogram\nk_times_h_bucket{{le="+Inf"}} 2 {ms - 4000}\n'
             f"k_times_h_sum 1 {ms - 4000}\nk_times_h_count 2 {ms - 4000}\n"
         ),
+        "series": _text(
+            f'# TYPE k_series_g gauge\nk_series_g{{x="1"}} 1 {ms - 9000}\nk_series_g{{x="1"}} 2 {ms - 6000}\n'
+            f'k_series_g{{x="1"}} 3 {ms - 3000}\nk_series_g{{x="2"}} 4\n'
+        ),
         "negative": _text(
             "# TYPE k_negative_g gauge\nk_negative_g 1 -62135596800000\nk_negative_other 2\n",
             counted={"timestamp": 1},

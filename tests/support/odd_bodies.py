@@ -22,6 +22,7 @@ CLUSTER = ("w-0123456789abcdef", "w-fedcba9876543210", "w", "-0123456789abcdef",
 TYPES = ("counter", "gauge", "histogram", "summary", "gaugehistogram", "info", "stateset", "untyped", "odd")
 LABELS = (
     "", "{}", '{x=""}', '{x="1"}', '{l="z",x="2"}', '{x="2",l="z",}', '{ x = "1" }', '{"c.d"="x"}', '{x="\\\\"}',
+    '{"c.d"="x","c-d"="y"}', '{"d:e"="x"}',
     '{le="x"}', '{le="NaN",x="1"}', '{quantile="x"}', '{le="-1"}',
     '{le=""}', '{quantile=""}', '{x="",le="1"}',
     '{le="",quantile="0.5"}', '{"c.d"="",c_d="x"}', '{x="",x="1"}',
@@ -36,10 +37,11 @@ TAILS = (
     "5 -62135596800000", "5 1e30", "5 1.7e+18", "5 9223372036854775807", "5 9223372036854775808", "5 NaN", "5 +0",
     "5 1e999", "5 9223372036854774.9", "5 .5e1", "5 x", '1 # {id="v"} 1 -2', '1 # {id="v"} 1 1e16',
     '3 # {id="v"} 1', "6 1395066364000", "7 2.5", "8 1000", "9 1395066363000", "3 1", '4 2 # {id="v"} 1', "5 3",
+    '1 # {"t.i"="v"} 1', '1 # {"t.i"="v","t-i"="v"} 1',
     '1 # {id="v"} 1 2', '1 2 # {id="v"} 1', "1 # {} x", "",
 )  # fmt: skip
 BYTES = b'ab_{}",=\\ #\n1eE+-.NaInf\t\r\xc3\xa9\x00:\x0b'
-_FORMATS = (Format.TEXT, Format.TEXT_UTF8, Format.OPENMETRICS_1, Format.OPENMETRICS_1_UTF8)
+_FORMATS = tuple(f for f in Format if f is Format.TEXT or f is Format.OPENMETRICS_1 or f.scheme)
 
 
 def cases(random: Random) -> Iterator[tuple[list[Source], Options]]:
@@ -120,12 +122,14 @@ def _line(random: Random) -> bytes:
     kind = random.random()
     if kind < 0.2:
         return random.choice(_REAL)
-    name = random.choice(("a", "a", "a", "envoy_a", "a_x_seconds", "a.b", ""))
+    name = random.choice(
+        ("a", "a", "a", "envoy_a", "a_x_seconds", "a.b", "a.b", "a-b", "a_b", "U__a_2e_b", "1:ü", "")
+    )
     suffix = random.choice(
         ("", "", "", "_total", "_bucket", "_sum", "_count", "_created", "_info", "_gsum", "_gcount")
     )
     if kind < 0.4:
-        written = f'"{name}{suffix}"' if "." in name or not name else name + suffix
+        written = f'"{name}{suffix}"' if _quoted(name) or not name else name + suffix
         return f"# TYPE {written} {random.choice(TYPES)}\n".encode()
     if kind < 0.45:
         text = random.choice(
@@ -133,9 +137,13 @@ def _line(random: Random) -> bytes:
         )
         return f"# {text}\n".encode()
     labels, tail = random.choice(LABELS), random.choice(TAILS)
-    if "." in name:
+    if _quoted(name):
         return f'{{"{name}{suffix}"{"," + labels[1:] if labels else "}"} {tail}\n'.encode()
     return f"{name}{suffix}{labels} {tail}\n".encode()
+
+
+def _quoted(name: str) -> bool:
+    return any(character in name for character in ".-:")
 
 
 def damaged(random: Random, body: bytes) -> bytes:

@@ -13,7 +13,7 @@ class Merging:
         limits: _Limits,
         *,
         openmetrics: bool,
-        utf8_names: bool,
+        escaping: str,
         merge_clusters: bool,
         total_bytes: int | None,
         seconds: float | None,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from meshmeter.exposition.names import LEGACY_NAME, Escaping, escape_name
+
 
 class Type(StrEnum):
     """A family's type, spelled as OpenMetrics does."""
@@ -111,6 +113,49 @@ def shape(declared: bytes, type: Type, *, openmetrics: bool) -> Shape:
 
 def _roles(name: bytes, roles: Iterable[Role]) -> dict[bytes, Role]:
     return {name + role.value.encode(): role for role in roles}
+
+
+def escaped(source: Shape, escaping: Escaping) -> Shape:
+    """The family as the answer has it. The scheme is for a family's name, what its samples' names end in stays: the
+    buckets of `a.b` are `U__a_2e_b_bucket`, so that they are found under `U__a_2e_b`."""
+    name = escape_name(source.name, escaping)
+    if name == source.name:
+        return source
+    return Shape(
+        name, source.type, {_sample(name, source.type, role): role for role in source.roles.values()}
+    )
+
+
+def role_of(name: bytes, shape: Shape, escaping: Escaping) -> Role | None:
+    """What a sample with this name in the source is within a family of the answer."""
+    role = shape.roles.get(escape_name(name, escaping))
+    if role is not None or LEGACY_NAME.fullmatch(name):
+        return role
+    for written, role in shape.roles.items():
+        base = name.removesuffix(role.value.encode())
+        if (
+            role.value[:1] == "_"
+            and base != name
+            and _sample(escape_name(base, escaping), shape.type, role) == written
+        ):
+            return role
+    return None
+
+
+def _sample(name: bytes, type: Type, role: Role) -> bytes:
+    """The name of a family's sample."""
+    match role:
+        case Role.VALUE | Role.QUANTILE:
+            return name
+        case Role.CREATED:
+            return created_name(name, type)
+    return name + role.value.encode()
+
+
+def created_name(name: bytes, type: Type) -> bytes:
+    """The name of a family's dates."""
+    base = name.removesuffix(b"_total") if type is Type.COUNTER else name
+    return base + Role.CREATED.value.encode()
 
 
 def openmetrics_name(name: bytes, type: Type) -> bytes:

@@ -7,7 +7,10 @@ separated by semicolons (`version`, `escaping`, `q`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
+
+from meshmeter.exposition.names import Escaping
 
 
 class Format(StrEnum):
@@ -15,22 +18,86 @@ class Format(StrEnum):
 
     TEXT = "text/plain; version=0.0.4; charset=utf-8"
     TEXT_UTF8 = "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
-    """Text 0.0.4 in which names may be quoted UTF-8."""
+    """Text 1.0.0, which is text 0.0.4 in which names may be quoted UTF-8."""
+    TEXT_UNDERSCORES = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"
+    TEXT_DOTS = "text/plain; version=1.0.0; charset=utf-8; escaping=dots"
+    TEXT_VALUES = "text/plain; version=1.0.0; charset=utf-8; escaping=values"
     OPENMETRICS_0 = "application/openmetrics-text; version=0.0.1; charset=utf-8"
     OPENMETRICS_1 = "application/openmetrics-text; version=1.0.0; charset=utf-8"
     OPENMETRICS_1_UTF8 = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
     """OpenMetrics 1.0.0 in which names may be quoted UTF-8."""
+    OPENMETRICS_1_UNDERSCORES = (
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+    )
+    OPENMETRICS_1_DOTS = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=dots"
+    OPENMETRICS_1_VALUES = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=values"
     PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
     """Recognised so that it can be refused by name."""
     UNKNOWN = ""
 
     @property
     def openmetrics(self) -> bool:
-        return self in (Format.OPENMETRICS_0, Format.OPENMETRICS_1, Format.OPENMETRICS_1_UTF8)
+        return self.value.startswith("application/openmetrics-text")
 
     @property
-    def utf8_names(self) -> bool:
-        return self in (Format.TEXT_UTF8, Format.OPENMETRICS_1_UTF8)
+    def scheme(self) -> Escaping | None:
+        """What becomes of names that are not of the old alphabet, if the Content-Type says so."""
+        _, _, scheme = self.value.partition("; escaping=")
+        return Escaping(scheme) if scheme else None
+
+    @property
+    def escaping(self) -> Escaping:
+        """As `scheme`; underscores if the Content-Type does not say, which every Prometheus takes."""
+        return self.scheme or Escaping.UNDERSCORES
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a scraper accepts."""
+
+    text: Format
+    """The text format that it likes best, or gets where it likes none."""
+    openmetrics: Format | None
+    """The OpenMetrics format that it gets; None if it takes none, or likes text better."""
+
+
+def accepted(accept: str | None) -> Accepted:
+    """What an Accept header asks for. OpenMetrics of other versions than 1.0.0, and protobuf, are never answered. Of
+    several ranges of one kind the one with the highest weight counts, with its `escaping`, if that is a known one. As
+    in client libraries, `*/*` stands for text, then with the `escaping` that is named for OpenMetrics."""
+    nothing = (-1.0, False)
+    text, openmetrics = (nothing, Format.TEXT), (nothing, Format.OPENMETRICS_1)
+    anything = 0.0
+    for media, parameters in _ranges(accept if accept is not None else "*/*"):
+        quality, version = _quality(parameters.get("q", "1")), parameters.get("version")
+        scheme = parameters.get("escaping", "") if quality else ""
+        if media == "text/plain" and version in (None, "0.0.4", "1.0.0"):
+            text = max(text, _weighed(quality, Format.TEXT, scheme), key=lambda range: range[0])
+        elif media == "application/openmetrics-text" and version in (None, "1.0.0"):
+            openmetrics = max(
+                openmetrics, _weighed(quality, Format.OPENMETRICS_1, scheme), key=lambda range: range[0]
+            )
+        elif media in ("text/*", "*/*"):
+            anything = max(anything, quality)
+    if text[0] == nothing:
+        text = _weighed(anything, Format.TEXT, openmetrics[1].scheme or "")
+    (likes_text, _), (likes_openmetrics, _) = text[0], openmetrics[0]
+    wanted = likes_openmetrics > 0 and likes_openmetrics >= likes_text
+    return Accepted(text[1], openmetrics[1] if wanted else None)
+
+
+def _weighed(quality: float, format: Format, scheme: str) -> tuple[tuple[float, bool], Format]:
+    """A range of an Accept header with its weight; of two with the same one, that with a scheme counts."""
+    found = _WITH_SCHEME.get((format, scheme), format)
+    return (quality, found is not format), found
+
+
+_WITH_SCHEME = {
+    (plain, format.scheme.value): format
+    for plain in (Format.TEXT, Format.OPENMETRICS_1)
+    for format in Format
+    if format.scheme and format.openmetrics is plain.openmetrics
+}
 
 
 def response_format(content_type: str | None) -> Format:
@@ -62,21 +129,8 @@ def negotiate(accept: str | None, available: Iterable[Format]) -> Format:
     """The format of the answer: OpenMetrics 1.0.0 if the scraper accepts it at least as gladly as text and a
     source speaks OpenMetrics, else text (design 6, deviations D17). Never UNKNOWN: an answer that nobody asked
     for is still better than none."""
-    text, openmetrics = 0.0, 0.0
-    text_utf8 = openmetrics_utf8 = False
-    for media, parameters in _ranges(accept if accept is not None else "*/*"):
-        quality = _quality(parameters.get("q", "1"))
-        utf8 = quality > 0 and parameters.get("escaping") == "allow-utf-8"
-        version = parameters.get("version")
-        if media in ("text/plain", "text/*", "*/*") and version in (None, "0.0.4", "1.0.0"):
-            text = max(text, quality)
-            text_utf8 |= utf8 and media == "text/plain"
-        elif media == "application/openmetrics-text" and version in (None, "1.0.0"):
-            openmetrics = max(openmetrics, quality)
-            openmetrics_utf8 |= utf8
-    if openmetrics > 0 and openmetrics >= text and any(f.openmetrics for f in available):
-        return Format.OPENMETRICS_1_UTF8 if openmetrics_utf8 else Format.OPENMETRICS_1
-    return Format.TEXT_UTF8 if text_utf8 else Format.TEXT
+    asked = accepted(accept)
+    return asked.openmetrics if asked.openmetrics and any(f.openmetrics for f in available) else asked.text
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, dict[str, str]]]:

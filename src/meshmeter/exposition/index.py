@@ -7,14 +7,17 @@ one family at a time, whatever order the source has written them in.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from meshmeter.exposition.families import Role, Shape, Type, parse_type, shape
-from meshmeter.exposition.lines import is_utf8, legacy, parse_sample, unescape
+from meshmeter.exposition.families import Role, Shape, Type, escaped, parse_type, shape
+from meshmeter.exposition.lines import is_utf8, parse_sample, unescape
+from meshmeter.exposition.names import Escaping, escape_name
 
 _METADATA = re.compile(
-    rb'#[ \t]*(HELP|TYPE|UNIT)[ \t]+(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"((?:[^"\\\n]|\\[^\n])*)")(?:[ \t]+(.*))?',
+    rb"#[ \t]*(HELP|TYPE|UNIT)[ \t]+"
+    rb'(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"([^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+)")(?:[ \t]+(.*))?',
     re.DOTALL,
 )
 _OFTEN = 256
@@ -30,11 +33,17 @@ class Family:
     """One family of one source."""
 
     shape: Shape
+    """With the names of the answer."""
     help: bytes = b""
     """Unescaped."""
     unit: bytes = b""
-    spans: list[tuple[int, int]] = field(default_factory=list)
-    """Offsets of whole sample lines in the body, in order."""
+    bounds: array[int] = field(default_factory=lambda: array("Q"))
+    """Where stretches of whole sample lines begin and end in the body, in turn: spans without an object for each."""
+
+    @property
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Offsets of whole sample lines in the body, in order."""
+        return zip(self.bounds[::2], self.bounds[1::2], strict=True)
 
     @property
     def name(self) -> bytes:
@@ -55,8 +64,10 @@ class Index:
     """Only those with sample lines, in the order of their first one."""
     declared: int
     """How many there are with those that have none."""
-    malformed: tuple[int, ...]
+    malformed: Sequence[int]
     """Offsets of lines that belong to no family."""
+    beyond: Sequence[int]
+    """Offsets of lines whose families are too many."""
 
 
 def stretches(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -79,26 +90,42 @@ def normalise(body: bytes) -> bytes:
 
 
 def index(
-    body: bytes, *, openmetrics: bool, utf8_names: bool, check: Callable[[], None] = lambda: None
+    body: bytes,
+    *,
+    openmetrics: bool,
+    escaping: Escaping,
+    most: int | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Index:
-    """Find the families of a normalised body. Without `utf8_names`, quoted names are made legacy ones.
+    """Find the families of a normalised body; names that become the same are one family.
 
     The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined
-    by naive tools. `check` is called every now and then, and may raise.
+    by naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are
+    passed over. `check` is called every now and then, and may raise.
     """
-    return _Indexer(body, openmetrics, utf8_names, check).run()
+    return _Indexer(body, openmetrics, escaping, most, check).run()
 
 
 class _Indexer:
-    def __init__(self, body: bytes, openmetrics: bool, utf8_names: bool, check: Callable[[], None]):
+    def __init__(
+        self,
+        body: bytes,
+        openmetrics: bool,
+        escaping: Escaping,
+        most: int | None,
+        check: Callable[[], None],
+    ):
         self._check = check
         self._body = body
         self._openmetrics = openmetrics
-        self._utf8_names = utf8_names
+        self._escaping = escaping
         self._families: dict[bytes, Family] = {}
         self._owners: dict[bytes, Family] = {}
+        """By names of samples in the answer, and in the source where `escape_name` does not lead from one to the
+        other."""
         self._used: dict[bytes, Family] = {}
-        self._malformed: list[int] = []
+        self._most = most
+        self._malformed, self._beyond = array("Q"), array("Q")
 
     def run(self) -> Index:
         regions = list(self._regions())
@@ -108,7 +135,7 @@ class _Indexer:
             if n % _OFTEN == 0:
                 self._check()
             self._assign(start, end)
-        return Index(self._body, self._used, len(self._families), tuple(self._malformed))
+        return Index(self._body, self._used, len(self._families), self._malformed, self._beyond)
 
     def _regions(self) -> Iterator[tuple[int, int]]:
         """The stretches of sample lines between comments; declares the families on the way."""
@@ -143,8 +170,8 @@ class _Indexer:
         if found is None or not is_utf8(line) or b"\x00" in line:
             return
         keyword, text = found[1], found[4] or b""
-        name = found[2] if found[2] is not None else self._name(unescape(found[3]))
-        if not name:
+        name = found[2] if found[2] is not None else unescape(found[3])
+        if not name or (name not in types and len(types) == self._most):
             return
         types.setdefault(name, None)
         if keyword != b"TYPE":
@@ -154,12 +181,18 @@ class _Indexer:
 
     def _declare(self, declared: bytes, type: Type, texts: Mapping[tuple[bytes, bytes], bytes]) -> None:
         made = shape(declared, type, openmetrics=self._openmetrics)
-        if made.name in self._families:
-            return
-        family = Family(made, texts.get((b"HELP", declared), b""), texts.get((b"UNIT", declared), b""))
-        self._families[made.name] = family
-        for name in made.roles:
-            self._owners.setdefault(name, family)
+        written = escaped(made, self._escaping)
+        help, unit = (texts.get((keyword, declared), b"") for keyword in (b"HELP", b"UNIT"))
+        family = self._families.get(written.name)
+        if family is None:
+            family = self._families[written.name] = Family(written, help, unit)
+            for name in written.roles:
+                self._owners.setdefault(name, family)
+        if written is not made:
+            family.help, family.unit = family.help or help, family.unit or unit
+            for name in shape(declared, family.type, openmetrics=self._openmetrics).roles:
+                if escape_name(name, self._escaping) not in family.shape.roles:
+                    self._owners.setdefault(name, family)
 
     def _fold_created(self) -> None:
         """Give `x_created` of a text body to the family it dates: text has it as a gauge of its own."""
@@ -182,14 +215,8 @@ class _Indexer:
         body = self._body
         while end - 1 > start and body[end - 2 : end] == b"\n\n":
             end -= 1
-        names: set[bytes] = set()
-        for a, b in stretches(body, start, end):
-            self._check()
-            names.update(_FIRST_TOKEN.findall(body, a, b))
-        owners = [self._owners.get(name) for name in names]
-        first = owners[0] if owners else None
-        if first is not None and all(owner is first for owner in owners):
-            self._add(first, start, end)
+        if (only := self._only_owner(start, end)) is not None:
+            self._add(only, start, end)
             return
         for n, line in enumerate(_FIRST_TOKEN.finditer(body, start, end)):
             if n % _OFTEN == 0:
@@ -203,30 +230,47 @@ class _Indexer:
                 if sample is None:
                     self._malformed.append(line.start())
                     continue
-                name = self._name(sample.name)
-            self._add(self._owner(name), line.start(), line.end())
+                name = sample.name
+            family = self._owner(name)
+            if family is None:
+                self._beyond.append(line.start())
+            else:
+                self._add(family, line.start(), line.end())
 
-    def _owner(self, name: bytes) -> Family:
-        """The family of a sample; a new one without type if none is declared. A sample that has the name of a family
-        without being one that its type promises, such as `x` of a histogram `x`, is taken in."""
+    def _only_owner(self, start: int, end: int) -> Family | None:
+        """The family of all lines of a region, if they are all of one."""
+        only: Family | None = None
+        for a, b in stretches(self._body, start, end):
+            self._check()
+            for name in set(_FIRST_TOKEN.findall(self._body, a, b)):
+                owner = self._owners.get(name)
+                if owner is None or (only is not None and owner is not only):
+                    return None
+                only = owner
+        return only
+
+    def _owner(self, name: bytes) -> Family | None:
+        """The family of a sample; a new one without type if none is declared, or None if there are too many. A sample
+        that has the name of a family without being one that its type promises, such as `x` of a histogram `x`, is
+        taken in."""
         family = self._owners.get(name)
         if family is None:
-            family = self._families.get(name)
+            written = escape_name(name, self._escaping)
+            family = self._owners.get(written) or self._families.get(written)
             if family is None:
-                family = Family(Shape(name, Type.UNKNOWN, {name: Role.VALUE}))
-                self._families[name] = family
-            else:
-                family.shape = Shape(name, family.type, dict(family.shape.roles) | {name: Role.BARE})
-            self._owners[name] = family
+                if len(self._families) == self._most:
+                    return None
+                family = Family(Shape(written, Type.UNKNOWN, {written: Role.VALUE}))
+                self._families[written] = family
+            elif written not in family.shape.roles:
+                family.shape = Shape(written, family.type, dict(family.shape.roles) | {written: Role.BARE})
+            self._owners.setdefault(written, family)
         return family
 
     def _add(self, family: Family, start: int, end: int) -> None:
         self._used.setdefault(family.name, family)
-        spans = family.spans
-        if spans and spans[-1][1] == start:
-            spans[-1] = (spans[-1][0], end)
+        bounds = family.bounds
+        if bounds and bounds[-1] == start:
+            bounds[-1] = end
         else:
-            spans.append((start, end))
-
-    def _name(self, name: bytes) -> bytes:
-        return name if self._utf8_names else legacy(name)
+            bounds.extend((start, end))

@@ -15,16 +15,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from meshmeter.exposition import numbers
-
-LEGACY_NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")
-LEGACY_LABEL = re.compile(rb"[a-zA-Z_][a-zA-Z0-9_]*")
+from meshmeter.exposition.names import LEGACY_LABEL, Escaping, escape_label
 
 _NAME = re.compile(rb"[ \t]*([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t]*")
 _OPEN = re.compile(rb"[ \t]*\{[ \t]*")
-_QUOTED = re.compile(rb'"((?:[^"\\\n\x00]|\\[^\n\x00])*)"[ \t]*')
+_QUOTED = re.compile(rb'"([^"\\\n\x00]*+(?:\\[^\n\x00][^"\\\n\x00]*+)*+)"[ \t]*')
 _LABEL = re.compile(
-    rb'(?:([a-zA-Z_][a-zA-Z0-9_]*)|"((?:[^"\\\n\x00]|\\[^\n\x00])*)")[ \t]*=[ \t]*'
-    rb'"((?:[^"\\\n\x00]|\\[^\n\x00])*)"[ \t]*'
+    rb'(?:([a-zA-Z_][a-zA-Z0-9_]*)|"([^"\\\n\x00]*+(?:\\[^\n\x00][^"\\\n\x00]*+)*+)")[ \t]*=[ \t]*'
+    rb'"([^"\\\n\x00]*+(?:\\[^\n\x00][^"\\\n\x00]*+)*+)"[ \t]*'
 )
 _COMMA = re.compile(rb",[ \t]*")
 _CLOSE = re.compile(rb"\}[ \t]*")
@@ -83,8 +81,8 @@ class Sample:
     """Whether the exemplar had a time that Prometheus could not read; it is without it then."""
 
 
-def parse_sample(line: bytes, *, openmetrics: bool) -> Sample | None:
-    """The sample of a line without its newline; None if it is malformed."""
+def parse_sample(line: bytes, *, openmetrics: bool, escaping: Escaping = Escaping.UTF8) -> Sample | None:
+    """The sample of a line without its newline; None if it is malformed. `escaping` is for labels of its exemplar."""
     name, at = b"", 0
     if found := _NAME.match(line):
         name, at = found[1], found.end()
@@ -108,10 +106,12 @@ def parse_sample(line: bytes, *, openmetrics: bool) -> Sample | None:
         return None
     if not name or not is_utf8(line):
         return None
-    return _after_labels(line, at, name, labels, openmetrics)
+    return _after_labels(line, at, name, labels, openmetrics, escaping)
 
 
-def _after_labels(line: bytes, at: int, name: bytes, labels: Labels, openmetrics: bool) -> Sample | None:
+def _after_labels(
+    line: bytes, at: int, name: bytes, labels: Labels, openmetrics: bool, escaping: Escaping
+) -> Sample | None:
     found = _NUMBERS.match(line, at)
     if found is None:
         return None
@@ -124,7 +124,7 @@ def _after_labels(line: bytes, at: int, name: bytes, labels: Labels, openmetrics
         marked = _EXEMPLAR.match(line, at)
         if marked is None:
             return None
-        read = _exemplar(line, marked.end())
+        read = _exemplar(line, marked.end(), escaping)
         if read is None:
             return None
         if openmetrics:  # text has no exemplars: it is forgotten
@@ -132,8 +132,9 @@ def _after_labels(line: bytes, at: int, name: bytes, labels: Labels, openmetrics
     return Sample(name, labels, value, timestamp, exemplar, lost_time)
 
 
-def _exemplar(line: bytes, at: int) -> tuple[bytes, bool] | None:
-    """The exemplar in one spelling, empty if it is longer than OpenMetrics allows, and whether it lost its time."""
+def _exemplar(line: bytes, at: int, escaping: Escaping) -> tuple[bytes, bool] | None:
+    """The exemplar in one spelling, empty if it is longer than OpenMetrics allows or has two labels that become the
+    same, and whether it lost its time."""
     opened = _OPEN.match(line, at)
     parsed = _labels(line, opened.end()) if opened else None
     if parsed is None:
@@ -146,6 +147,10 @@ def _exemplar(line: bytes, at: int) -> tuple[bytes, bool] | None:
     if value is None or (timestamp and not numbers.is_time(timestamp)):
         return None
     time = numbers.time(timestamp, openmetrics=True, to_openmetrics=True) if timestamp else b""
+    labels = tuple((escape_label(name, escaping), value) for name, value in labels)
+    names = {name for name, _ in labels}
+    if len(names) != len(labels) or b"__name__" in names:
+        return b"", False
     if sum(len((n + unescape(v)).decode()) for n, v in labels) > 128:
         return b"", False  # OpenMetrics 1.0.0 limits label names and values of an exemplar to 128 characters
     inner = b",".join(b'%b="%b"' % (quote_label(n), v) for n, v in labels)
@@ -176,20 +181,13 @@ def unescape(text: bytes) -> bytes:
     r"""`\\`, `\"` and `\n` stand for a character; any other backslash stands for itself."""
     if b"\\" not in text:
         return text
-    return re.sub(rb'\\([\\"n])', lambda m: b"\n" if m[1] == b"n" else m[1], text)
+    marked = text.replace(b"\\\\", b"\x00")  # no text that is read has this byte
+    return marked.replace(b"\\n", b"\n").replace(b'\\"', b'"').replace(b"\x00", b"\\")
 
 
 def escape(text: bytes) -> bytes:
     """A label value as it is written between quotes."""
     return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b'"', b'\\"')
-
-
-def legacy(name: bytes) -> bytes:
-    """A name without what only UTF-8 names may have: every such character becomes an underscore."""
-    if LEGACY_NAME.fullmatch(name):
-        return name
-    text = "".join(c if c.isascii() and (c.isalnum() or c in "_:") else "_" for c in name.decode())
-    return (text if not text[:1].isdigit() else f"_{text[1:]}").encode()
 
 
 def quote_label(name: bytes) -> bytes:

@@ -26,7 +26,7 @@ _Limits = tuple[int | None, int | None, int | None, int | None]
 _Stats = tuple[int, list[tuple[str, int]], list[tuple[str, int, bytes, bytes]]]
 
 
-CONTRACT = 5
+CONTRACT = 6
 """The version of the compiled module's interface that is known here."""
 
 if meshmeter_native.CONTRACT != CONTRACT:
@@ -46,7 +46,7 @@ class _Merging:
         self._merging = meshmeter_native.Merging(
             _limits(limits),
             openmetrics=options.format.openmetrics,
-            utf8_names=options.format.utf8_names,
+            escaping=options.format.escaping.value,
             merge_clusters=options.merge_clusters,
             total_bytes=options.total_bytes,
             seconds=options.seconds,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from meshmeter.exposition import soundness, writing
 from meshmeter.exposition.blocks import HEAD, Blocks
 from meshmeter.exposition.deadline import Deadline, Late
-from meshmeter.exposition.families import Type, openmetrics_claims
+from meshmeter.exposition.families import Type, openmetrics_claims, openmetrics_name
 from meshmeter.exposition.index import Family
 from meshmeter.exposition.lines import Fault
 from meshmeter.exposition.merge import (
@@ -276,5 +276,7 @@ def _reserved(family: _Merged | Family) -> frozenset[bytes] | None:
     if family.type in (Type.GAUGE, Type.UNKNOWN, Type.STATESET):
         return frozenset()
     if family.type is Type.COUNTER and not family.name.endswith(b"_total"):
+        return None
+    if not openmetrics_name(family.name, family.type):
         return None
     return openmetrics_claims(family.name, family.type)

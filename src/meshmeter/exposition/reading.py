@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from meshmeter.exposition import numbers
 from meshmeter.exposition.deadline import Deadline, Late
 from meshmeter.exposition.excerpt import EXCERPT
-from meshmeter.exposition.families import Role, Type
+from meshmeter.exposition.families import Role, Type, role_of
 from meshmeter.exposition.index import Family, index, normalise, stretches
-from meshmeter.exposition.lines import Fault, Sample, legacy, parse_sample
+from meshmeter.exposition.lines import Fault, Sample, parse_sample
 from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
 from meshmeter.exposition.samples import Metric, Samples, has_exemplar
 from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
 
+FAMILIES = 100_000
+"""How many a source with a limit of samples may have, or declare without samples; more if it may have more samples."""
 NO_DEADLINE = Deadline(None, lambda: 0.0)
 _BETWEEN_CHECKS = 64 << 10
 _PIECE = 1 << 16
@@ -70,7 +72,7 @@ class Reader:
         self._options = options
         self._openmetrics = source.format.openmetrics
         self._to_openmetrics = options.format.openmetrics
-        self._utf8_names = options.format.utf8_names
+        self._escaping = options.format.escaping
         self._with_shortcuts = shortcuts
         self._deadline = deadline
         self._full = False
@@ -82,7 +84,7 @@ class Reader:
     def renew(self, table: LabelTable) -> None:
         """Forget all labels and go on with a table of others."""
         self._labels = SourceLabels(
-            self.source, table, merge_clusters=self._options.merge_clusters, utf8_names=self._utf8_names
+            self.source, table, merge_clusters=self._options.merge_clusters, escaping=self._escaping
         )
         self._edges: dict[Role, dict[bytes, tuple[float, bytes]]] = {Role.BUCKET: {}, Role.QUANTILE: {}}
 
@@ -101,10 +103,12 @@ class Reader:
 
     def _open(self, body: bytes) -> None:
         self._shortcuts = self._with_shortcuts and _is_utf8(body)
+        limit = self.source.limits.samples
         self.index = index(
             normalise(body),
             openmetrics=self._openmetrics,
-            utf8_names=self._utf8_names,
+            escaping=self._escaping,
+            most=None if limit is None else max(limit, FAMILIES),
             check=self._deadline.check,
         )
         self._body = self.index.body
@@ -113,6 +117,8 @@ class Reader:
         """Count the lines that belong to no family."""
         for offset in self.index.malformed:
             self._fault(Fault.MALFORMED, offset)
+        for offset in self.index.beyond:
+            self._fault(Fault.SAMPLE_LIMIT, offset)
 
     @property
     def any_split(self) -> bool:
@@ -273,10 +279,10 @@ class Reader:
 
     def _take(self, line: bytes, offset: int, family: Family, into: Samples) -> Fault | None:
         """Add the sample of one line, or say why not."""
-        sample = parse_sample(line, openmetrics=self._openmetrics)
+        sample = parse_sample(line, openmetrics=self._openmetrics, escaping=self._escaping)
         if sample is None:
             return Fault.MALFORMED
-        role = family.shape.roles.get(sample.name if self._utf8_names else legacy(sample.name))
+        role = role_of(sample.name, family.shape, self._escaping)
         if role is None:
             return Fault.MALFORMED
         edge: tuple[float, bytes] | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from meshmeter.exposition import clusters
-from meshmeter.exposition.lines import Labels, escape, legacy, quote_label
+from meshmeter.exposition.lines import Labels, escape, quote_label
 from meshmeter.exposition.merge import Limits, Source
+from meshmeter.exposition.names import Escaping, escape_label
 
 _PAIR = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="([^"]*)"')
 
@@ -69,11 +70,11 @@ class LabelTable:
 class SourceLabels:
     """Turns the labels of one source into label sets, with everything that is added to or changed in them."""
 
-    def __init__(self, source: Source, table: LabelTable, *, merge_clusters: bool, utf8_names: bool):
+    def __init__(self, source: Source, table: LabelTable, *, merge_clusters: bool, escaping: Escaping):
         self._source = source
         self._table = table
         self._merge_clusters = merge_clusters and source.envoy
-        self._utf8_names = utf8_names
+        self._escaping = escaping
         self._split: dict[Key, LabelSet] = {}
         self._by_text: dict[bytes, LabelSet | None] = {}
         self.by_text = self._by_text.get
@@ -105,8 +106,8 @@ class SourceLabels:
         labels = tuple([label for label in labels if label[1]])
         if exceeds(labels, self._source.limits):
             return None
-        if not self._utf8_names:
-            labels = tuple([(_legacy_label(name), value) for name, value in labels])
+        if self._escaping is not Escaping.UTF8:
+            labels = tuple([(escape_label(name, self._escaping), value) for name, value in labels])
         names = {name for name, _ in labels}
         if len(names) != len(labels) or b"__name__" in names:
             return None
@@ -134,10 +135,6 @@ def exceeds(labels: Labels, limits: Limits) -> bool:
         if limits.label_value_bytes is not None and len(value) > limits.label_value_bytes:
             return True
     return False
-
-
-def _legacy_label(name: bytes) -> bytes:
-    return legacy(name).replace(b":", b"_")
 
 
 def _with_label(labels: Labels, name: bytes, value: bytes) -> Labels:

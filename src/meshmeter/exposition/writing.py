@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from meshmeter.exposition.families import Role, Type, openmetrics_name
-from meshmeter.exposition.lines import LEGACY_NAME, escape
+from meshmeter.exposition.families import Role, Type, created_name, openmetrics_name
+from meshmeter.exposition.lines import escape
+from meshmeter.exposition.names import LEGACY_NAME
 from meshmeter.exposition.samples import Metric, Samples
 from meshmeter.exposition.series import LabelSet
 
@@ -55,7 +56,7 @@ def openmetrics(head: Head, samples: Samples, *, typed: bool) -> list[bytes]:
     if head.type is Type.STATESET:
         out += _plain(head.name, _grouped(head.name, samples.plain))
     elif samples.created:
-        created = _created_name(head)
+        created = created_name(head.name, head.type)
         for labels, tail in samples.plain.items():
             out += (_start(head.name, labels), tail, b"\n")
             if dated := samples.created.get(labels):
@@ -127,8 +128,8 @@ def _split(head: Head, samples: Samples, type: bytes) -> Iterator[bytes]:
             yield from _metadata(name, head.help, type, b"", quotes=quotes)
             yield from _plain(name, parts)
     if samples.created:
-        yield from _metadata(_created_name(head), head.help, type, b"", quotes=quotes)
-        yield from _plain(_created_name(head), samples.created)
+        yield from _metadata(created_name(head.name, head.type), head.help, type, b"", quotes=quotes)
+        yield from _plain(created_name(head.name, head.type), samples.created)
 
 
 def _bare_edges(head: Head, samples: Samples) -> Iterator[bytes]:
@@ -155,13 +156,8 @@ def _created(head: Head, samples: Samples) -> Iterator[bytes]:
         s: m.parts[Role.CREATED] for s, m in samples.metrics.items() if Role.CREATED in m.parts
     }
     if dates:
-        yield from _metadata(_created_name(head), head.help, b"gauge", b"")
-        yield from _plain(_created_name(head), dates)
-
-
-def _created_name(head: Head) -> bytes:
-    base = head.name.removesuffix(b"_total") if head.type is Type.COUNTER else head.name
-    return base + b"_created"
+        yield from _metadata(created_name(head.name, head.type), head.help, b"gauge", b"")
+        yield from _plain(created_name(head.name, head.type), dates)
 
 
 def _open(name: bytes, labels: LabelSet) -> bytes:

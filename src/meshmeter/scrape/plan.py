@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import parse_qsl, quote, urlencode
 
+from meshmeter.exposition.formats import Accepted, Format, accepted
 from meshmeter.scrape.config import PLAIN, ScrapeConfig, SourceConfig, SourceOptions
 
 ENVOY = "envoy"
@@ -25,12 +26,6 @@ MAX_TIMEOUT = 80.0
 
 ENVOY_ACCEPT = "text/plain"
 """Envoy would answer protobuf to a scraper's own Accept."""
-TEXT_ACCEPT = "text/plain;version=0.0.4;q=1,*/*;q=0.1"
-OPENMETRICS_ACCEPT = (
-    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-)
-
 _OURS = frozenset({"format", "text_readouts", "filter", "usedonly", "invert_filter"})
 _OFF = frozenset({"false", "0", "no", "off"})
 _BYTES = "surrogateescape"
@@ -100,6 +95,7 @@ class ScrapePlan:
     accept: str | None
     """As the scraper sent it; sources are never shown it."""
     application_accept: str
+    """What applications are asked for."""
     application_label: str | None = None
     agent_metrics: bool = False
     """Whether the agent's own metrics are part of the answer."""
@@ -129,7 +125,6 @@ class ScrapePlan:
 
 def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = None) -> ScrapePlan:
     """The plan of one scrape. Never raises: what a scraper sends badly is as if it had not sent it."""
-    wants_openmetrics = "openmetrics" in (request.accept or "").lower()
     targets = envoy_targets(request.query, config)
     return ScrapePlan(
         envoy=targets,
@@ -137,7 +132,7 @@ def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = No
         deadline=deadline(request.timeout),
         merge_deadline=merge_deadline(request.timeout),
         accept=request.accept,
-        application_accept=OPENMETRICS_ACCEPT if wants_openmetrics else TEXT_ACCEPT,
+        application_accept=application_accept(accepted(request.accept)),
         application_label=config.application_label,
         agent_metrics=config.agent_metrics,
         limits=limits or FetchLimits(),
@@ -146,6 +141,22 @@ def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = No
         queried=targets != envoy_targets("", config),
         hops=request.hops,
     )
+
+
+def application_accept(asked: Accepted) -> str:
+    """The Accept header for applications: what the scraper asks for, as far as it can be answered, so that they choose
+    the names that they would choose without a proxy before them."""
+    ranges = []
+    if asked.openmetrics is not None:
+        ranges.append("application/openmetrics-text;version=1.0.0" + _scheme(asked.openmetrics))
+        ranges.append("application/openmetrics-text;version=0.0.1;q=0.75")
+    if asked.text.scheme is not None:
+        ranges.append(f"text/plain;version=1.0.0{_scheme(asked.text)};q=0.6")
+    return ",".join([*ranges, "text/plain;version=0.0.4;q=0.5", "*/*;q=0.1"])
+
+
+def _scheme(format: Format) -> str:
+    return f";escaping={format.scheme}" if format.scheme is not None else ""
 
 
 def deadline(timeout: str | None) -> float:

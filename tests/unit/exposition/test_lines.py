@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
-from meshmeter.exposition.lines import Sample, escape, legacy, parse_sample, quote_label, unescape
+from meshmeter.exposition.lines import Sample, escape, parse_sample, quote_label, unescape
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,19 @@ def test_escapes() -> None:
 
 
 def test_names() -> None:
-    assert legacy("a.b-ü".encode()) == b"a_b__"
-    assert legacy(b"1a") == b"_a"
     assert quote_label(b"ok") == b"ok"
     assert quote_label(b"a.b") == b'"a.b"'
+
+
+@pytest.mark.parametrize("unit", [b"v", rb"\\", rb"\x"])
+@pytest.mark.parametrize("end", [b'"} 1', b""])
+def test_one_long_label_takes_memory_like_its_length(unit: bytes, end: bytes) -> None:
+    line = b'a{x="' + unit * (200_000 // len(unit)) + end
+    tracemalloc.start()
+    try:
+        sample = parse_sample(line, openmetrics=False)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (sample is not None) == bool(end)
+    assert peak < 8 * len(line)

@@ -353,6 +353,19 @@ def test_limit_of_samples_counts_lines_that_it_does_not_read() -> None:
     assert result.sources[0].dropped == {"sample_limit": 5}
 
 
+def test_a_source_with_a_limit_of_samples_has_one_of_families() -> None:
+    body = "".join(f"f{n} 1\n" for n in range(100_003))
+    stats = run([app(body, limits=Limits(samples=1))]).sources[0]
+    assert (stats.samples, stats.dropped) == (1, {"sample_limit": 100_002})
+    assert [problem.line for problem in stats.problems[:3]] == [100_001, 100_002, 100_003]
+
+
+def test_a_family_of_which_openmetrics_leaves_no_name_has_no_type_there() -> None:
+    body = "# TYPE _total counter\n_total 1\n"
+    assert run([app(body)]).body.decode() == body
+    assert run([app(body)], OPENMETRICS).body == b"# TYPE _total unknown\n_total 1\n# EOF\n"
+
+
 def test_total_limit() -> None:
     result = run([app("a 1\nbcd 1\ne 1\n")], total_bytes=45)
     assert result.body == b"# TYPE a untyped\na 1\n# TYPE e untyped\ne 1\n"
@@ -662,6 +675,101 @@ def test_utf8_names() -> None:
     check(body, '# HELP http_d_r Help.\n# TYPE http_d_r gauge\nhttp_d_r{a_b="x"} 1\nhttp_d_r 2\n')
     check(body, body, answer=Format.TEXT_UTF8)
     check(body, body + "# EOF\n", answer=Format.OPENMETRICS_1_UTF8)
+
+
+ESCAPED = {
+    "allow-utf-8": "my.hist my.sum my.requests_total my.requests my.build_info my.build a.b trace.id",
+    "underscores": "my_hist my_sum my_requests_total my_requests my_build_info my_build a_b trace_id",
+    "dots": (
+        "my_dot_hist my_dot_sum my_dot_requests__total my_dot_requests_ my_dot_build__info my_dot_build_ a_dot_b "
+        "trace_dot_id"
+    ),
+    "values": (
+        "U__my_2e_hist U__my_2e_sum U__my_2e_requests__total U__my_2e_requests_ U__my_2e_build__info "
+        "U__my_2e_build_ U__a_2e_b U__trace_2e_id"
+    ),
+}
+"""Names of samples and families of the body below, as the libraries for Go write them."""
+
+
+@pytest.mark.parametrize("format", [format for format in Format if format.scheme])
+def test_names_that_need_it_are_escaped_as_the_scraper_asks(format: Format) -> None:
+    source = (
+        '# TYPE "my.hist" histogram\n{"my.hist_bucket","a.b"="1",le="+Inf"} 2\n'
+        '{"my.hist_sum","a.b"="1"} 1\n{"my.hist_count","a.b"="1"} 2\n'
+        '# TYPE "my.sum" summary\n{"my.sum",quantile="0.5"} 1\n{"my.sum_sum"} 1\n{"my.sum_count"} 2\n'
+        '# TYPE "my.requests" counter\n{"my.requests_total"} 3 # {"trace.id"="x"} 1\n'
+        '# TYPE "my.build" info\n{"my.build_info",v="1"} 1\n# TYPE c_d gauge\nc_d{e_f="1"} 1\n'
+        "# TYPE U__already_2e_so gauge\nU__already_2e_so 1\n# EOF\n"
+    )
+    hist, summary, total, requests, info, build, label, trace = ESCAPED[str(format.scheme)].split()
+    result = run([app(source, format=OPENMETRICS)], format)
+    body = result.body.decode()
+    assert result.sources[0].dropped == {}
+    assert samples(body, openmetrics=format.openmetrics) == Counter(
+        [
+            (f"{hist}_bucket", tuple(sorted([(label, "1"), ("le", "inf")])), 2.0),
+            (f"{hist}_sum", ((label, "1"),), 1.0),
+            (f"{hist}_count", ((label, "1"),), 2.0),
+            (summary, (("quantile", "0.5"),), 1.0),
+            (f"{summary}_sum", (), 1.0),
+            (f"{summary}_count", (), 2.0),
+            (total, (), 3.0),
+            (info, (("v", "1"),), 1.0),
+            ("c_d", (("e_f", "1"),), 1.0),
+            ("U__already_2e_so", (), 1.0),
+        ]
+    )
+    if format.openmetrics:
+        assert types(body, openmetrics=True) == {
+            hist: "histogram",
+            summary: "summary",
+            requests: "counter",
+            build: "info",
+            "c_d": "gauge",
+            "U__already_2e_so": "gauge",
+        }
+        assert (f'"{trace}"=' if format.scheme == "allow-utf-8" else f"{{{trace}=") in body
+    if format.scheme != "allow-utf-8":
+        assert '{"' not in body
+
+
+def test_a_name_that_its_application_escaped_is_the_same() -> None:
+    body = '# TYPE "a.b" gauge\n{"a.b"} 1\n# TYPE U__a_2e_b gauge\nU__a_2e_b{x="1"} 2\n'
+    want = '# TYPE U__a_2e_b gauge\nU__a_2e_b 1\nU__a_2e_b{x="1"} 2\n'
+    check(body, want, answer=Format.TEXT_VALUES)
+
+
+@pytest.mark.parametrize("answer", [TEXT, Format.TEXT_UNDERSCORES])
+def test_names_that_become_the_same_are_one_family(answer: Format) -> None:
+    check(
+        '# TYPE "a.b" gauge\n# HELP "a-b" Help.\n# TYPE a_b gauge\n# TYPE "a-b" counter\n'
+        '{"a.b"} 1\na_b{x="1"} 2\n{"a-b"} 3\n{"a-b","x.y"="1"} 4\n',
+        '# HELP a_b Help.\n# TYPE a_b gauge\na_b 1\na_b{x="1"} 2\na_b{x_y="1"} 4\n',
+        answer=answer,
+        duplicate_series=1,
+    )
+    other = [app('# TYPE "a.b" gauge\n{"a.b"} 1\n'), app("# TYPE a_b counter\na_b 1\n", "other")]
+    assert run(other, answer).sources[1].dropped == {"type_conflict": 1}
+    assert run(other, Format.TEXT_DOTS).sources[1].dropped == {}
+
+
+def test_buckets_of_names_that_become_the_same() -> None:
+    check(
+        '# TYPE "a/b" histogram\n# TYPE "a-b" histogram\n{"a/b_bucket",le="+Inf"} 1\n{"a-b_bucket",le="1"} 1\n',
+        '# TYPE a__b histogram\na__b_bucket{le="1"} 1\na__b_bucket{le="+Inf"} 1\n',
+        answer=Format.TEXT_DOTS,
+    )
+
+
+def test_an_exemplar_whose_labels_become_the_same_is_forgotten() -> None:
+    body = '# TYPE a counter\na_total 1 # {"t.i"="1","t-i"="2"} 1\na_total{x="1"} 1 # {"t.i"="1"} 1\n# EOF\n'
+    check(
+        body,
+        '# TYPE a counter\na_total 1\na_total{x="1"} 1 # {t_i="1"} 1\n# EOF\n',
+        source=OPENMETRICS,
+        answer=OPENMETRICS,
+    )
 
 
 # Clusters

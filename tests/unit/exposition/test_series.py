@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from meshmeter.exposition.merge import Limits, Source
+from meshmeter.exposition.names import Escaping
 from meshmeter.exposition.series import LabelTable, SourceLabels, exceeds
 
 
 def labels(source: Source, table: LabelTable | None = None) -> SourceLabels:
-    return SourceLabels(source, table or LabelTable(), merge_clusters=True, utf8_names=False)
+    return SourceLabels(source, table or LabelTable(), merge_clusters=True, escaping=Escaping.UNDERSCORES)
 
 
 def test_order_and_empty_values_do_not_count() -> None:
@@ -49,4 +50,5 @@ def test_what_is_refused() -> None:
     read = labels(Source("app", b"")).read
     assert read(((b"a.b", b"1"), (b"a-b", b"2"))) is None
     assert read(((b"__name__", b"1"),)) is None
+    assert read(((b"__name_.", b"1"),)) is None
     assert not exceeds(((b"a" * 9999, b"1" * 99999),), Limits(None, None, None, None))

@@ -5,15 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
-from meshmeter.scrape.plan import (
-    OPENMETRICS_ACCEPT,
-    TEXT_ACCEPT,
-    Request,
-    deadline,
-    envoy_targets,
-    merge_deadline,
-    plan,
-)
+from meshmeter.scrape.plan import Request, deadline, envoy_targets, merge_deadline, plan
 
 
 def config(**more: object) -> ScrapeConfig:
@@ -100,10 +92,35 @@ def test_applications() -> None:
     ]
 
 
-def test_the_scrapers_accept_is_not_forwarded() -> None:
-    text = plan(Request(accept="text/plain"), config())
-    openmetrics = plan(Request(accept="application/openmetrics-text;version=1.0.0"), config())
-    assert (text.application_accept, openmetrics.application_accept) == (TEXT_ACCEPT, OPENMETRICS_ACCEPT)
+OPENMETRICS = (
+    "application/openmetrics-text;version=1.0.0{},application/openmetrics-text;version=0.0.1;q=0.75,"
+)
+TEXT_1 = "text/plain;version=1.0.0;escaping={};q=0.6,"
+REST = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+
+
+@pytest.mark.parametrize(
+    ("accept", "asked"),
+    [
+        (None, REST),
+        ("text/plain", REST),
+        ("x-secret/y", REST),
+        ("application/openmetrics-text", OPENMETRICS.format("") + REST),
+        ("application/openmetrics-text;q=0.1,text/plain", REST),
+        ("application/openmetrics-text;q=0", REST),
+        ("text/plain;version=1.0.0;escaping=dots", TEXT_1.format("dots") + REST),
+        ("text/plain;version=1.0.0;escaping=rot13", REST),
+        (
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,"
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+            "application/openmetrics-text;version=0.0.1;q=0.5,"
+            "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            OPENMETRICS.format(";escaping=allow-utf-8") + TEXT_1.format("allow-utf-8") + REST,
+        ),
+    ],
+)
+def test_applications_are_asked_for_what_the_scraper_gets(accept: str | None, asked: str) -> None:
+    assert plan(Request(accept=accept), config()).application_accept == asked
 
 
 def test_equal_requests_have_equal_plans() -> None:
