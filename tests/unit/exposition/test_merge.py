@@ -357,7 +357,7 @@ def test_a_source_with_a_limit_of_samples_has_one_of_families() -> None:
     body = "".join(f"f{n} 1\n" for n in range(100_003))
     stats = run([app(body, limits=Limits(samples=1))]).sources[0]
     assert (stats.samples, stats.dropped) == (1, {"sample_limit": 100_002})
-    assert [problem.line for problem in stats.problems[:3]] == [100_001, 100_002, 100_003]
+    assert [problem.line for problem in stats.problems] == [100_001]
 
 
 def test_a_family_of_which_openmetrics_leaves_no_name_has_no_type_there() -> None:
