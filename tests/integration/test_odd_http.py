@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,17 @@ async def test_charsets_that_nobody_needs(tmp_path: Path, charset: str) -> None:
         await scraped.scrape(**LONG)
         source = scraped.source("app")
     assert source["error"] == "decode" and "only UTF-8, US-ASCII, ISO-8859-1" in source["detail"]
+
+
+@pytest.mark.attack("B1: half a million empty gzip members in a few kilobytes do not hold the agent up")
+async def test_compressed_parts_without_an_end(tmp_path: Path) -> None:
+    body = gzip.compress(gzip.compress(b"") * 500_000)
+    async with (
+        serving(answer(body, "Content-Encoding: gzip, gzip")) as port,
+        serving(answer(GOOD)) as other,
+        agent(tmp_path, tmp_path / "no.sock", at(port), at(other, "good")) as scraped,
+    ):
+        await scraped.scrape(**LONG)
+        source = scraped.source("app")
+        assert scraped.source("good")["up"]
+    assert (source["error"], source["detail"]) == ("decode", "the body has more than 10000 compressed parts")

@@ -32,6 +32,10 @@ PIECE = 64 << 10
 MOST_CODINGS = 3
 """That are undone one after the other."""
 
+MOST_MEMBERS = 10_000
+"""gzip members or zstd frames of a body. One costs microseconds even where nothing is in it, and another compression
+makes millions of those out of a few hundred bytes."""
+
 WINDOW = 23
 """Power of two of the bytes that zstd may look back: what every decoder of the web has (RFC 9659)."""
 
@@ -144,7 +148,7 @@ class _Inflate:
             data = self._inflate.unconsumed_tail
             if self._inflate.eof:
                 data = self._inflate.unused_data
-                self._members += 1
+                self._members = _one_more(self._members)
                 self._inflate = None
             yield piece
 
@@ -156,6 +160,13 @@ class _Inflate:
         if self._name != "deflate":
             return zlib.MAX_WBITS | 16
         return zlib.MAX_WBITS if data[0] & 0x0F == 8 else -zlib.MAX_WBITS
+
+
+def _one_more(members: int) -> int:
+    """Raises DecodingError."""
+    if members == MOST_MEMBERS:
+        raise DecodingError(f"the body has more than {MOST_MEMBERS} compressed parts")
+    return members + 1
 
 
 class _Brotli:
@@ -184,6 +195,7 @@ class _Zstd:
 
     def __init__(self) -> None:
         self._decompressor: Any = None
+        self._frames = 0
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         try:
@@ -194,6 +206,7 @@ class _Zstd:
                 piece, data = self._decompressor.decompress(data, PIECE), b""
                 if self._decompressor.eof:
                     data, self._decompressor = self._decompressor.unused_data, None
+                    self._frames = _one_more(self._frames)
                 yield piece
         except zstd.ZstdError as exc:
             raise DecodingError("the body is not zstd, or looks back too far") from exc
