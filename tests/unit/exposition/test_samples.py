@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 
-import math
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meshmeter.exposition.families import Role, Type
-from meshmeter.exposition.numbers import total
 from meshmeter.exposition.numbers import total
 from meshmeter.exposition.samples import Metric, Samples, merge_metrics, value
 from meshmeter.exposition.series import LabelSet
@@ -26,12 +23,6 @@ def histogram(parts: dict[float, int]) -> Metric:
         total += parts.get(bound, 1)
         edges[bound] = (repr(bound).encode(), b"%d" % total)
     return Metric(edges, {Role.SUM: b"0.5", Role.COUNT: b"%d" % total})
-
-
-BOUNDS = st.sampled_from((0.5, 1.0, 2.5, 5.0, 10.0, math.inf))
-COUNTS = st.sampled_from(
-    (b"0", b"1", b"7", b"-2", b"2.5", b"1e3", b"NaN", b"123456789012345678", b"1234567890123456789")
-)
 
 
 @given(st.lists(COUNTS, min_size=1, max_size=4))
@@ -57,19 +48,6 @@ def test_the_first_of_equal_series_stays() -> None:
 
 def test_value() -> None:
     assert value(b"1 5 # {} 2") == value(b"1") == b"1"
-
-
-@given(st.lists(st.dictionaries(BOUNDS, COUNTS, min_size=1), min_size=2, max_size=5))
-def test_a_merged_bucket_is_the_sum_of_what_each_metric_has_up_to_its_bound(
-    found: list[dict[float, bytes]],
-) -> None:
-    metrics = [Metric({bound: (b"%g" % bound, tail) for bound, tail in edges.items()}) for edges in found]
-    merged = merge_metrics(metrics, Type.HISTOGRAM)
-    assert list(merged.edges) == sorted({bound for edges in found for bound in edges})
-    for bound, (_, tail) in merged.edges.items():
-        below = [max((b for b in edges if b <= bound), default=None) for edges in found]
-        parts = [b"0" if at is None else edges[at] for at, edges in zip(below, found, strict=True)]
-        assert tail == total(parts)
 
 
 @given(st.lists(st.dictionaries(BOUNDS, NUMBERS, min_size=1), min_size=2, max_size=5))
