@@ -114,15 +114,17 @@ pub struct Options {
     pub fed: Limits,
 }
 
-/// One thing that was dropped, as an example for people.
+/// The first thing that was dropped for a reason, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Why.
     pub fault: Fault,
-    /// Line of the body, counted from 1; 0 where a whole family is meant.
+    /// Line of the body, counted from 1; 0 where a whole family is meant, and in Envoy's body.
     pub line: usize,
     /// The family's name, if a whole one is meant.
     pub family: Vec<u8>,
+    /// The line, if one is meant, cut behind what is shown.
+    pub text: Vec<u8>,
 }
 
 /// What became of one source.
@@ -132,7 +134,7 @@ pub struct SourceStats {
     pub samples: usize,
     /// Dropped samples by reason, only reasons that were met.
     pub dropped: Vec<(Fault, usize)>,
-    /// The first few of them.
+    /// The first of each reason, in their order.
     pub problems: Vec<Problem>,
 }
 

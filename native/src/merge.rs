@@ -95,7 +95,7 @@ impl Merging {
                 out.cut();
             }
         }
-        let stats = readers.into_iter().map(|reader| reader.record.stats()).collect();
+        let stats = readers.into_iter().map(Reader::stats).collect();
         Merged { pieces: out.end(), sources: stats }
     }
 }

@@ -156,7 +156,8 @@ pub fn bound(number: f64) -> Option<Vec<u8>> {
 }
 
 /// The integer of a text of a sign and up to 18 digits.
-fn exact(text: &[u8]) -> Option<i64> {
+#[must_use]
+pub fn exact(text: &[u8]) -> Option<i64> {
     let (negative, rest) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),

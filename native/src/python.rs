@@ -12,13 +12,16 @@ use crate::deadline::Deadline;
 use crate::names::Escaping;
 
 /// Counts up with every change that Python code could notice; meshmeter uses a kernel only if it knows its contract.
-const CONTRACT: u32 = 5;
+const CONTRACT: u32 = 6;
 
 /// Bytes of Envoy's body that are merged at a time.
 const PART: usize = 1 << 20;
 
-/// `(samples, [(reason, count)], [(reason, line, family)])` of one source.
-type Stats<'py> = (usize, Vec<(&'static str, usize)>, Vec<(&'static str, usize, Bound<'py, PyBytes>)>);
+/// `(reason, line, family, text)` of the first thing that was dropped for a reason.
+type ProblemTuple<'py> = (&'static str, usize, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
+/// `(samples, [(reason, count)], problems)` of one source.
+type Stats<'py> = (usize, Vec<(&'static str, usize)>, Vec<ProblemTuple<'py>>);
 
 /// `(samples, labels, label_name_bytes, label_value_bytes)`.
 type LimitsTuple = (Option<usize>, Option<usize>, Option<usize>, Option<usize>);
@@ -101,7 +104,9 @@ fn answer(py: Python<'_>, merged: Merged) -> Answer<'_> {
     let stats = merged.sources.into_iter().map(|stats| {
         let dropped = stats.dropped.into_iter().map(|(fault, count)| (fault.word(), count)).collect();
         let problems = stats.problems.into_iter();
-        let problems = problems.map(|p| (p.fault.word(), p.line, PyBytes::new(py, &p.family))).collect();
+        let problems = problems
+            .map(|p| (p.fault.word(), p.line, PyBytes::new(py, &p.family), PyBytes::new(py, &p.text)));
+        let problems = problems.collect();
         (stats.samples, dropped, problems)
     });
     let stats = stats.collect();

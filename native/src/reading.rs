@@ -4,6 +4,7 @@
 //! `sample::parse`, which knows about blanks, escapes, timestamps and exemplars. Both give the same result.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter, memmem, memrchr};
@@ -19,11 +20,22 @@ use crate::sample::{self, Sample};
 use crate::samples::{Edge, Metric, Samples, Tail, time_of};
 use crate::text::{is_blank, is_legacy_name};
 
-/// How many examples of dropped samples are kept for each source.
-pub const MAX_PROBLEMS: usize = 10;
 /// How many families a source with a limit of samples may have, or declare without samples; more if it may have more
 /// samples.
 const FAMILIES: usize = 100_000;
+
+/// Bytes that are kept of a line: one more than are shown, which tells whether it is cut within a character.
+const EXCERPT: usize = 121;
+
+/// The first thing that was dropped for a reason.
+#[derive(Clone)]
+struct Found {
+    fault: Fault,
+    /// Of a line whose number can be told.
+    offset: Option<usize>,
+    family: Vec<u8>,
+    text: Vec<u8>,
+}
 
 /// What is known of a source beside its body: it may have several, one after the other.
 pub struct Record {
@@ -35,7 +47,8 @@ pub struct Record {
     numbered: bool,
     full: bool,
     dropped: [usize; Fault::ALL.len()],
-    problems: Vec<Problem>,
+    /// One for each reason; shared with the mark until there is another.
+    first: Arc<Vec<Found>>,
 }
 
 impl Record {
@@ -48,20 +61,19 @@ impl Record {
             numbered,
             full: false,
             dropped: [0; Fault::ALL.len()],
-            problems: Vec::new(),
+            first: Arc::default(),
         }
     }
 
     /// What is counted so far, for `back`.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        Mark { full: self.full, dropped: self.dropped, problems: self.problems.len() }
+        Mark { full: self.full, dropped: self.dropped, first: Arc::clone(&self.first) }
     }
 
     /// Count nothing of what came since.
     pub fn back(&mut self, mark: Mark) {
-        (self.full, self.dropped) = (mark.full, mark.dropped);
-        self.problems.truncate(mark.problems);
+        (self.full, self.dropped, self.first) = (mark.full, mark.dropped, mark.first);
     }
 
     /// Whether the source reached its limit of samples.
@@ -76,20 +88,25 @@ impl Record {
         limits.samples.is_none_or(|limit| self.samples + samples <= limit)
     }
 
-    /// What became of the source.
-    #[must_use]
-    pub fn stats(self) -> SourceStats {
-        let counts = Fault::ALL.into_iter().zip(self.dropped).filter(|(_, count)| *count > 0);
-        SourceStats { samples: self.samples, dropped: counts.collect(), problems: self.problems }
+    /// Keep what was found if it is the first for its reason: the first line, as families may be interleaved.
+    fn tell(&mut self, fault: Fault, offset: Option<usize>, found: impl FnOnce() -> Found) {
+        match self.first.iter().position(|known| known.fault == fault) {
+            None => Arc::make_mut(&mut self.first).push(found()),
+            Some(at) => match (offset, self.first[at].offset) {
+                (Some(offset), Some(known)) if offset < known => {
+                    Arc::make_mut(&mut self.first)[at] = found();
+                }
+                _ => {}
+            },
+        }
     }
 }
 
 /// What was counted of a source at some time.
-#[derive(Clone, Copy)]
 pub struct Mark {
     full: bool,
     dropped: [usize; Fault::ALL.len()],
-    problems: usize,
+    first: Arc<Vec<Found>>,
 }
 
 /// One body of a source and what became of it so far.
@@ -179,6 +196,23 @@ impl<'b> Reader<'b> {
         }
     }
 
+    /// What became of the source.
+    #[must_use]
+    pub fn stats(self) -> SourceStats {
+        let Record { samples, dropped, first, .. } = self.record;
+        let mut first = Arc::unwrap_or_clone(first);
+        first.sort_by_key(|found| found.fault as usize);
+        let line = |offset| memchr_iter(b'\n', &self.body[..offset]).count() + 1;
+        let problems = first.into_iter().map(|Found { fault, offset, family, text }| Problem {
+            fault,
+            line: offset.map_or(0, line),
+            family,
+            text,
+        });
+        let counts = Fault::ALL.into_iter().zip(dropped).filter(|(_, count)| *count > 0);
+        SourceStats { samples, dropped: counts.collect(), problems: problems.collect() }
+    }
+
     /// Whether the source is Envoy.
     #[must_use]
     pub fn is_envoy(&self) -> bool {
@@ -189,9 +223,8 @@ impl<'b> Reader<'b> {
     pub fn drop(&mut self, fault: Fault, count: usize, family: &[u8]) {
         if count > 0 {
             self.record.dropped[fault as usize] += count;
-            if self.record.problems.len() < MAX_PROBLEMS {
-                self.record.problems.push(Problem { fault, line: 0, family: family.to_vec() });
-            }
+            let found = || Found { fault, offset: None, family: family.to_vec(), text: Vec::new() };
+            self.record.tell(fault, None, found);
         }
     }
 
@@ -403,11 +436,12 @@ impl<'b> Reader<'b> {
 
     fn fault(&mut self, fault: Fault, offset: usize) {
         self.record.dropped[fault as usize] += 1;
-        if self.record.problems.len() < MAX_PROBLEMS {
-            let line =
-                if self.record.numbered { memchr_iter(b'\n', &self.body[..offset]).count() + 1 } else { 0 };
-            self.record.problems.push(Problem { fault, line, family: Vec::new() });
-        }
+        let (body, told) = (self.body, self.record.numbered.then_some(offset));
+        self.record.tell(fault, told, || {
+            let rest = &body[offset..body.len().min(offset + EXCERPT)];
+            let text = memchr(b'\n', rest).map_or(rest, |end| &rest[..end]).to_vec();
+            Found { fault, offset: told, family: Vec::new(), text }
+        });
     }
 }
 
@@ -539,4 +573,30 @@ pub(crate) fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], 
     let front =
         if front.is_empty() { front } else { front.strip_suffix(b",").filter(|rest| !rest.is_empty())? };
     Some((front, &text[quote + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_back_is_the_first_of_nothing() {
+        let (options, body) = (Options::default(), b"a 1\nb 2\na x\na 1\nb x\n??\n");
+        let source = Source { body, ..Source::default() };
+        let mut reader = Reader::new(source, body, &options, Record::new(&source, &options, true));
+        reader.complain();
+        let (mark, mut table, mut scratch) =
+            (reader.record.mark(), LabelTable::default(), Scratch::default());
+        assert!(reader.read(0, &mut table, &mut scratch).is_ok());
+        let offsets = |reader: &Reader<'_>| -> Vec<_> {
+            reader.record.first.iter().map(|found| (found.fault, found.offset)).collect()
+        };
+        assert_eq!(offsets(&reader), [(Fault::Malformed, Some(8)), (Fault::Duplicate, Some(12))]);
+        reader.record.back(mark);
+        assert_eq!(offsets(&reader), [(Fault::Malformed, Some(20))]);
+        assert!(reader.read(1, &mut table, &mut scratch).is_ok());
+        let problems = reader.stats().problems;
+        assert_eq!(problems.len(), 1);
+        assert_eq!((problems[0].line, problems[0].text.as_slice()), (5, &b"b x"[..]));
+    }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::families::{Part, Type};
 use crate::labels::{Id, LabelTable, Marks};
-use crate::numbers::Total;
+use crate::numbers::{Total, exact};
 use crate::samples::{Edge, Metric, Samples, Tail, value};
 
 /// The samples with those of split clusters summed up, and how many quantiles that cost. Timestamps and exemplars of
@@ -96,22 +96,9 @@ fn last_of_each<'b>(
 /// The sum of several metrics. Counts are cumulative, so a metric that lacks a bound of another one has at that bound
 /// what it has at its next lower one: buckets stay monotone.
 fn merge_metrics<'b>(metrics: &[Metric<'b>], kind: Type) -> Metric<'b> {
-    let mut bounds: Vec<(f64, Cow<'b, [u8]>)> = Vec::new();
+    let mut merged = Metric::with_capacity(metrics.first().map_or(0, |first| first.edges().len()));
     if kind != Type::Summary {
-        metrics.iter().for_each(|metric| add_bounds(&mut bounds, metric.edges()));
-    }
-    let mut merged = Metric::with_capacity(bounds.len());
-    let mut below = vec![0; metrics.len()];
-    for (bound, spelled) in bounds {
-        let mut total = Total::default();
-        for (metric, below) in metrics.iter().zip(&mut below) {
-            let edges = metric.edges();
-            while edges.get(*below).is_some_and(|edge| edge.bound <= bound) {
-                *below += 1;
-            }
-            total.add(if *below == 0 { b"0" } else { value(&edges[*below - 1].tail) });
-        }
-        merged.add_edge(Edge { bound, spelled, tail: Cow::Owned(total.text()) });
+        add_edges(&mut merged, metrics);
     }
     for part in [Part::Sum, Part::Count, Part::GSum, Part::GCount] {
         let mut tails = metrics.iter().filter_map(|metric| metric.part(part));
@@ -124,19 +111,38 @@ fn merge_metrics<'b>(metrics: &[Metric<'b>], kind: Type) -> Metric<'b> {
     merged
 }
 
-/// Unite sorted bounds; the later spelling holds.
-fn add_bounds<'b>(bounds: &mut Vec<(f64, Cow<'b, [u8]>)>, edges: &[Edge<'b>]) {
-    let mut at = 0;
-    for edge in edges {
-        while bounds.get(at).is_some_and(|(bound, _)| *bound < edge.bound) {
-            at += 1;
-        }
-        match bounds.get_mut(at) {
-            Some((bound, spelled)) if bound.total_cmp(&edge.bound).is_eq() => {
-                spelled.clone_from(&edge.spelled)
+/// The summed edges, in one pass over all edges in the order of their bounds: at each bound only what steps there changes
+/// the sum, so that many clusters with bounds of their own cost no more than their edges. The last spelling holds.
+fn add_edges<'b>(merged: &mut Metric<'b>, metrics: &[Metric<'b>]) {
+    let of = |(n, metric): (usize, &'_ Metric<'b>)| (0..metric.edges().len()).map(move |at| (n, at));
+    let mut steps: Vec<(usize, usize)> = metrics.iter().enumerate().flat_map(of).collect();
+    let bound = |&(n, at): &(usize, usize)| metrics[n].edges()[at].bound;
+    steps.sort_by(|one, other| bound(one).total_cmp(&bound(other))); // stable: in the order of the metrics
+    let mut now: Vec<&[u8]> = vec![b"0"; metrics.len()];
+    let (mut total, mut inexact) = (0i128, 0usize);
+    for here in steps.chunk_by(|one, other| bound(one).total_cmp(&bound(other)).is_eq()) {
+        for &(n, at) in here {
+            let next = value(&metrics[n].edges()[at].tail);
+            match exact(now[n]) {
+                Some(before) => total -= i128::from(before),
+                None => inexact -= 1,
             }
-            _ => bounds.insert(at, (edge.bound, edge.spelled.clone())),
+            match exact(next) {
+                Some(after) => total += i128::from(after),
+                None => inexact += 1,
+            }
+            now[n] = next;
         }
-        at += 1;
+        let sum = if inexact == 0 {
+            total.to_string().into_bytes()
+        } else {
+            let mut sum = Total::default();
+            now.iter().for_each(|one| sum.add(one));
+            sum.text()
+        };
+        if let Some(&(n, at)) = here.last() {
+            let Edge { bound, spelled, .. } = &metrics[n].edges()[at];
+            merged.add_edge(Edge { bound: *bound, spelled: spelled.clone(), tail: Cow::Owned(sum) });
+        }
     }
 }

@@ -3,7 +3,7 @@ from typing import Final, TypeAlias
 
 _Limits: TypeAlias = tuple[int | None, int | None, int | None, int | None]
 _Source: TypeAlias = tuple[bytes, bool, bool, tuple[bytes, bytes] | None, _Limits]
-_Stats: TypeAlias = tuple[int, list[tuple[str, int]], list[tuple[str, int, bytes]]]
+_Stats: TypeAlias = tuple[int, list[tuple[str, int]], list[tuple[str, int, bytes, bytes]]]
 
 CONTRACT: Final[int]
 

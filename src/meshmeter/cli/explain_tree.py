@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from meshmeter.cli.output import age, table
+from meshmeter.exposition.excerpt import escaped
 
 Json = Mapping[str, Any]
 
@@ -132,9 +133,30 @@ def _scrape(report: Json | None) -> Iterator[str]:
         if isinstance(lost, Mapping) and lost:
             told += f", lost {_pairs(lost)}"
         yield f"{source.get('name')}: {told}"
+        yield from _problems(source)
         trouble = source.get("trouble")
         if isinstance(trouble, Mapping):
             yield f"  {_trouble(trouble)}"
+
+
+def _problems(source: Json) -> Iterator[str]:
+    """For each reason how many things were dropped or lost, and the first of them. Agents of earlier versions send
+    texts instead."""
+    counts = {
+        reason: count
+        for key in ("dropped", "lost")
+        if isinstance(found := source.get(key), Mapping)
+        for reason, count in found.items()
+    }
+    problems = source.get("problems")
+    for problem in problems if isinstance(problems, list) else ():
+        if not isinstance(problem, Mapping):
+            continue
+        reason, line, text = problem.get("reason"), problem.get("line"), problem.get("text")
+        where = [f"line {line}"] if line else []
+        what = [escaped(str(text).encode(errors="backslashreplace"))] if text else []
+        first = ": ".join(where + what)
+        yield f"  {reason} ({counts.get(reason, 0)})" + (f", first {first}" if first else "")
 
 
 def _trouble(trouble: Json) -> str:

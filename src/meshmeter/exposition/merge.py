@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from meshmeter.exposition.excerpt import excerpt
 from meshmeter.exposition.formats import Format
 
 MIB = 1 << 20
@@ -78,12 +79,20 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that was dropped, as an example for people."""
+    """The first thing that was dropped for a reason, for people."""
 
     reason: str
     line: int
-    """Line of the source's body, counted from 1; 0 where a whole family is meant."""
-    family: str = ""
+    """Line of the source's body, counted from 1; 0 where a whole family is meant, and in Envoy's body."""
+    family: str
+    """The family's name where a whole one is meant, or what was read before it was dropped."""
+    text: str
+    """The line, or the family's name, as `excerpt` shows it. Empty where all of a body is meant."""
+
+    @classmethod
+    def of(cls, reason: str, line: int, family: bytes, text: bytes) -> Problem:
+        """Of a family, or of the `text` of a line."""
+        return cls(reason, line, family.decode(errors="replace"), excerpt(text or family))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,8 @@ class SourceStats:
     """What was dropped, by reason (`lines.Fault`): samples, or for the reasons in `lines.LOST` parts of samples that
     are in the answer."""
     problems: tuple[Problem, ...]
-    """The first few of them."""
+    """The first of each reason, in the order of `lines.Fault`. That is the first line of an application's body, or what
+    was met first where lines have no number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,10 +23,10 @@ from meshmeter.exposition.merge import (
 )
 
 _Limits = tuple[int | None, int | None, int | None, int | None]
-_Stats = tuple[int, list[tuple[str, int]], list[tuple[str, int, bytes]]]
+_Stats = tuple[int, list[tuple[str, int]], list[tuple[str, int, bytes, bytes]]]
 
 
-CONTRACT = 5
+CONTRACT = 6
 """The version of the compiled module's interface that is known here."""
 
 if meshmeter_native.CONTRACT != CONTRACT:
@@ -73,5 +73,4 @@ def _limits(limits: Limits) -> _Limits:
 
 def _stats(name: str, stats: _Stats) -> SourceStats:
     samples, dropped, problems = stats
-    told = [Problem(reason, line, family.decode(errors="replace")) for reason, line, family in problems]
-    return SourceStats(name, samples, dict(dropped), tuple(told))
+    return SourceStats(name, samples, dict(dropped), tuple(Problem.of(*problem) for problem in problems))

@@ -47,6 +47,11 @@ def shortest(number: float) -> bytes:
     return repr(number).removesuffix(".0").encode()
 
 
+def exact(text: bytes) -> int | None:
+    """An integer of up to 18 digits, which sums keep exact; None for all other numbers."""
+    return int(text) if _EXACT.fullmatch(text) else None
+
+
 def total(values: Sequence[bytes]) -> bytes:
     """The sum of numbers that `parse` reads: exact while all are integers of up to 18 digits, else in floats
     from left to right."""

@@ -11,9 +11,11 @@ import codecs
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from meshmeter.exposition import numbers
 from meshmeter.exposition.deadline import Deadline, Late
+from meshmeter.exposition.excerpt import EXCERPT
 from meshmeter.exposition.families import Role, Type, role_of
 from meshmeter.exposition.index import Family, index, normalise, stretches
 from meshmeter.exposition.lines import Fault, Sample, parse_sample
@@ -21,7 +23,6 @@ from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
 from meshmeter.exposition.samples import Metric, Samples, has_exemplar
 from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
 
-MAX_PROBLEMS = 10
 FAMILIES = 100_000
 """How many a source with a limit of samples may have, or declare without samples; more if it may have more samples."""
 NO_DEADLINE = Deadline(None, lambda: 0.0)
@@ -40,7 +41,18 @@ _LINE = re.compile(rb"([^\n]*)\n")
 _EDGE_LABELS = {Role.BUCKET: b"le", Role.QUANTILE: b"quantile"}
 
 
-Mark = tuple[dict[Fault, int], int, bool]
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The first thing that was dropped for a reason."""
+
+    offset: int | None = None
+    """Of a line whose number can be told."""
+    family: bytes = b""
+    text: bytes = b""
+    """Of a line, longer than is shown."""
+
+
+Mark = tuple[dict[Fault, int], dict[Fault, _Found], bool]
 
 
 class Reader:
@@ -66,7 +78,7 @@ class Reader:
         self._full = False
         self.samples = 0
         self._dropped: dict[Fault, int] = {}
-        self._problems: list[Problem] = []
+        self._first: dict[Fault, _Found] = {}
         self.renew(table)
 
     def renew(self, table: LabelTable) -> None:
@@ -114,22 +126,26 @@ class Reader:
 
     def stats(self) -> SourceStats:
         dropped = {fault.value: self._dropped[fault] for fault in Fault if self._dropped.get(fault)}
-        return SourceStats(self.source.name, self.samples, dropped, tuple(self._problems))
+        problems = tuple(self._problem(fault, self._first[fault]) for fault in Fault if fault in self._first)
+        return SourceStats(self.source.name, self.samples, dropped, problems)
+
+    def _problem(self, fault: Fault, found: _Found) -> Problem:
+        line = 0 if found.offset is None else self._body.count(b"\n", 0, found.offset) + 1
+        return Problem.of(fault.value, line, found.family, found.text)
 
     def mark(self) -> Mark:
         """What is counted so far, for `back`."""
-        return dict(self._dropped), len(self._problems), self._full
+        return dict(self._dropped), dict(self._first), self._full
 
     def back(self, mark: Mark) -> None:
         """Count nothing of what came since."""
-        self._dropped, problems, self._full = mark
-        del self._problems[problems:]
+        self._dropped, self._first, self._full = mark
 
     def drop(self, fault: Fault, count: int, family: bytes) -> None:
         """Count samples that were read, or need not be, and are not in the answer."""
         if count:
             self._dropped[fault] = self._dropped.get(fault, 0) + count
-            self._problem(Problem(fault.value, 0, family.decode(errors="replace")))
+            self._first.setdefault(fault, _Found(family=family))
 
     def drop_family(self, fault: Fault, family: Family) -> None:
         """Count the lines of a family without reading them."""
@@ -331,13 +347,12 @@ class Reader:
 
     def _fault(self, fault: Fault, offset: int) -> None:
         self._dropped[fault] = self._dropped.get(fault, 0) + 1
-        if len(self._problems) < MAX_PROBLEMS:
-            line = self._body.count(b"\n", 0, offset) + 1 if self._numbered else 0
-            self._problem(Problem(fault.value, line))
-
-    def _problem(self, problem: Problem) -> None:
-        if len(self._problems) < MAX_PROBLEMS:
-            self._problems.append(problem)
+        known = self._first.get(fault)
+        if known is None or (
+            known.offset is not None and offset < known.offset
+        ):  # families may be interleaved
+            text = self._body[offset : offset + EXCERPT + 1].partition(b"\n")[0]
+            self._first[fault] = _Found(offset if self._numbered else None, text=text)
 
 
 def _count(body: bytes) -> int:

@@ -7,9 +7,10 @@ all samples of a composite family (histogram, summary, gauge histogram) that sha
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import TypeVar
 
 from meshmeter.exposition import numbers
@@ -205,24 +206,36 @@ def merge_metrics(metrics: Sequence[Metric], type: Type) -> Metric:
     bound what it has at its next lower one: buckets stay monotone."""
     merged = Metric()
     if type is not Type.SUMMARY:
-        spellings = {bound: edge[0] for metric in metrics for bound, edge in metric.edges.items()}
-        bounds = sorted(spellings)
-        columns = [_cumulative(metric, bounds) for metric in metrics]
-        for bound, column in zip(bounds, zip(*columns, strict=True), strict=True):
-            merged.edges[bound] = (spellings[bound], numbers.total(column))
+        first = metrics[0].edges.keys()
+        same = all(metric.edges.keys() == first for metric in metrics)
+        merged.edges = _in_columns(metrics) if same else _in_steps(metrics)
     for role in (Role.SUM, Role.COUNT, Role.GSUM, Role.GCOUNT):
         if tails := [metric.parts[role] for metric in metrics if role in metric.parts]:
             merged.parts[role] = numbers.total([*map(value, tails)])
     return merged
 
 
-def _cumulative(metric: Metric, bounds: Sequence[float]) -> list[bytes]:
-    edges = metric.edges
-    if len(edges) == len(bounds):
-        return [value(edges[bound][1]) for bound in bounds]
-    own = sorted(edges)
-    found = []
-    for bound in bounds:
-        below = bisect_right(own, bound)
-        found.append(value(edges[own[below - 1]][1]) if below else b"0")
-    return found
+def _in_columns(metrics: Sequence[Metric]) -> dict[float, tuple[bytes, bytes]]:
+    """The summed edges of metrics that have the same bounds."""
+    columns = [metric.edges for metric in metrics]
+    return {
+        bound: (columns[-1][bound][0], numbers.total([value(edges[bound][1]) for edges in columns]))
+        for bound in sorted(columns[0])
+    }
+
+
+def _in_steps(metrics: Sequence[Metric]) -> dict[float, tuple[bytes, bytes]]:
+    """The same for bounds of any kind, in one pass over all edges: at each bound only what steps there changes the sum,
+    so that many clusters with bounds of their own cost no more than their edges."""
+    steps = sorted((bound, n) for n, metric in enumerate(metrics) for bound in metric.edges)
+    now, total, inexact = [b"0"] * len(metrics), 0, 0
+    summed: dict[float, tuple[bytes, bytes]] = {}
+    for bound, here in groupby(steps, key=itemgetter(0)):
+        for _, n in here:
+            spelled, tail = metrics[n].edges[bound]
+            before, now[n] = numbers.exact(now[n]), value(tail)
+            after = numbers.exact(now[n])
+            total += (after or 0) - (before or 0)
+            inexact += (after is None) - (before is None)
+        summed[bound] = (spelled, numbers.total(now) if inexact else b"%d" % total)
+    return summed

@@ -14,7 +14,7 @@ from meshmeter.exposition.formats import Format, charset, negotiate, response_fo
 from meshmeter.exposition.intersect import intersect
 from meshmeter.exposition.kernel import PYTHON, Kernel
 from meshmeter.exposition.lines import LOST, Fault, escape
-from meshmeter.exposition.merge import Limits, Merging, Options, Problem, Source, SourceStats
+from meshmeter.exposition.merge import Limits, Merging, Options, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
 from meshmeter.scrape.charsets import CharsetError, TooLong, in_utf8
 from meshmeter.scrape.config import PLAIN, SourceOptions
@@ -191,7 +191,7 @@ def _report(result: FetchResult, stats: SourceStats | None, size: int) -> Source
         body_bytes=size,
         dropped=_dropped(stats.dropped),
         lost=_lost(stats.dropped),
-        problems=tuple(map(_problem, stats.problems)),
+        problems=stats.problems,
     )
     if result.error is None:
         return _judged(report)
@@ -220,11 +220,6 @@ def _judged(report: SourceReport) -> SourceReport:
         detail = "no line of the answer is a sample"
         return replace(report, up=False, error=FetchError.FORMAT.value, detail=detail)
     return report
-
-
-def _problem(problem: Problem) -> str:
-    where = f"line {problem.line}" if problem.line else problem.family[:200]
-    return f"{where}: {problem.reason}" if where else problem.reason
 
 
 def _unavailable(reports: Sequence[SourceReport]) -> ScrapeResponse:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from meshmeter.exposition.merge import Problem
+
 MAX_DETAIL = 200
 """Characters of foreign text that are kept."""
 MAX_SOURCES = 64
+MAX_PROBLEMS_BYTES = 24 << 10
+"""Of the JSON of all problems of a report; those that come after are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +35,8 @@ class SourceReport:
     """Samples that are not in the answer, by reason."""
     lost: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """What samples of the answer lost, by reason: `lines.LOST`."""
-    problems: tuple[str, ...] = ()
-    """Examples of what was dropped, e.g. `line 7: malformed_line`."""
+    problems: tuple[Problem, ...] = ()
+    """The first that was dropped or lost for each reason."""
     trouble: Mapping[str, Any] | None = None
     """Of an application that is down: since when, and what becomes of its time (`patience.Trouble.to_json`)."""
 
@@ -46,7 +51,7 @@ class SourceReport:
             "bytes": self.body_bytes,
             "dropped": dict(self.dropped),
             "lost": dict(self.lost),
-            "problems": list(self.problems),
+            "problems": [_problem(problem) for problem in self.problems],
             "trouble": dict(self.trouble) if self.trouble is not None else None,
         }
 
@@ -69,10 +74,28 @@ class ScrapeReport:
     def to_json(self) -> dict[str, Any]:
         """Bounded whatever the number of sources: at most `MAX_SOURCES`, the ones that are down first."""
         chosen = sorted(self.sources, key=lambda source: source.up)[:MAX_SOURCES]
+        sources = [source.to_json() for source in self.sources if source in chosen]
+        _bound(sources)
         return {
             "at": self.at,
             "status": self.status,
             "configVersion": self.config_version,
-            "sources": [source.to_json() for source in self.sources if source in chosen],
+            "sources": sources,
             "omittedSources": len(self.sources) - len(chosen),
         }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"reason": problem.reason, "line": problem.line, "text": problem.text}
+
+
+def _bound(sources: list[dict[str, Any]]) -> None:
+    """Leave out problems until those that are left are no longer than `MAX_PROBLEMS_BYTES`."""
+    left = MAX_PROBLEMS_BYTES
+    for source in sources:
+        kept = []
+        for problem in source["problems"]:
+            left -= len(json.dumps(problem))
+            if left >= 0:
+                kept.append(problem)
+        source["problems"] = kept

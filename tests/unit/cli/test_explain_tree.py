@@ -89,6 +89,12 @@ def test_a_proxy_that_serves() -> None:
                         "bytes": 70,
                         "dropped": {"syntax": 1},
                         "lost": {"timestamp": 2},
+                        "problems": [
+                            {"reason": "syntax", "line": 7, "text": r'a{x="\x1b[2J"} 1e'},
+                            {"reason": "timestamp", "line": 0, "text": "a\nb\u202e \ud800"},
+                            {"reason": "deadline", "line": 0, "text": ""},
+                            "line 3: of an earlier version",
+                        ],
                     },
                     {
                         "name": "app",
@@ -126,7 +132,10 @@ def test_a_proxy_that_serves() -> None:
         "aggregate-port-missing",
         "agent 1.0, Envoy 1.36",
         "acknowledged Listener abc",
-        "envoy: 5 samples, 70 bytes, dropped syntax=1, lost timestamp=2",
+        "envoy: 5 samples, 70 bytes, dropped syntax=1, lost timestamp=2\n",
+        'syntax (1), first line 7: a{x="\\x1b[2J"} 1e\n',
+        "timestamp (2), first a\\nb\\u202e \\ud800\n",
+        "deadline (0)\n",
         "app: DOWN: timeout: after 9 s",
         "down for 4 scrapes in a row, since 2023-11-14T22:13:20Z; never read; waited for 1.0 s only, "
         "its whole deadline again in 4 scrapes",

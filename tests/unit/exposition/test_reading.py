@@ -33,7 +33,24 @@ def test_line_numbers() -> None:
     reader.complain()
     for family in reader.index.families.values():
         reader.read(family)
-    assert sorted(problem.line for problem in reader.stats().problems) == [4, 5]
+    assert [(problem.line, problem.text) for problem in reader.stats().problems] == [(4, "a x")]
+
+
+def test_what_is_taken_back_is_the_first_of_nothing() -> None:
+    reader = Reader(Source("app", b""), Options(), LabelTable())
+    reader.open(b"a 1\nb 2\na x\na 1\nb x\n??\n")
+    reader.complain()
+    before = reader.stats()
+    mark = reader.mark()
+    a, b = reader.index.families.values()
+    reader.read(a)
+    assert [(p.reason, p.line) for p in reader.stats().problems] == [
+        ("malformed_line", 3), ("duplicate_series", 4)
+    ]  # fmt: skip
+    reader.back(mark)
+    assert reader.stats() == before and [p.line for p in before.problems] == [6]
+    reader.read(b)
+    assert [(p.reason, p.line) for p in reader.stats().problems] == [("malformed_line", 5)]
 
 
 def test_parts_of_a_body_have_no_line_numbers() -> None:

@@ -86,12 +86,15 @@ def test_503_only_if_nothing_is_left() -> None:
 
 
 def test_what_is_dropped_is_counted() -> None:
-    bad = FetchResult("app", 1.0, b"b 1\nbad\nenvoy_x 1\n", "text/plain")
+    bad = FetchResult("app", 1.0, b"b 1\nbad \x1b[2J\nenvoy_x 1\n!\n", "text/plain")
     response, (_, report) = gather(scrape(), [ENVOY, bad])
     text = response.body.decode()
-    assert 'meshmeter_source_dropped_samples{source="app",reason="malformed_line"} 1\n' in text
+    assert 'meshmeter_source_dropped_samples{source="app",reason="malformed_line"} 2\n' in text
     assert 'meshmeter_source_dropped_samples{source="app",reason="reserved_name"} 1\n' in text
-    assert set(report.problems) == {"line 2: malformed_line", "envoy_x: reserved_name"}
+    assert report.to_json()["problems"] == [
+        {"reason": "malformed_line", "line": 2, "text": r"bad \x1b[2J"},
+        {"reason": "reserved_name", "line": 0, "text": "envoy_x"},
+    ]
 
 
 def test_what_samples_lost_is_counted_beside_what_is_dropped() -> None:
