@@ -26,8 +26,8 @@ class Kernel:
     why: str = ""
     """Why it is not the compiled one, where that was not asked for."""
     at_once: int = 128 << 10
-    """Bytes that it merges in about a millisecond or two, as Envoy writes them: so little is not worth another thread. Odd
-    lines take the Python kernel up to a hundred times as long."""
+    """Bytes that it merges in about a millisecond or two, as Envoy writes them: so little is not worth another thread.
+    Odd lines take the Python kernel up to a hundred times as long."""
 
     def merge(self, sources: Sequence[Source], options: Options) -> MergeResult:
         """One valid body from those of the sources."""
