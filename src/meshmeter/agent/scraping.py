@@ -25,10 +25,6 @@ from meshmeter.scrape.plan import Application, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchResult
 
-SMALL = 1 << 20
-"""Bytes up to which an answer is merged as it arrives, piece by piece. What a longer one has beyond is merged beside
-the loop, while the loop reads and sends."""
-
 ENOUGH = 64 << 10
 """Bytes of Envoy's answer after which what has arrived is merged and sent."""
 
@@ -111,17 +107,15 @@ class Scraping:
 
     async def _merge(self, merging: Merging, pieces: _Pieces, answer: Answer) -> None:
         """Everything that arrives, in its order."""
-        is_over, merged = False, 0
+        is_over = False
         while not is_over:
             taken, is_over = await pieces.take(), pieces.is_over
-            size = sum(map(len, taken))
-            merged += size
-            beside = merged > SMALL
-            answer.add(*await self._off_the_loop(size, partial(_feed, merging, taken), beside=beside))
+            answer.add(*await self._off_the_loop(sum(map(len, taken)), partial(_feed, merging, taken)))
 
-    async def _off_the_loop(self, size: int, work: Callable[[], T], *, beside: bool = False) -> T:
-        """In a thread, if it is much, so that other scrapes go on, or if it is to be done `beside` the loop."""
-        if size <= self._kernel.at_once and not beside:
+    async def _off_the_loop(self, size: int, work: Callable[[], T]) -> T:
+        """In a thread, if it is much, so that other scrapes go on. What is little is done at once: a thread has to wait for
+        the interpreter, which a loop that reads an answer holds for milliseconds."""
+        if size <= self._kernel.at_once:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
