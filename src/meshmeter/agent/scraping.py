@@ -113,8 +113,8 @@ class Scraping:
             answer.add(*await self._off_the_loop(sum(map(len, taken)), partial(_feed, merging, taken)))
 
     async def _off_the_loop(self, size: int, work: Callable[[], T]) -> T:
-        """In a thread, if it is much, so that other scrapes go on. What is little is done at once: a thread has to wait for
-        the interpreter, which a loop that reads an answer holds for milliseconds."""
+        """In a thread, if it is much, so that other scrapes go on. What is little is done at once: a thread has to
+        wait for the interpreter, which a loop that reads an answer holds for milliseconds."""
         if size <= self._kernel.at_once:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
