@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+from meshmeter.agent import decoding
 from meshmeter.errors import SettingsError
 from meshmeter.exposition.kernel import Kernel, choose
 from support.judge import Judge, judge
@@ -33,14 +32,10 @@ def program(name: str, how: str) -> Path:
 
 def compression(name: str) -> Any:
     """The module that compresses: `brotli` or `zstd`."""
-    found = {
-        "brotli": "brotli",
-        "zstd": "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd",
-    }
-    try:
-        return import_module(found[name])
-    except ImportError:
+    found = {"brotli": decoding.brotli, "zstd": decoding.zstd}[name]
+    if found is None:
         missing(name, "pip install 'meshmeter[compression]'")
+    return found
 
 
 def root() -> None:
@@ -61,14 +56,11 @@ def native_kernel() -> Kernel:
 
 
 def prometheus_parsers() -> Judge:
-    """Prometheus's own parsers. Where they are not built the test is skipped; with `MESHMETER_REQUIRE=all` that fails
-    only if Go is here, as with the compiled kernel."""
+    """Prometheus's own parsers, in one program."""
     found = judge()
     if found is not None:
         return found
-    if shutil.which("go") is None:
-        pytest.skip("Prometheus's parsers are missing, and Go to build them")
-    missing("Prometheus's parsers", "scripts/judge builds them")
+    missing("Prometheus's parser", "install Go, and scripts/judge builds it")
 
 
 def envoy() -> Path:
