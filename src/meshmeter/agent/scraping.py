@@ -19,7 +19,7 @@ from meshmeter.agent.fetcher import Fetcher
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.kernel import Kernel
 from meshmeter.exposition.merge import Merging, Options
-from meshmeter.scrape.gather import finish, format_in_advance, gather, spoken_formats
+from meshmeter.scrape.gather import finish, format_in_advance, gather, readable, spoken_formats
 from meshmeter.scrape.patience import Patience
 from meshmeter.scrape.plan import Application, ScrapePlan
 from meshmeter.scrape.report import SourceReport
@@ -89,7 +89,17 @@ class Scraping:
             return await self._answer_at_once(given, [envoy, *results], answer, end)
         size, own = sum(len(result.body) for result in results), self._own_text(plan)
         body, reports = await self._off_the_loop(
-            size, lambda: finish(given, format, merging, envoy, pieces.received, results, self._kernel, own)
+            size,
+            lambda: finish(
+                given,
+                format,
+                merging,
+                envoy,
+                pieces.received,
+                [readable(result, given) for result in results],
+                self._kernel,
+                own,
+            ),
         )
         answer.add(*body)
         return 200, reports

@@ -42,7 +42,6 @@ def begin(options: Options, limits: Limits = DEFAULT_LIMITS) -> Merging:
 
 class _Merging:
     def __init__(self, options: Options, limits: Limits):
-        self._is_fed = False
         self._merging = meshmeter_native.Merging(
             _limits(limits),
             openmetrics=options.format.openmetrics,
@@ -53,12 +52,13 @@ class _Merging:
         )
 
     def feed(self, piece: bytes | memoryview) -> Sequence[bytes]:
-        self._is_fed = True
         return self._merging.feed(piece if isinstance(piece, bytes) else bytes(piece))
 
     def finish(self, sources: Sequence[Source], *, whole: bool = True) -> MergeResult:
         pieces, stats = self._merging.finish([_source(source) for source in sources], whole)
-        names = [*([ENVOY] if self._is_fed else []), *(source.name for source in sources)]
+        names = [source.name for source in sources]
+        if len(stats) > len(names):  # something was fed
+            names.insert(0, ENVOY)
         return MergeResult(pieces, tuple(map(_stats, names, stats)))
 
 

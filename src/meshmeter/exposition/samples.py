@@ -180,18 +180,24 @@ def merge_split(samples: Samples, type: Type) -> tuple[Samples, int]:
     """Samples of split clusters summed up under their service (kuma-facts 5.4), and how many quantiles that cost
     (deviations D18). Timestamps and exemplars of what is summed are lost."""
     merged = Samples(
-        created={s.target: tail for s, tail in samples.created.items()}, exemplars=samples.exemplars
+        plain=_summed(samples.plain),
+        created={s.target: tail for s, tail in samples.created.items()},
+        loose=_summed(samples.loose),
+        exemplars=samples.exemplars,
     )
-    for target, tails in _by_target(samples.plain).items():
-        merged.plain[target] = tails[0] if len(tails) == 1 else numbers.total([*map(value, tails)])
-    for target, tails in _by_target(samples.loose).items():
-        merged.loose[target] = tails[0] if len(tails) == 1 else numbers.total([*map(value, tails)])
     quantiles = 0
     for target, metrics in _by_target(samples.metrics).items():
         if len(metrics) > 1 and type is Type.SUMMARY:
             quantiles += sum(len(metric.edges) for metric in metrics)
         merged.metrics[target] = metrics[0] if len(metrics) == 1 else merge_metrics(metrics, type)
     return merged, quantiles
+
+
+def _summed(values: Mapping[LabelSet, bytes]) -> dict[LabelSet, bytes]:
+    return {
+        target: tails[0] if len(tails) == 1 else numbers.total([*map(value, tails)])
+        for target, tails in _by_target(values).items()
+    }
 
 
 def _by_target(found: Mapping[LabelSet, T]) -> dict[LabelSet, list[T]]:

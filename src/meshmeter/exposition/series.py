@@ -100,17 +100,15 @@ class SourceLabels:
     def read(self, labels: Labels) -> LabelSet | None:
         """The label set, or None if it breaks a limit, has a label twice, or names the metric. An empty label is
         none: it is not written, and counts for no limit."""
-        names = {name for name, _ in labels}
-        if len(names) != len(labels) or b"__name__" in names:
+        if not _distinct(labels):
             return None
         labels = tuple([label for label in labels if label[1]])
         if exceeds(labels, self._source.limits):
             return None
         if self._escaping is not Escaping.UTF8:
             labels = tuple([(escape_label(name, self._escaping), value) for name, value in labels])
-        names = {name for name, _ in labels}
-        if len(names) != len(labels) or b"__name__" in names:
-            return None
+            if not _distinct(labels):
+                return None
         if self._source.label is not None:
             labels = _with_label(labels, self._source.label.encode(), escape(self._source.name.encode()))
         if self._merge_clusters:
@@ -123,6 +121,12 @@ class SourceLabels:
                 return found
             labels = relabelled
         return self._table.get(labels)
+
+
+def _distinct(labels: Labels) -> bool:
+    """Whether no label is there twice or names the metric."""
+    names = {name for name, _ in labels}
+    return len(names) == len(labels) and b"__name__" not in names
 
 
 def exceeds(labels: Labels, limits: Limits) -> bool:

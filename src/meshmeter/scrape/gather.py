@@ -17,7 +17,7 @@ from meshmeter.exposition.lines import LOST, Fault, escape
 from meshmeter.exposition.merge import Limits, Merging, Options, Source, SourceStats
 from meshmeter.exposition.numbers import shortest
 from meshmeter.scrape.charsets import CharsetError, TooLong, in_utf8
-from meshmeter.scrape.config import PLAIN, SourceOptions
+from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchError, FetchResult
@@ -51,13 +51,13 @@ def gather(
     """The answer and what to tell of each source. `results` are in the order of `plan.names`; `agent` are the agent's
     own metrics in text 0.0.4, which follow the series about the sources. Every kernel gives the same answer. Merging
     takes no longer than `seconds`; what is not merged then is dropped."""
-    envoy, *applications = [_readable(result, plan) for result in results]
+    envoy, *applications = [readable(result, plan) for result in results]
     format = negotiate(
         plan.accept, [response_format(r.content_type) for r in applications if r.error is None]
     )
     merging = kernel.begin(Options(format, seconds=seconds))
     first = merging.feed(envoy.body) if envoy.error is None else ()
-    rest, reports = _finish(plan, format, merging, envoy, len(envoy.body), applications, kernel, agent)
+    rest, reports = finish(plan, format, merging, envoy, len(envoy.body), applications, kernel, agent)
     if plan.queried and results[0].status == 400:
         text = f"Envoy refuses the query: {results[0].detail}\n"
         return ScrapeResponse(400, _PLAIN, (text.encode(errors="replace"),)), reports
@@ -98,23 +98,9 @@ def finish(
     """What comes after all that `merging` has given away while Envoy's body was fed to it, and what to tell of each
     source.
 
-    `envoy` says how Envoy's answer ended after `received` bytes; `applications` are in the order of
+    `envoy` says how Envoy's answer ended after `received` bytes; `applications` are `readable` ones in the order of
     `plan.applications`; `agent` as for `gather`.
     """
-    readable = [_readable(result, plan) for result in applications]
-    return _finish(plan, format, merging, envoy, received, readable, kernel, agent)
-
-
-def _finish(
-    plan: ScrapePlan,
-    format: Format,
-    merging: Merging,
-    envoy: FetchResult,
-    received: int,
-    applications: Sequence[FetchResult],
-    kernel: Kernel,
-    agent: bytes,
-) -> tuple[Sequence[bytes], tuple[SourceReport, ...]]:
     sources = [_source(result, plan) for result in applications if result.error is None]
     merged = merging.finish(sources, whole=envoy.error is None)
     stats = {source.name: source for source in merged.sources}
@@ -133,7 +119,7 @@ def _described(
     return kernel.merge([own], Options(format, merge_clusters=False, total_bytes=None)).pieces
 
 
-def _readable(result: FetchResult, plan: ScrapePlan) -> FetchResult:
+def readable(result: FetchResult, plan: ScrapePlan) -> FetchResult:
     """The result with its body in UTF-8 and, where there are two answers, only what is in both."""
     if result.error is not None:
         return result
@@ -157,13 +143,12 @@ def _failed(result: FetchResult, error: FetchError, detail: str) -> FetchResult:
 
 def _source(result: FetchResult, plan: ScrapePlan) -> Source:
     format = response_format(result.content_type)
-    options = next((a.options for a in plan.applications if a.name == result.name), None)
     return Source(
         result.name,
         result.body,
         sniff(result.body) if format is Format.UNKNOWN else format,
         label=plan.application_label,
-        limits=limits_of(options or PLAIN),
+        limits=limits_of(plan.options(result.name)),
     )
 
 

@@ -119,8 +119,11 @@ class ScrapePlan:
         """Bytes that the body of a source may have, decompressed and in UTF-8."""
         if name == ENVOY:
             return self.limits.envoy_bytes
-        options = next((a.options for a in self.applications if a.name == name), PLAIN)
-        return options.body_bytes or self.limits.body_bytes
+        return self.options(name).body_bytes or self.limits.body_bytes
+
+    def options(self, name: str) -> SourceOptions:
+        """Those of an application."""
+        return next((a.options for a in self.applications if a.name == name), PLAIN)
 
 
 def plan(request: Request, config: ScrapeConfig, limits: FetchLimits | None = None) -> ScrapePlan:
