@@ -22,6 +22,7 @@ import aiohttp
 from yarl import URL
 
 from meshmeter import __version__
+from meshmeter.agent.admin_connections import AdminConnections, BrokenAnswer, NotConnected
 from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles, FileRefused
 from meshmeter.agent.connect import AddressRefused, CheckedResolver, Judge, literal
 from meshmeter.agent.credentials import CredentialsError, TlsContexts, authorization
@@ -40,9 +41,6 @@ to it; see `hops`."""
 
 WORDS = 160
 """Bytes of Envoy's answer that are repeated where it refuses a request."""
-
-ENVOY_BUFFER = 1 << 20
-"""Bytes that are read ahead of Envoy's answer, which is long."""
 
 READERS = 4
 """Threads that read the files of entries."""
@@ -65,26 +63,22 @@ class Fetcher:
         clock: Callable[[], float] = time.monotonic,
     ):
         """`files`: what entries may name."""
-        self._admin_socket = admin_socket
         self._identity = identity
         self._clock = clock
         self._files = files
         # Apart from the loop: a file may be on a drive that does not answer.
         self._reading = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="files")
         self._sessions: dict[tuple[tuple[str, ...], tuple[str, int]], aiohttp.ClientSession] = {}
-        self._envoy: aiohttp.ClientSession | None = None
+        self._envoy = AdminConnections(admin_socket)
         self._tls = TlsContexts(files)
 
     async def __aenter__(self) -> Fetcher:
-        connector = aiohttp.UnixConnector(str(self._admin_socket), limit=0)
-        self._envoy = _session(connector, encoding="identity", buffer=ENVOY_BUFFER)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for session in (self._envoy, *self._sessions.values()):
-            if session is not None:
-                await session.close()
-        self._envoy = None
+        self._envoy.close()
+        for session in self._sessions.values():
+            await session.close()
         self._sessions.clear()
         self._reading.shutdown(wait=False, cancel_futures=True)
 
@@ -116,39 +110,52 @@ class Fetcher:
 
         `on_head` is called before the first piece, and only for an answer that is a success. The plan has one target.
         """
-        assert self._envoy is not None, "the fetcher is not open"
-        session, (target,) = self._envoy, plan.envoy
+        (target,) = plan.envoy
 
         async def get() -> FetchResult:
-            limit, size = plan.limits.envoy_bytes, 0
-            async with _asked(
-                session, f"http://envoy{target}", {"Accept": ENVOY_ACCEPT}, is_envoy=True
-            ) as response:
-                on_head()
-                async for piece in response.content.iter_any():
-                    size += len(piece)
-                    if size > limit:
-                        raise TooLarge(f"the body is longer than {limit} bytes")
-                    on_piece(piece)
-            return FetchResult(ENVOY, 0.0, content_type=response.headers.get("Content-Type"))
+            content_type = await self._ask_envoy(target, plan.limits.envoy_bytes, on_head, on_piece)
+            return FetchResult(ENVOY, 0.0, content_type=content_type)
 
         return await self._guarded(ENVOY, plan.deadline, get)
 
     async def _fetch_envoy(self, plan: ScrapePlan) -> FetchResult:
-        assert self._envoy is not None, "the fetcher is not open"
-        session = self._envoy
-
         async def get() -> FetchResult:
-            answers = []
+            content_type, bodies = None, []
             for target in plan.envoy:
-                url = f"http://envoy{target}"
-                accept = {"Accept": ENVOY_ACCEPT}
-                answers.append(await _get(session, url, accept, plan.limits.envoy_bytes, is_envoy=True))
-            body, content_type = answers[0]
-            restrict_to = answers[1][0] if len(answers) > 1 else None
-            return FetchResult(ENVOY, 0.0, body, content_type, restrict_to)
+                pieces: list[bytes] = []
+                content_type = await self._ask_envoy(
+                    target, plan.limits.envoy_bytes, lambda: None, pieces.append
+                )
+                bodies.append(b"".join(pieces))
+            restrict_to = bodies[1] if len(bodies) > 1 else None
+            return FetchResult(ENVOY, 0.0, bodies[0], content_type, restrict_to)
 
         return await self._guarded(ENVOY, plan.deadline, get)
+
+    async def _ask_envoy(
+        self, target: str, limit: int, on_head: Callable[[], None], on_piece: Callable[[bytes], None]
+    ) -> str | None:
+        """The Content-Type of a successful answer, whose parts are handed over. Raises as `AdminConnections.get`, and
+        _Refused with Envoy's words."""
+        head: list[tuple[int, str | None]] = []
+        words = bytearray()
+
+        def begun(status: int, content_type: str | None) -> None:
+            head.append((status, content_type))
+            if status == 200:
+                on_head()
+
+        def arrived(piece: bytes) -> None:
+            if head[0][0] == 200:
+                on_piece(piece)
+            else:
+                words.extend(piece[: WORDS - len(words)])
+
+        await self._envoy.get(target, {"Accept": ENVOY_ACCEPT}, limit, begun, arrived)
+        ((status, content_type),) = head
+        if status != 200:
+            raise _Refused(status, _told(status, words.decode(errors="replace")))
+        return content_type
 
     async def _fetch_application(self, application: Application, plan: ScrapePlan) -> FetchResult:
         options = application.options
@@ -196,7 +203,7 @@ class Fetcher:
         except OSError as exc:
             raise FileRefused(f"{path}: {exc.strerror}") from exc
         stack.push(finding)
-        session = _session(with_heads(aiohttp.UnixConnector(found, limit=0)), encoding=ACCEPT_ENCODING)
+        session = _session(with_heads(aiohttp.UnixConnector(found, limit=0)))
         return await stack.enter_async_context(session)
 
     def _session(self, networks: tuple[str, ...], endpoint: tuple[str, int]) -> aiohttp.ClientSession:
@@ -211,9 +218,7 @@ class Fetcher:
                 limit=0,
                 keepalive_timeout=75,
             )
-            session = self._sessions[networks, endpoint] = _session(
-                with_heads(connector), encoding=ACCEPT_ENCODING
-            )
+            session = self._sessions[networks, endpoint] = _session(with_heads(connector))
         return session
 
     async def _guarded(
@@ -241,6 +246,10 @@ class Fetcher:
             error, detail = FetchError.CREDENTIALS, str(exc)
         except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError) as exc:
             error, detail = FetchError.TLS, str(exc)
+        except NotConnected as exc:
+            error, detail = FetchError.CONNECT, _words(exc.error)
+        except BrokenAnswer as exc:
+            error, detail = FetchError.PROTOCOL, str(exc)
         except aiohttp.ClientConnectorError as exc:
             refused = isinstance(exc.os_error, AddressRefused)
             error = FetchError.ADDRESS if refused else FetchError.CONNECT
@@ -276,19 +285,20 @@ class _Refused(Exception):
         super().__init__(detail)
 
 
-def _session(
-    connector: aiohttp.BaseConnector, *, encoding: str, buffer: int = 64 << 10
-) -> aiohttp.ClientSession:
+def _told(status: int, words: str) -> str:
+    return f"HTTP status {status}" + (f": {words}" if words else "")
+
+
+def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
     """A session that trusts nothing of its environment and keeps no cookies. Bodies arrive as they were sent:
     decompression has a limit of ours."""
     return aiohttp.ClientSession(
         connector=connector,
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": encoding},
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
         timeout=_NO_TIMEOUT,
-        read_bufsize=buffer,
         max_line_size=MOST_BYTES,
         max_field_size=MOST_BYTES,
         max_headers=MOST_FIELDS,
@@ -327,11 +337,9 @@ async def _get(
     limit: int,
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
-    *,
-    is_envoy: bool = False,
 ) -> tuple[bytes, str | None]:
     """Body and Content-Type of a successful answer."""
-    async with _asked(session, url, headers, tls, server_name, is_envoy=is_envoy) as response:
+    async with _asked(session, url, headers, tls, server_name) as response:
         declared = response.content_length
         encoding = ",".join(response.headers.getall("Content-Encoding", ()))
         if declared is not None and declared > limit:
@@ -349,11 +357,9 @@ async def _asked(
     headers: dict[str, str],
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
-    *,
-    is_envoy: bool = False,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """A successful answer, whose body is still to be read. Of one that is none only Envoy's words are repeated: what an
-    application says to the agent is not for everybody who may scrape."""
+    """A successful answer, whose body is still to be read. Of one that is none nothing is repeated: what an application
+    says to the agent is not for everybody who may scrape."""
     async with session.get(
         URL(url, encoded=True),
         headers=headers,
@@ -362,12 +368,6 @@ async def _asked(
         server_hostname=server_name,
     ) as response:
         if response.status != 200:
-            words = (await response.content.read(WORDS)).decode(errors="replace") if is_envoy else ""
-            if response.status == 508:
-                words = "it leads back to an endpoint that is being scraped"
-            raise _Refused(
-                response.status,
-                f"HTTP status {response.status}" + (f": {words}" if words else ""),
-                response.headers.get("Location"),
-            )
+            words = "it leads back to an endpoint that is being scraped" if response.status == 508 else ""
+            raise _Refused(response.status, _told(response.status, words), response.headers.get("Location"))
         yield response
