@@ -29,6 +29,8 @@ from meshmeter.scrape.gather import limits_of
 MIB = 1 << 20
 USUAL = 4
 """MiB of each shape; an application may send 16 by default (`--mib 16`), which takes many minutes."""
+SAMPLES, LARGEST = 99_000, 16 * MIB
+"""Of an application by default, a little less than is allowed."""
 PATIENCE = 300
 """Seconds after which a shape is given up."""
 
@@ -63,7 +65,48 @@ def _clusters(size: int) -> bytes:
     return _filled(size, line, b"# TYPE envoy_h histogram\n")
 
 
+def _full(size: int, line: Callable[[int, bytes], bytes], head: bytes = b"", end: bytes = b"") -> bytes:
+    """As many samples as are allowed in a body of the largest size, in proportion; lines are as long as that leaves
+    room for, by the second argument of `line`."""
+    lines = size * SAMPLES // LARGEST
+    room = (size - len(head) - len(end)) // lines - len(line(lines - 1, b""))
+    return head + b"".join(line(n, b"v" * room) for n in range(lines)) + end
+
+
+FULL: dict[str, Callable[[int], bytes]] = {
+    "full": lambda size: _full(
+        size, lambda n, v: b'a_total{path="/%d%b",code="200"} %d\n' % (n, v, n), b"# TYPE a_total counter\n"
+    ),
+    "full_odd_line": lambda size: _full(
+        size, lambda n, v: b'a{path="/%d%b",code="200"} %d\n' % (n, v, n), end=b"a{x= 1\n"
+    ),
+    "full_odd": lambda size: _full(size, lambda n, v: b'a{path = "/%d%b",code="200"} %d 1\n' % (n, v, n)),
+    "full_pairs": lambda size: _full(
+        size,
+        lambda n, v: b'a{x="%d",%b} %d\n' % (n, b",".join(b'l%d="v"' % n for n in range(len(v) // 8)), n),
+    ),
+    "full_metrics": lambda size: _full(
+        size, lambda n, v: b'a_sum{x="%d%b"} 1\n' % (n, v), b"# TYPE a summary\n"
+    ),
+    "full_buckets": lambda size: _full(
+        size, lambda n, v: b'a_bucket{x="%d%b",le="%d"} 1\n' % (n // 10, v, n % 10), b"# TYPE a histogram\n"
+    ),
+    "full_crlf": lambda size: _full(size, lambda n, v: b'a{path="/%d%b"} %d\r\n' % (n, v, n)),
+    "full_indented": lambda size: _full(size, lambda n, v: b'\ta{path="/%d%b"} %d\n' % (n, v, n)),
+    "full_families": lambda size: _full(
+        size, lambda n, v: b'# HELP f%d x\n# TYPE f%d gauge\nf%d{x="%d%b"} 1\n' % (n, n, n, n, v)
+    ),
+    "full_exemplars": lambda size: _full(
+        size,
+        lambda n, v: b'a_total{x="%d%b"} 1 # {id="%d%b"} 1\n' % (n, v[::2], n, v[::2]),
+        b"# TYPE a counter\n",
+        b"# EOF\n",
+    ),
+}
+"""What is just inside of all limits, so that all of it is kept: this takes the most memory."""
+
 SHAPES: dict[str, Callable[[int], bytes]] = {
+    **FULL,
     "plain": _plain,
     "odd_last_line": lambda size: _plain(size) + b"a_total{x= 1\n",
     "odd_first_line": lambda size: b"# TYPE a_total counter\na_total{x= 1\n" + _plain(size),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import httptools
@@ -19,7 +19,7 @@ from meshmeter import __version__
 from meshmeter.agent.decoding import TooLarge
 
 PIECE = 64 << 10
-"""Bytes that are read at a time."""
+"""Bytes that are read at a time, and no piece has more."""
 
 TURN = 512 << 10
 """Bytes after which other tasks get their turn, however fast more arrives."""
@@ -30,7 +30,8 @@ KEPT = 2
 OnHead = Callable[[int, str | None], None]
 """Takes the status and the Content-Type, before the first piece."""
 
-OnPiece = Callable[[bytes], None]
+OnPiece = Callable[[bytes], Awaitable[None]]
+"""Takes some of the body. Nothing more is read before it is done with it."""
 
 
 class NotConnected(Exception):
@@ -103,7 +104,7 @@ class AdminConnections:
                 size = await loop.sock_recv_into(connection, self._buffer)
                 if not size:
                     break
-                answer.feed(self._buffer[:size])
+                await answer.feed(self._buffer[:size])
                 turn += size
                 if turn > TURN:
                     turn = 0
@@ -130,14 +131,18 @@ class _Answer:
         self._parser = httptools.HttpResponseParser(self._parts)
         self._is_head_over = False
         self.has_begun = False
-        self.may_follow = False
-        """Whether the connection may be used again."""
 
     @property
     def is_whole(self) -> bool:
+        """Whether all of it has arrived."""
         return self._parts.is_whole
 
-    def feed(self, data: memoryview) -> None:
+    @property
+    def may_follow(self) -> bool:
+        """Whether the connection may be used again."""
+        return self._parts.is_whole and not self._parts.is_last
+
+    async def feed(self, data: memoryview) -> None:
         """What has arrived. Raises BrokenAnswer and TooLarge."""
         self.has_begun = True
         try:
@@ -146,15 +151,13 @@ class _Answer:
             raise BrokenAnswer(f"the answer is no HTTP: {exc}") from exc
         if self._parts.is_head_over and not self._is_head_over:
             self._is_head_over = True
-            # Known now; once all has arrived, the parser thinks of the next answer.
-            self.may_follow = self._parser.should_keep_alive()
             self._on_head(self._parser.get_status_code(), self._parts.content_type)
-        for piece in self._parts.body:
+        pieces, self._parts.body = self._parts.body, []
+        for piece in pieces:
             self._size += len(piece)
             if self._size > self._limit:
                 raise TooLarge(f"the body is longer than {self._limit} bytes")
-            self._on_piece(piece)
-        self._parts.body.clear()
+            await self._on_piece(piece)
 
 
 class _Parts:
@@ -165,10 +168,15 @@ class _Parts:
         self.is_head_over = False
         self.body: list[bytes] = []
         self.is_whole = False
+        self.is_last = False
+        """Of its connection."""
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"content-type":
+        field = name.lower()
+        if field == b"content-type":
             self.content_type = value.decode("latin-1")
+        elif field == b"connection" and b"close" in value.lower():
+            self.is_last = True
 
     def on_headers_complete(self) -> None:
         self.is_head_over = True

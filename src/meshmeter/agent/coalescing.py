@@ -73,8 +73,8 @@ class Answer:
             raise self._error
 
     async def pieces(self, together: int = 0) -> AsyncIterator[bytes]:
-        """The body from its beginning; small pieces that are there already come in one of up to `together` bytes. Raises
-        what kept it from being whole."""
+        """The body from its beginning; pieces that are there already come as one of up to `together` bytes. Raises what
+        kept it from being whole."""
         at = 0
         while True:
             while at < len(self._pieces):

@@ -11,29 +11,26 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
-from yarl import URL
 
-from meshmeter import __version__
-from meshmeter.agent.admin_connections import AdminConnections, BrokenAnswer, NotConnected
+from meshmeter.agent.admin_connections import AdminConnections, BrokenAnswer, NotConnected, OnPiece
 from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles, FileRefused
+from meshmeter.agent.asking import Refused, followed, refusal, session_of
 from meshmeter.agent.connect import AddressRefused, CheckedResolver, Judge, literal
 from meshmeter.agent.credentials import CredentialsError, TlsContexts, authorization
-from meshmeter.agent.decoding import ACCEPT_ENCODING, Decoder, DecodingError, TooLarge
-from meshmeter.agent.heads import MOST_BYTES, MOST_FIELDS, with_heads
-from meshmeter.agent.redirects import STATUSES, NotFollowed, following, told
+from meshmeter.agent.decoding import DecodingError, TooLarge
+from meshmeter.agent.heads import with_heads
 from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ENVOY_ACCEPT, Application, ScrapePlan
 from meshmeter.scrape.results import FetchError, FetchResult
 
-USER_AGENT = f"meshmeter/{__version__}"
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 LOOP_HEADER = "Meshmeter-Scrape-Of"
 """Names the agent that fetches, after those whose fetches led to it, so that each recognises a request that came back
@@ -46,9 +43,6 @@ READERS = 4
 """Threads that read the files of entries."""
 
 T = TypeVar("T")
-
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-"""Deadlines are ours: one for a whole fetch, whatever part of it is slow."""
 
 
 class Fetcher:
@@ -104,7 +98,7 @@ class Fetcher:
         )
 
     async def stream_envoy(
-        self, plan: ScrapePlan, on_head: Callable[[], None], on_piece: Callable[[bytes], None]
+        self, plan: ScrapePlan, on_head: Callable[[], None], on_piece: OnPiece
     ) -> FetchResult:
         """Envoy's answer, handed over piece by piece instead of in the result, which says how it ended.
 
@@ -122,21 +116,23 @@ class Fetcher:
         async def get() -> FetchResult:
             content_type, bodies = None, []
             for target in plan.envoy:
-                pieces: list[bytes] = []
-                content_type = await self._ask_envoy(
-                    target, plan.limits.envoy_bytes, lambda: None, pieces.append
-                )
-                bodies.append(b"".join(pieces))
+                body = bytearray()
+
+                async def arrived(piece: bytes, body: bytearray = body) -> None:
+                    body.extend(piece)
+
+                content_type = await self._ask_envoy(target, plan.limits.envoy_bytes, lambda: None, arrived)
+                bodies.append(bytes(body))
             restrict_to = bodies[1] if len(bodies) > 1 else None
             return FetchResult(ENVOY, 0.0, bodies[0], content_type, restrict_to)
 
         return await self._guarded(ENVOY, plan.deadline, get)
 
     async def _ask_envoy(
-        self, target: str, limit: int, on_head: Callable[[], None], on_piece: Callable[[bytes], None]
+        self, target: str, limit: int, on_head: Callable[[], None], on_piece: OnPiece
     ) -> str | None:
         """The Content-Type of a successful answer, whose parts are handed over. Raises as `AdminConnections.get`, and
-        _Refused with Envoy's words."""
+        Refused with Envoy's words."""
         head: list[tuple[int, str | None]] = []
         words = bytearray()
 
@@ -145,16 +141,16 @@ class Fetcher:
             if status == 200:
                 on_head()
 
-        def arrived(piece: bytes) -> None:
+        async def arrived(piece: bytes) -> None:
             if head[0][0] == 200:
-                on_piece(piece)
+                await on_piece(piece)
             else:
                 words.extend(piece[: WORDS - len(words)])
 
         await self._envoy.get(target, {"Accept": ENVOY_ACCEPT}, limit, begun, arrived)
         ((status, content_type),) = head
         if status != 200:
-            raise _Refused(status, _told(status, words.decode(errors="replace")))
+            raise refusal(status, words.decode(errors="replace"))
         return content_type
 
     async def _fetch_application(self, application: Application, plan: ScrapePlan) -> FetchResult:
@@ -179,7 +175,7 @@ class Fetcher:
                 else:
                     session = self._session(plan.allowed_networks, plan.metrics_endpoint)
                     url = replace(application, host=literal(application.host) or application.host).url
-                body, content_type = await _followed(
+                body, content_type = await followed(
                     session, url, headers, limit, tls, options.server_name or None
                 )
             return FetchResult(application.name, 0.0, body, content_type)
@@ -203,7 +199,7 @@ class Fetcher:
         except OSError as exc:
             raise FileRefused(f"{path}: {exc.strerror}") from exc
         stack.push(finding)
-        session = _session(with_heads(aiohttp.UnixConnector(found, limit=0)))
+        session = session_of(with_heads(aiohttp.UnixConnector(found, limit=0)))
         return await stack.enter_async_context(session)
 
     def _session(self, networks: tuple[str, ...], endpoint: tuple[str, int]) -> aiohttp.ClientSession:
@@ -218,7 +214,7 @@ class Fetcher:
                 limit=0,
                 keepalive_timeout=75,
             )
-            session = self._sessions[networks, endpoint] = _session(with_heads(connector))
+            session = self._sessions[networks, endpoint] = session_of(with_heads(connector))
         return session
 
     async def _guarded(
@@ -234,7 +230,7 @@ class Fetcher:
             )
         except TimeoutError:
             error, detail = FetchError.TIMEOUT, f"no complete answer within {deadline:g} s"
-        except _Refused as exc:
+        except Refused as exc:
             error, status, detail = FetchError.STATUS, exc.status, str(exc)
         except AddressRefused as exc:
             error, detail = FetchError.ADDRESS, str(exc)
@@ -274,100 +270,3 @@ def _words(exc: OSError) -> str:
 
 
 _ERRNO = re.compile(r"\[Errno ([0-9]+)\]")
-
-
-class _Refused(Exception):
-    """An answer that is no success."""
-
-    def __init__(self, status: int, detail: str, location: str | None = None):
-        self.status = status
-        self.location = location
-        super().__init__(detail)
-
-
-def _told(status: int, words: str) -> str:
-    return f"HTTP status {status}" + (f": {words}" if words else "")
-
-
-def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
-    """A session that trusts nothing of its environment and keeps no cookies. Bodies arrive as they were sent:
-    decompression has a limit of ours."""
-    return aiohttp.ClientSession(
-        connector=connector,
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        timeout=_NO_TIMEOUT,
-        max_line_size=MOST_BYTES,
-        max_field_size=MOST_BYTES,
-        max_headers=MOST_FIELDS,
-    )
-
-
-async def _followed(
-    session: aiohttp.ClientSession,
-    url: str,
-    headers: dict[str, str],
-    limit: int,
-    tls: ssl.SSLContext | None,
-    server_name: str | None,
-) -> tuple[bytes, str | None]:
-    """Body and Content-Type of an application's answer, which may be where its first one leads: on the same server,
-    so with the same headers, credentials among them, and the same trust."""
-    urls = [url]
-    while True:
-        try:
-            return await _get(session, urls[-1], headers, limit, tls, server_name)
-        except _Refused as exc:
-            if exc.status not in STATUSES:
-                if len(urls) == 1:
-                    raise
-                raise _Refused(exc.status, f"{exc} at {told(urls[-1])}, where a redirect leads") from None
-            try:
-                urls.append(following(urls, exc.location))
-            except NotFollowed as why:
-                raise _Refused(exc.status, f"{exc}, {why}") from None
-
-
-async def _get(
-    session: aiohttp.ClientSession,
-    url: str,
-    headers: dict[str, str],
-    limit: int,
-    tls: ssl.SSLContext | None = None,
-    server_name: str | None = None,
-) -> tuple[bytes, str | None]:
-    """Body and Content-Type of a successful answer."""
-    async with _asked(session, url, headers, tls, server_name) as response:
-        declared = response.content_length
-        encoding = ",".join(response.headers.getall("Content-Encoding", ()))
-        if declared is not None and declared > limit:
-            raise TooLarge(f"the answer is announced with {declared} bytes, more than {limit}")
-        decoder = Decoder(encoding, limit)
-        async for piece in response.content.iter_any():
-            decoder.feed(piece)
-        return decoder.finish(), response.headers.get("Content-Type")
-
-
-@asynccontextmanager
-async def _asked(
-    session: aiohttp.ClientSession,
-    url: str,
-    headers: dict[str, str],
-    tls: ssl.SSLContext | None = None,
-    server_name: str | None = None,
-) -> AsyncIterator[aiohttp.ClientResponse]:
-    """A successful answer, whose body is still to be read. Of one that is none nothing is repeated: what an application
-    says to the agent is not for everybody who may scrape."""
-    async with session.get(
-        URL(url, encoded=True),
-        headers=headers,
-        allow_redirects=False,
-        ssl=tls if tls is not None else True,
-        server_hostname=server_name,
-    ) as response:
-        if response.status != 200:
-            words = "it leads back to an endpoint that is being scraped" if response.status == 508 else ""
-            raise _Refused(response.status, _told(response.status, words), response.headers.get("Location"))
-        yield response

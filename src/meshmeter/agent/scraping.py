@@ -24,6 +24,9 @@ from meshmeter.scrape.plan import Application, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchResult
 
+EASIER = 8
+"""How many times as fast as odd lines of applications Envoy's are merged."""
+
 T = TypeVar("T")
 
 
@@ -67,16 +70,21 @@ class Scraping:
     async def _stream(
         self, plan: ScrapePlan, given: ScrapePlan, format: Format, answer: Answer, end: float
     ) -> tuple[int, tuple[SourceReport, ...]]:
-        merging, received = self._kernel.begin(Options(format, seconds=end - self._clock())), 0
+        merging = self._kernel.begin(Options(format, seconds=end - self._clock()))
+        received = held = 0
 
         def begun() -> None:
             answer.start(200, format.value)
             answer.add(*merging.feed(b""))  # an answer without a body was one too
 
-        def arrived(piece: bytes) -> None:
-            nonlocal received
+        async def arrived(piece: bytes) -> None:
+            nonlocal received, held
             received += len(piece)
-            answer.add(*merging.feed(piece))
+            held += len(piece)
+            made = await self._off_the_loop(held // EASIER, lambda: merging.feed(piece))
+            if made:
+                held = 0
+                answer.add(*made)
 
         async with asyncio.TaskGroup() as tasks:
             applications = tasks.create_task(

@@ -6,7 +6,8 @@ that is stuck holds nobody up. While a mesh descends its proxies need identities
 `signing` is the Mesh by which they get them.
 
 The metrics endpoint does not take part: it is protected at once, or open at once, as the Mesh says. After a restart of
-the control plane every mesh is where it is to be.
+the control plane every mesh is where it is to be. So is one without Dataplanes, at once: it has no request to lose, and
+whoever joins it later is never open to what the Mesh forbids.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class MtlsSwitch:
         self._sleep = sleep
         self._meshes: dict[str, _Mesh] = {}
 
-    def stage(self, mesh: Resource[MeshSpec]) -> TlsStage:
-        """Where the mesh is, on its way to what it asks for."""
+    def stage(self, mesh: Resource[MeshSpec], *, has_proxies: bool = True) -> TlsStage:
+        """Where the mesh is, on its way to what it asks for; without proxies it is there."""
         target = tls_stage(mesh.spec)
         known = self._meshes.get(mesh.name)
         if known is None:
@@ -68,7 +69,9 @@ class MtlsSwitch:
             known.mtls = mesh.spec.mtls
         rests = known.stage is known.target
         known.target = target
-        if rests and known.stage is not target:
+        if not has_proxies:
+            known.stage = target
+        elif rests and known.stage is not target:
             self._step(mesh.name, known)
         return known.stage
 

@@ -393,7 +393,7 @@ class Reconciler:
             self._trust.forget_mesh(mesh)
             self._switch.forget(mesh)
         else:
-            self._switch.stage(view.mesh)
+            self._switch.stage(view.mesh, has_proxies=bool(view.dataplanes))
             await self._trust.prepare(self._switch.signing(view.mesh))
         held = {key for key in self._held if key[0] == mesh}
         self._held -= held

@@ -177,6 +177,19 @@ def _labels(line: bytes, at: int) -> tuple[Labels, int] | None:
     return tuple(labels), closed.end()
 
 
+def labels_of(written: bytes) -> Labels:
+    """Those of a label set as it is written between braces."""
+    return tuple(
+        (found[1] if found[1] is not None else unescape(found[2]), found[3])
+        for found in _LABEL.finditer(written)
+    )
+
+
+def spelled(labels: Labels) -> bytes:
+    """A label set as it is written between braces."""
+    return b",".join([b'%b="%b"' % (quote_label(name), value) for name, value in labels])
+
+
 def unescape(text: bytes) -> bytes:
     r"""`\\`, `\"` and `\n` stand for a character; any other backslash stands for itself."""
     if b"\\" not in text:

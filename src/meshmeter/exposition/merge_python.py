@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -97,10 +98,11 @@ class _Merging:
             readers.append(reader)
         for reader in readers:
             reader.complain()
-        families = _join(readers, self._taken)
+        families = deque(_join(readers, self._taken))
         openmetrics = self._options.format.openmetrics
         untyped = _clashing(families, self._taken) if openmetrics else frozenset()
-        for family in families:
+        while families:  # what is written is given up
+            family = families.popleft()
             self._out.write(family, fits=family.name not in untyped)
         return MergeResult(self._out.end(), tuple(reader.stats() for reader in readers))
 
@@ -167,16 +169,18 @@ class _Out:
         openmetrics = self._openmetrics
         typed = fits and soundness.sound(family.name, family.type, samples, openmetrics=openmetrics)
         write = writing.openmetrics if openmetrics else writing.text
-        written = b"".join(write(family.head(), samples, typed=typed))
+        written = deque(write(family.head(), samples, typed=typed))
         if self._left is not None:
-            if len(written) > self._left:
+            length = sum(map(len, written))
+            if length > self._left:
                 for reader, count, _ in counts:
                     reader.drop(Fault.TOTAL_LIMIT, count, family.name)
                 return False
-            self._left -= len(written)
-        self._body += written
-        if len(self._body) >= PIECE:
-            self._cut()
+            self._left -= length
+        while written:  # nothing of it is there twice
+            self._body += written.popleft()
+            if len(self._body) >= PIECE:
+                self._cut()
         for reader, count, exemplars in counts:
             reader.samples += count
             reader.drop(Fault.TYPE, fits and not typed and count > 0, family.name)
@@ -205,7 +209,7 @@ def _join(readers: Iterable[Reader], taken: Set[bytes]) -> list[_Merged]:
     joined: dict[bytes, _Merged] = {}
     owners: dict[bytes, _Merged] = {}
     for reader in readers:
-        for family in reader.index.families.values():
+        for family in reader.take_families():
             if family.name.startswith(RESERVED) and not reader.source.envoy:
                 reader.drop_family(Fault.RESERVED, family)
                 continue

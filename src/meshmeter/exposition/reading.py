@@ -11,14 +11,14 @@ import codecs
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from meshmeter.exposition import numbers
 from meshmeter.exposition.deadline import Deadline, Late
 from meshmeter.exposition.excerpt import EXCERPT
 from meshmeter.exposition.families import Role, Type, role_of
 from meshmeter.exposition.index import Family, index, normalise, stretches
-from meshmeter.exposition.lines import Fault, Sample, parse_sample
+from meshmeter.exposition.lines import Fault, Sample, is_utf8, parse_sample
 from meshmeter.exposition.merge import Options, Problem, Source, SourceStats
 from meshmeter.exposition.samples import Metric, Samples, has_exemplar
 from meshmeter.exposition.series import LabelSet, LabelTable, SourceLabels
@@ -102,7 +102,7 @@ class Reader:
         return True
 
     def _open(self, body: bytes) -> None:
-        self._shortcuts = self._with_shortcuts and _is_utf8(body)
+        self._utf8 = _is_utf8(body)
         limit = self.source.limits.samples
         self.index = index(
             normalise(body),
@@ -119,6 +119,12 @@ class Reader:
             self._fault(Fault.MALFORMED, offset)
         for offset in self.index.beyond:
             self._fault(Fault.SAMPLE_LIMIT, offset)
+
+    def take_families(self) -> list[Family]:
+        """Those of the body that is open, to be held by the caller alone."""
+        families = list(self.index.families.values())
+        self.index = replace(self.index, families={})
+        return families
 
     @property
     def any_split(self) -> bool:
@@ -163,9 +169,10 @@ class Reader:
         if self._full:
             self.drop_family(Fault.SAMPLE_LIMIT, family)
             return Samples()
-        samples = self._plain(family) if self._shortcuts else None
-        if samples is None:
-            samples = self._line_by_line(family)
+        samples = Samples()
+        for start, end in self._stretches(family):
+            if not self._plain(start, end, family, samples):
+                self._line_by_line(start, end, family, samples)
         if family.type is Type.HISTOGRAM:
             samples.complete()
         if limit is not None and self.samples + len(samples) > limit:
@@ -185,40 +192,31 @@ class Reader:
                     left = _BETWEEN_CHECKS
                 yield a, b
 
-    def _plain(self, family: Family) -> Samples | None:
-        """The samples if every line is plain and there is nothing to complain about."""
-        composite, roles = family.type.composite, family.shape.roles
-        samples = Samples()
-        for start, end in self._stretches(family):
-            rows = _PLAIN_ROW.findall(self._body, start, end)
-            if composite:
-                if not self._plain_metrics(rows, family, samples):
-                    return None
-            elif len(roles) > 1 or not self._plain_values(rows, samples.plain):
-                return None
-        return samples
+    def _plain(self, start: int, end: int, family: Family, into: Samples) -> bool:
+        """Add the samples of a stretch if every line is plain and there is nothing to complain about; else nothing."""
+        composite = family.type.composite
+        if not self._with_shortcuts or (len(family.shape.roles) > 1 and not composite):
+            return False
+        if not self._utf8 and not is_utf8(self._body[start:end]):
+            return False
+        rows = _PLAIN_ROW.findall(self._body, start, end)
+        return self._plain_metrics(rows, family, into) if composite else self._plain_values(rows, into)
 
-    def _plain_values(
-        self, rows: list[tuple[bytes, bytes, bytes, bytes]], into: dict[LabelSet, bytes]
-    ) -> bool:
+    def _plain_values(self, rows: list[tuple[bytes, bytes, bytes, bytes]], into: Samples) -> bool:
         known, read = self._labels.by_text, self._labels.read_text
-        expected = len(into) + len(rows)
+        found: dict[LabelSet, bytes] = {}
         for name, text, value, _ in rows:
             labels = (known(text) or read(text)) if name else None
             if labels is None:
                 return False
-            into[labels] = value
-        return len(into) == expected
+            found[labels] = value
+        return len(found) == len(rows) and into.take_values(found)
 
     def _plain_metrics(
         self, rows: list[tuple[bytes, bytes, bytes, bytes]], family: Family, into: Samples
     ) -> bool:
-        known, read, roles, metrics = (
-            self._labels.by_text,
-            self._labels.read_text,
-            family.shape.roles,
-            into.metrics,
-        )
+        known, read, roles = self._labels.by_text, self._labels.read_text, family.shape.roles
+        found: dict[LabelSet, Metric] = {}
         bucket = family.type is not Type.SUMMARY
         edges, mark = (
             self._edges[Role.BUCKET if bucket else Role.QUANTILE],
@@ -242,7 +240,7 @@ class Reader:
                 labels = (known(text) or read(text)) if mark not in text else None  # a bound beside the bound
                 if labels is None:
                     return False
-                last_text, metric = text, metrics.get(labels) or metrics.setdefault(labels, Metric())
+                last_text, metric = text, found.get(labels) or found.setdefault(labels, Metric())
             if edge is not None:
                 if edge[0] in metric.edges:
                     return False
@@ -251,7 +249,7 @@ class Reader:
                 return False
             else:
                 metric.parts[role] = value
-        return True
+        return into.take_metrics(found)
 
     def _edge(self, role: Role, text: bytes, remember: bytes | None = None) -> tuple[float, bytes] | None:
         """A bucket bound or quantile as number and as it is written; None if it is none. Envoy's bounds get the one
@@ -267,15 +265,12 @@ class Reader:
             self._edges[role][remember] = (number, spelled)
         return number, spelled
 
-    def _line_by_line(self, family: Family) -> Samples:
-        samples = Samples()
-        for start, end in self._stretches(family):
-            for line in _LINE.finditer(self._body, start, end):
-                if line[1].strip():
-                    fault = self._take(line[1], line.start(), family, samples)
-                    if fault is not None:
-                        self._fault(fault, line.start())
-        return samples
+    def _line_by_line(self, start: int, end: int, family: Family, into: Samples) -> None:
+        for line in _LINE.finditer(self._body, start, end):
+            if line[1].strip():
+                fault = self._take(line[1], line.start(), family, into)
+                if fault is not None:
+                    self._fault(fault, line.start())
 
     def _take(self, line: bytes, offset: int, family: Family, into: Samples) -> Fault | None:
         """Add the sample of one line, or say why not."""

@@ -39,6 +39,15 @@ class Metric:
         """Whether such a sample is there."""
         return role in self.parts if edge is None else edge in self.edges
 
+    def can_take(self, other: Metric) -> bool:
+        """Whether the samples of another one, which has no times, can be added as they are."""
+        return (
+            self.time is None
+            and not self.mixed
+            and self.edges.keys().isdisjoint(other.edges)
+            and self.parts.keys().isdisjoint(other.parts)
+        )
+
     def __len__(self) -> int:
         return len(self.edges) + len(self.parts)
 
@@ -78,6 +87,31 @@ class Samples:
                 refused += len(metric)
                 others.exemplars -= sum(has_exemplar(tail) for _, tail in metric.edges.values())
         return refused
+
+    def take_values(self, found: dict[LabelSet, bytes]) -> bool:
+        """Add samples without times; none, and False, if one of the series is there already."""
+        if not self.plain:
+            self.plain = found
+        elif self.plain.keys().isdisjoint(found):
+            self.plain.update(found)
+        else:
+            return False
+        return True
+
+    def take_metrics(self, found: dict[LabelSet, Metric]) -> bool:
+        """Add samples without times; none, and False, if one of them is there already or has to do with times."""
+        if not self.metrics:
+            self.metrics = found
+            return True
+        both = [(self.metrics[labels], metric) for labels, metric in found.items() if labels in self.metrics]
+        if not all(first.can_take(metric) for first, metric in both):
+            return False
+        for first, metric in both:
+            first.edges.update(metric.edges)
+            first.parts.update(metric.parts)
+        for labels, metric in found.items():
+            self.metrics.setdefault(labels, metric)
+        return True
 
     def put(
         self, values: dict[LabelSet, bytes], labels: LabelSet, tail: bytes, *, apart: bool = True
@@ -181,7 +215,7 @@ def merge_split(samples: Samples, type: Type) -> tuple[Samples, int]:
     (deviations D18). Timestamps and exemplars of what is summed are lost."""
     merged = Samples(
         plain=_summed(samples.plain),
-        created={s.target: tail for s, tail in samples.created.items()},
+        created={s.target or s: tail for s, tail in samples.created.items()},
         loose=_summed(samples.loose),
         exemplars=samples.exemplars,
     )
@@ -203,7 +237,7 @@ def _summed(values: Mapping[LabelSet, bytes]) -> dict[LabelSet, bytes]:
 def _by_target(found: Mapping[LabelSet, T]) -> dict[LabelSet, list[T]]:
     grouped: dict[LabelSet, list[T]] = {}
     for labels, item in found.items():
-        grouped.setdefault(labels.target, []).append(item)
+        grouped.setdefault(labels.target or labels, []).append(item)
     return grouped
 
 

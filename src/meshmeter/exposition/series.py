@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from meshmeter.exposition import clusters
-from meshmeter.exposition.lines import Labels, escape, quote_label
+from meshmeter.exposition.lines import Labels, escape, labels_of, spelled
 from meshmeter.exposition.merge import Limits, Source
 from meshmeter.exposition.names import Escaping, escape_label
 
@@ -13,22 +13,29 @@ _PAIR = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="([^"]*)"')
 
 
 class LabelSet:
-    """A label set as it is written. Compared by identity: a `LabelTable` makes one object for equal sets."""
+    """A label set as it is written. Compared by identity: a `LabelTable` makes one object for equal sets. There may be
+    a hundred thousand of them, so it holds little, and not itself."""
 
-    __slots__ = ("_later", "base", "braced", "inner", "labels", "target", "time")
+    __slots__ = ("_base", "_later", "inner", "target", "time")
 
-    def __init__(self, labels: Labels, target: LabelSet | None = None):
-        self.labels = labels
-        self.inner = b",".join([b'%b="%b"' % (quote_label(name), value) for name, value in labels])
-        self.braced = b"{%b} " % self.inner if self.inner else b" "
-        """What stands between the name of a sample and its value."""
-        self.target = target or self
-        """The set that this one is merged into: another one only for a split cluster."""
-        self.base = self
-        """The set of the first sample of a series: another one only for samples of other times."""
+    def __init__(self, inner: bytes, target: LabelSet | None = None):
+        self.inner = inner
+        """What stands between the braces."""
+        self.target = target
+        """The set that this one is merged into, of a split cluster."""
+        self._base: LabelSet | None = None
         self.time: float | None = None
         """Of one whose base is another, the time of its samples as the answer has it."""
         self._later: dict[float, LabelSet] | None = None
+
+    @property
+    def labels(self) -> Labels:
+        return labels_of(self.inner)
+
+    @property
+    def base(self) -> LabelSet:
+        """The set of the first sample of a series: another one only for samples of other times."""
+        return self if self._base is None else self._base
 
     def at(self, time: float) -> LabelSet:
         """The same labels for samples of another time than those of this set."""
@@ -36,34 +43,35 @@ class LabelSet:
             self._later = {}
         found = self._later.get(time)
         if found is None:
-            found = self._later[time] = LabelSet(self.labels)
-            found.base, found.time = self, time
+            found = self._later[time] = LabelSet(self.inner)
+            found._base, found.time = self, time
         return found
 
     def has(self, name: bytes) -> bool:
         """Whether there is a label of this name."""
-        return any(known == name for known, _ in self.labels)
+        return name in self.inner and any(known == name for known, _ in self.labels)
 
 
-Key = tuple[tuple[bytes, bytes], ...]
-
-
-def key(labels: Labels) -> Key:
-    """What makes label sets equal: order does not count."""
-    return tuple(sorted(labels))
+def _identity(labels: Labels, inner: bytes) -> bytes:
+    """What makes label sets equal: order does not count. The same object as `inner` if they are in that order."""
+    if len(labels) < 2:
+        return inner
+    ordered = tuple(sorted(labels))
+    return inner if ordered == labels else spelled(ordered)
 
 
 class LabelTable:
     """The label sets of one merge."""
 
     def __init__(self) -> None:
-        self._sets: dict[Key, LabelSet] = {}
+        self._sets: dict[bytes, LabelSet] = {}
 
     def get(self, labels: Labels) -> LabelSet:
-        identity = key(labels)
+        inner = spelled(labels)
+        identity = _identity(labels, inner)
         found = self._sets.get(identity)
         if found is None:
-            found = self._sets[identity] = LabelSet(labels)
+            found = self._sets[identity] = LabelSet(inner)
         return found
 
 
@@ -75,7 +83,7 @@ class SourceLabels:
         self._table = table
         self._merge_clusters = merge_clusters and source.envoy
         self._escaping = escaping
-        self._split: dict[Key, LabelSet] = {}
+        self._split: dict[bytes, LabelSet] = {}
         self._by_text: dict[bytes, LabelSet | None] = {}
         self.by_text = self._by_text.get
         """A label set by the text between its braces, if `read_text` has seen it."""
@@ -94,7 +102,9 @@ class SourceLabels:
         """As `read`, from plain text between braces: no escapes, no blanks. Remembered, since Envoy repeats the
         labels of a cluster in every family."""
         made = self.read(tuple(_PAIR.findall(text)))
-        self._by_text[text] = made
+        self._by_text[made.inner if made is not None and made.inner == text else text] = (
+            made  # one object for both
+        )
         return made
 
     def read(self, labels: Labels) -> LabelSet | None:
@@ -114,10 +124,11 @@ class SourceLabels:
         if self._merge_clusters:
             relabelled, split = clusters.relabel(labels)
             if split:
-                identity = key(labels)
+                inner = spelled(labels)
+                identity = _identity(labels, inner)
                 found = self._split.get(identity)
                 if found is None:
-                    found = self._split[identity] = LabelSet(labels, self._table.get(relabelled))
+                    found = self._split[identity] = LabelSet(inner, self._table.get(relabelled))
                 return found
             labels = relabelled
         return self._table.get(labels)

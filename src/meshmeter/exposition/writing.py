@@ -9,8 +9,9 @@ kept and only its type is lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from meshmeter.exposition.families import Role, Type, created_name, openmetrics_name
 from meshmeter.exposition.lines import escape
@@ -19,6 +20,8 @@ from meshmeter.exposition.samples import Metric, Samples
 from meshmeter.exposition.series import LabelSet
 
 _UNIT = re.compile(rb"[a-zA-Z0-9_:]+")
+_AT_ONCE = 512
+"""Samples that are written as one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,64 +34,88 @@ class Head:
     unit: bytes = b""
 
 
-def text(head: Head, samples: Samples, *, typed: bool = True) -> list[bytes]:
-    """The family in text 0.0.4, as pieces; untyped if not `typed`. What text has no place for becomes gauges of its
+def text(head: Head, samples: Samples, *, typed: bool = True) -> Iterator[bytes]:
+    """The family in text 0.0.4, in pieces; untyped if not `typed`. What text has no place for becomes gauges of its
     own: `_created`, and the three parts of a gauge histogram."""
     if head.type is Type.GAUGEHISTOGRAM:
-        return list(_split(head, samples, b"gauge"))
-    if not typed:
-        return list(_split(head, samples, b"untyped"))
-    type = head.type.in_text
-    out = _metadata(head.name, head.help, b"untyped" if type is Type.UNKNOWN else type.value.encode(), b"")
-    out += _plain(head.name, samples.plain)
-    for labels, metric in samples.metrics.items():
-        out += _metric(head, labels, metric, (Role.SUM, Role.COUNT))
-    return out + list(_created(head, samples))
+        yield from _split(head, samples, b"gauge")
+    elif not typed:
+        yield from _split(head, samples, b"untyped")
+    else:
+        type = head.type.in_text
+        yield _metadata(
+            head.name, head.help, b"untyped" if type is Type.UNKNOWN else type.value.encode(), b""
+        )
+        yield from _plain(head.name, samples.plain.items())
+        yield from _metrics(head, samples, (Role.SUM, Role.COUNT))
+        yield from _created(head, samples)
 
 
-def openmetrics(head: Head, samples: Samples, *, typed: bool) -> list[bytes]:
-    """The family in OpenMetrics 1.0.0, as pieces; unknown if not `typed`."""
+def openmetrics(head: Head, samples: Samples, *, typed: bool) -> Iterator[bytes]:
+    """The family in OpenMetrics 1.0.0, in pieces; unknown if not `typed`."""
     if not typed:
-        return list(_split(head, samples, b"unknown"))
+        yield from _split(head, samples, b"unknown")
+        return
     name = openmetrics_name(head.name, head.type)
     unit = head.unit if _fits(head.unit, name, head.type) else b""
-    out = _metadata(name, head.help, head.type.value.encode(), unit, quotes=True)
+    yield _metadata(name, head.help, head.type.value.encode(), unit, quotes=True)
     if head.type is Type.STATESET:
-        out += _plain(head.name, _grouped(head.name, samples.plain))
+        yield from _plain(head.name, _grouped(head.name, samples.plain))
     elif samples.created:
-        created = created_name(head.name, head.type)
-        for labels, tail in samples.plain.items():
-            out += (_start(head.name, labels), tail, b"\n")
-            if dated := samples.created.get(labels):
-                out += (_start(created, labels), dated, b"\n")
+        yield from _joined(_dated(head, samples))
     else:
-        out += _plain(head.name, samples.plain)
-    for labels, metric in samples.metrics.items():
-        out += _metric(head, labels, metric, (Role.SUM, Role.COUNT, Role.GSUM, Role.GCOUNT, Role.CREATED))
-    return out
+        yield from _plain(head.name, samples.plain.items())
+    yield from _metrics(head, samples, (Role.SUM, Role.COUNT, Role.GSUM, Role.GCOUNT, Role.CREATED))
 
 
-def _metadata(name: bytes, help: bytes, type: bytes, unit: bytes, *, quotes: bool = False) -> list[bytes]:
+def _dated(head: Head, samples: Samples) -> Iterator[bytes]:
+    """The samples of a counter, each with its date behind it."""
+    created = created_name(head.name, head.type)
+    for labels, tail in samples.plain.items():
+        yield b"%b%b\n" % (_start(head.name, labels), tail)
+        if dated := samples.created.get(labels):
+            yield b"%b%b\n" % (_start(created, labels), dated)
+
+
+def _metadata(name: bytes, help: bytes, type: bytes, unit: bytes, *, quotes: bool = False) -> bytes:
     written = name if LEGACY_NAME.fullmatch(name) else b'"%b"' % escape(name)
-    out = []
+    out = b""
     if help:
         text = escape(help) if quotes else help.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
-        out.append(b"# HELP %b %b\n" % (written, text))
-    out.append(b"# TYPE %b %b\n" % (written, type))
+        out += b"# HELP %b %b\n" % (written, text)
+    out += b"# TYPE %b %b\n" % (written, type)
     if unit:
-        out.append(b"# UNIT %b %b\n" % (written, unit))
+        out += b"# UNIT %b %b\n" % (written, unit)
     return out
 
 
-def _plain(name: bytes, values: dict[LabelSet, bytes]) -> list[bytes]:
-    out: list[bytes] = []
-    if LEGACY_NAME.fullmatch(name):
-        for labels, tail in values.items():
-            out += (name, labels.braced, tail, b"\n")
-    else:
-        for labels, tail in values.items():
-            out += (_start(name, labels), tail, b"\n")
-    return out
+def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines in larger pieces: as objects of their own they would take more memory than what is in them."""
+    rest = iter(lines)
+    while piece := b"".join(islice(rest, _AT_ONCE)):
+        yield piece
+
+
+def _plain(name: bytes, values: Iterable[tuple[LabelSet, bytes]]) -> Iterator[bytes]:
+    if not LEGACY_NAME.fullmatch(name):
+        yield from _joined(b"%b%b\n" % (_start(name, labels), tail) for labels, tail in values)
+        return
+    rest, start = iter(values), name + b"{"
+    while True:
+        out: list[bytes] = []
+        for labels, tail in islice(rest, _AT_ONCE):
+            if inner := labels.inner:
+                out += (start, inner, b"} ", tail, b"\n")
+            else:
+                out += (name, b" ", tail, b"\n")
+        if not out:
+            return
+        yield b"".join(out)
+
+
+def _metrics(head: Head, samples: Samples, roles: tuple[Role, ...]) -> Iterator[bytes]:
+    metrics = samples.metrics.items()
+    return _joined(chain.from_iterable(_metric(head, labels, metric, roles) for labels, metric in metrics))
 
 
 def _metric(head: Head, labels: LabelSet, metric: Metric, roles: tuple[Role, ...]) -> Iterator[bytes]:
@@ -111,25 +138,38 @@ def _metric(head: Head, labels: LabelSet, metric: Metric, roles: tuple[Role, ...
 def _split(head: Head, samples: Samples, type: bytes) -> Iterator[bytes]:
     """One family for each sample name."""
     quotes = type == b"unknown"
-    edges = list(_bare_edges(head, samples))
-    quantiles, buckets = (edges, []) if head.type is Type.SUMMARY else ([], edges)
+    edged = any(metric.edges for metric in samples.metrics.values())
+    summary = head.type is Type.SUMMARY
     for name, loose, edges in (
-        (head.name, samples.plain, quantiles),
-        (head.name + b"_bucket", samples.loose, buckets),
+        (head.name, samples.plain, edged and summary),
+        (head.name + b"_bucket", samples.loose, edged and not summary),
     ):
         if loose or edges:
-            yield from _metadata(name, head.help, type, b"", quotes=quotes)
-            yield from _plain(name, _bare(loose))
-            yield from edges
+            yield _metadata(name, head.help, type, b"", quotes=quotes)
+            yield from _plain(name, ((labels, _without_exemplar(tail)) for labels, tail in loose.items()))
+            if edges:
+                yield from _joined(_bare_edges(head, samples))
     for role in (Role.SUM, Role.COUNT, Role.GSUM, Role.GCOUNT, Role.CREATED):
-        parts = {s: m.parts[role] for s, m in samples.metrics.items() if role in m.parts}
-        if parts:
-            name = head.name + role.value.encode()
-            yield from _metadata(name, head.help, type, b"", quotes=quotes)
-            yield from _plain(name, parts)
+        yield from _part(head, samples, role, type, quotes=quotes)
     if samples.created:
-        yield from _metadata(created_name(head.name, head.type), head.help, type, b"", quotes=quotes)
-        yield from _plain(created_name(head.name, head.type), samples.created)
+        yield from _family_of_dates(head, samples, type, quotes=quotes)
+
+
+def _part(head: Head, samples: Samples, role: Role, type: bytes, *, quotes: bool = False) -> Iterator[bytes]:
+    """One part of all metrics as a family of its own."""
+    tails = (
+        (labels, metric.parts[role]) for labels, metric in samples.metrics.items() if role in metric.parts
+    )
+    if first := next(tails, None):
+        name = head.name + role.value.encode()
+        yield _metadata(name, head.help, type, b"", quotes=quotes)
+        yield from _plain(name, chain([first], tails))
+
+
+def _family_of_dates(head: Head, samples: Samples, type: bytes, *, quotes: bool = False) -> Iterator[bytes]:
+    name = created_name(head.name, head.type)
+    yield _metadata(name, head.help, type, b"", quotes=quotes)
+    yield from _plain(name, samples.created.items())
 
 
 def _bare_edges(head: Head, samples: Samples) -> Iterator[bytes]:
@@ -152,12 +192,10 @@ def _bare_edges(head: Head, samples: Samples) -> Iterator[bytes]:
 
 def _created(head: Head, samples: Samples) -> Iterator[bytes]:
     """The dates of a text family as a gauge family of their own."""
-    dates = samples.created or {
-        s: m.parts[Role.CREATED] for s, m in samples.metrics.items() if Role.CREATED in m.parts
-    }
-    if dates:
-        yield from _metadata(created_name(head.name, head.type), head.help, b"gauge", b"")
-        yield from _plain(created_name(head.name, head.type), dates)
+    if samples.created:
+        yield from _family_of_dates(head, samples, b"gauge")
+    else:
+        yield from _part(head, samples, Role.CREATED, b"gauge")
 
 
 def _open(name: bytes, labels: LabelSet) -> bytes:
@@ -170,20 +208,16 @@ def _open(name: bytes, labels: LabelSet) -> bytes:
 def _start(name: bytes, labels: LabelSet) -> bytes:
     """A line up to its value."""
     if LEGACY_NAME.fullmatch(name):
-        return name + labels.braced
+        return name + (b"{%b} " % labels.inner if labels.inner else b" ")
     return b'{"%b"%b} ' % (escape(name), b"," + labels.inner if labels.inner else b"")
 
 
-def _grouped(name: bytes, values: dict[LabelSet, bytes]) -> dict[LabelSet, bytes]:
+def _grouped(name: bytes, values: dict[LabelSet, bytes]) -> Iterator[tuple[LabelSet, bytes]]:
     """The samples of a stateset with all states of a metric beside each other."""
     groups: dict[object, list[LabelSet]] = {}
     for labels in values:
         groups.setdefault(frozenset(pair for pair in labels.labels if pair[0] != name), []).append(labels)
-    return {labels: values[labels] for group in groups.values() for labels in group}
-
-
-def _bare(values: dict[LabelSet, bytes]) -> dict[LabelSet, bytes]:
-    return {labels: _without_exemplar(tail) for labels, tail in values.items()}
+    return ((labels, values[labels]) for group in groups.values() for labels in group)
 
 
 def _without_exemplar(tail: bytes) -> bytes:

@@ -61,6 +61,18 @@ def test_it_goes_up_and_down_rung_by_rung() -> None:
     assert stage.way(with_mtls("STRICT")) == [TlsStage.ACCEPTING, TlsStage.CALLING, TlsStage.STRICT]
 
 
+def test_without_proxies_it_is_where_it_is_to_be_at_once() -> None:
+    stage, strict = Stage(), with_mtls("STRICT")
+    stage.switch.stage(OFF)
+    assert stage.switch.stage(strict, has_proxies=False) is TlsStage.STRICT
+    assert stage.switch.stage(strict) is TlsStage.STRICT, "whoever joins finds it there"
+    assert stage.passes(LONGEST) == []
+    assert stage.switch.stage(OFF) is TlsStage.CALLING
+    assert stage.switch.stage(OFF, has_proxies=False) is TlsStage.OFF, "all have left meanwhile"
+    assert stage.switch.signing(OFF) is OFF
+    assert stage.passes(LONGEST) == []
+
+
 def test_it_waits_for_proxies_that_are_in_step_for_a_moment() -> None:
     stage = Stage()
     stage.switch.stage(OFF)

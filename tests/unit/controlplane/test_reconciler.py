@@ -298,3 +298,24 @@ async def test_a_switch_of_mtls_goes_on_when_proxies_have_what_belongs_to_a_stag
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.attack("B8: a plain call to a service that joins a mesh while its mTLS is being switched on")
+async def test_who_joins_a_mesh_after_its_mtls_was_switched_on_is_never_open(store: SqliteStore) -> None:
+    """Every change makes a switch wait: a mesh with nobody to wait for must not be on its way then."""
+    await store.commit([Put(metered())])
+    switch = MtlsSwitch(clock=lambda: 0.0)
+    async with following(store, SnapshotCache(), switch=switch, trust=SlowTrust()) as reconciler:
+
+        def is_on() -> bool:
+            view = reconciler.view("default")
+            return view is not None and view.mesh.spec.mtls is not None and reconciler.in_step("default")
+
+        await store.commit([Put(metered(mtls=True))])
+        await until(is_on, lambda: asyncio.sleep(0.01))
+        await store.commit([Put(dataplane())])
+        await until(
+            lambda: reconciler.compiled("default", "backend-1") is not None, lambda: asyncio.sleep(0.01)
+        )
+        view = reconciler.view("default")
+        assert view is not None and switch.stage(view.mesh) is TlsStage.STRICT

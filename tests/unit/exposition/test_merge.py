@@ -995,6 +995,27 @@ def test_whatever_comes_the_answer_is_valid(parts: list[bytes], source: Format) 
         samples(run(ordered, OPENMETRICS).body.decode(), openmetrics=True)
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("type", ["gauge", "counter", "histogram", "summary"])
+def test_odd_lines_anywhere_in_a_long_family(type: str, seed: int) -> None:
+    random = Random(seed)
+    ends = ("", "_sum", "_count", "_bucket") if type in ("histogram", "summary") else ("",)
+    labels = [f'x="{n}{"v" * 300}"' for n in range(random.choice((60, 600)))]
+    odd = ("1 5", "1 6", "x", " 2", '1 # {id="1"} 1')
+
+    def line() -> str:
+        end, text = random.choice(ends), random.choice(labels)
+        if end == "_bucket":
+            text += f',le="{random.choice((1, 2, 5, "+Inf"))}"'
+        elif ends[1:] and not end and random.random() < 0.9:
+            text += f',quantile="{random.choice((0.1, 0.5))}"'
+        return f"h{end}{{{text}}} {random.choice(odd) if random.random() < 0.004 else 1}\n"
+
+    body = f"# TYPE h {type}\n" + "".join(line() for _ in range(1000))
+    run([app(body)])
+    run([app(body)], OPENMETRICS)
+
+
 def test_odd_bodies() -> None:
     """Sources and options of all kinds, the same ones in every run; `support.odd_bodies` as a program runs others."""
     (kernel,) = under_test

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from cProfile import Profile
+
+import pytest
+
+from meshmeter.exposition.lines import parse_sample
 from meshmeter.exposition.merge import Options, Source
 from meshmeter.exposition.reading import Reader
 from meshmeter.exposition.series import LabelTable
@@ -60,3 +65,19 @@ def test_parts_of_a_body_have_no_line_numbers() -> None:
         reader.complain()
     stats = reader.stats()
     assert stats.dropped == {"malformed_line": 2} and {problem.line for problem in stats.problems} == {0}
+
+
+@pytest.mark.parametrize("odd", [b'a_sum{n="odd"}  1\n', b'a_sum{n="\xff"} 1\n', b'a_sum{n="0"} 1\n'])
+@pytest.mark.attack("B2: one odd line sends a whole family down the slow way")
+def test_an_odd_line_costs_only_what_is_near_it(odd: bytes) -> None:
+    lines = [b'a_sum{n="%d%b"} 1\n' % (n, b"v" * 1000) for n in range(1000)]
+    lines[500] = odd
+    reader = Reader(Source("app", b""), Options(), LabelTable())
+    reader.open(b'# TYPE a summary\na_sum{n="0"} 1\n' + b"".join(lines))
+    profile = Profile()
+    (family,) = reader.index.families.values()
+    profile.enable()
+    read = reader.read(family)
+    profile.disable()
+    assert 1 <= sum(call.callcount for call in profile.getstats() if call.code is parse_sample.__code__) < 150
+    assert len(read) + sum(reader.stats().dropped.values()) == 1001

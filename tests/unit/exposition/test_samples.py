@@ -37,7 +37,7 @@ def test_histograms_stay_histograms(parts: list[dict[float, int]]) -> None:
 
 
 def test_the_first_of_equal_series_stays() -> None:
-    one, two = LabelSet(()), LabelSet(((b"a", b"1"),))
+    one, two = LabelSet(b""), LabelSet(b'a="1"')
     samples = Samples({one: b"1"})
     assert samples.add(Samples({one: b"2", two: b"3"})) == 1
     assert samples.plain == {one: b"1", two: b"3"}

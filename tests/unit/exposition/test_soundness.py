@@ -9,7 +9,7 @@ from meshmeter.exposition.samples import Metric, Samples
 from meshmeter.exposition.series import LabelSet
 from meshmeter.exposition.soundness import sound
 
-NONE = LabelSet(())
+NONE = LabelSet(b"")
 INF = float("inf")
 
 
@@ -28,7 +28,7 @@ def metric(edges: dict[float, bytes], **parts: bytes) -> Samples:
         (Type.COUNTER, Samples({NONE: b"1 7"}, {NONE: b"5"}), False),
         (Type.INFO, Samples({NONE: b"1.0"}), True),
         (Type.INFO, Samples({NONE: b"2"}), False),
-        (Type.STATESET, Samples({LabelSet(((b"x_total", b"on"),)): b"1"}), True),
+        (Type.STATESET, Samples({LabelSet(b'x_total="on"'): b"1"}), True),
         (Type.STATESET, Samples({NONE: b"1"}), False),
         (Type.HISTOGRAM, metric({1: b"1", INF: b"2"}, sum=b"1", count=b"2"), True),
         (Type.HISTOGRAM, metric({1: b"1", INF: b"2"}), True),

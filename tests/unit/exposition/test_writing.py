@@ -8,7 +8,7 @@ from meshmeter.exposition.samples import Metric, Samples
 from meshmeter.exposition.series import LabelSet
 from meshmeter.exposition.writing import Head
 
-NONE = LabelSet(())
+NONE = LabelSet(b"")
 
 
 def test_help_is_escaped_as_the_format_wants() -> None:
@@ -33,7 +33,8 @@ def test_exemplars_go_with_the_type() -> None:
 
 def test_states_of_one_metric_are_beside_each_other() -> None:
     values = {
-        LabelSet(((b"m", state), (b"x", x))): b"0" for state, x in ((b"a", b"1"), (b"a", b"2"), (b"b", b"1"))
+        LabelSet(b'm="%b",x="%b"' % (state, x)): b"0"
+        for state, x in ((b"a", b"1"), (b"a", b"2"), (b"b", b"1"))
     }
     written = b"".join(writing.openmetrics(Head(b"m", Type.STATESET), Samples(values), typed=True))
     assert [line[-5:-3] for line in written.splitlines()[1:]] == [b'1"', b'1"', b'2"']
