@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from meshmeter.exposition.formats import Format
+from meshmeter.exposition.kernel import PYTHON
 from meshmeter.exposition.merge import Limits, Options, Source
 from support import coverage_guided, fuzz_claims, require
 from support.fuzz_cases import Case, decode, encode
@@ -92,3 +93,13 @@ def test_what_the_coverage_guided_run_keeps_is_judged(
     found = coverage_guided.refuted_by_others([*kept, other])
     assert found is not None
     assert (found[0], found[1].claim) == (other.read_bytes(), "every parser takes the answer")
+
+
+def test_what_could_be_sent_at_once_comes_first_when_an_answer_is_merged_again() -> None:
+    """The order changes, what is said does not."""
+    case = decode(b"#case\n\n#source e\nb 1\nenvoy_a 2\n")
+    check(case)
+    first = PYTHON.merge(case.sources, case.options).body
+    assert first == b"# TYPE b untyped\nb 1\n# TYPE envoy_a untyped\nenvoy_a 2\n"
+    again = PYTHON.merge([Source("again", first, envoy=True)], case.options).body
+    assert again == b"# TYPE envoy_a untyped\nenvoy_a 2\n# TYPE b untyped\nb 1\n"
