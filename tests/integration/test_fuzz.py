@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.merge import Limits, Options, Source
-from support import fuzz_claims, require
-from support.fuzz_cases import decode, encode
+from support import coverage_guided, fuzz_claims, require
+from support.fuzz_cases import Case, decode, encode
 from support.fuzz_claims import Refuted, check
 from support.fuzzing import FOUND_ONCE, Fuzzer, keep, smallest
 
@@ -34,12 +36,13 @@ def test_a_short_run(seed: int) -> None:
 
 
 def test_a_case_is_a_file() -> None:
-    case = (
+    case = Case(
         [
             Source("s0", b"a 1", Format.OPENMETRICS_1, envoy=True),
             Source("s1", b"b 2\n\n", label="app", limits=Limits(1, None, 3, None)),
         ],
         Options(Format.OPENMETRICS_1_UTF8, merge_clusters=False, total_bytes=300),
+        (5, 700),
     )
     assert decode(encode(case)) == case
 
@@ -53,3 +56,39 @@ def test_what_it_finds_is_made_small_and_kept(tmp_path: Path, monkeypatch: pytes
     small, again = smallest(text, refuted.value)
     assert (small, again.claim) == (b'\n#source\na{x=""}7', "every parser takes the answer")
     assert keep(small, tmp_path / "found").read_bytes() == small
+
+
+def test_without_its_parts_the_coverage_guided_run_says_which_ones(tmp_path: Path) -> None:
+    run = [sys.executable, str(Path(__file__).parents[1] / "fuzz" / "run.py"), "--native"]
+    environment = {"PATH": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
+
+    def said() -> tuple[int, str]:
+        ended = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return ended.returncode, ended.stderr
+
+    assert said() == (2, "fuzz: --native needs\n  Rust: https://rustup.rs\n")
+    cargo = tmp_path / "cargo"
+    cargo.write_text("#!/bin/sh\nexit 101\n")
+    cargo.chmod(0o755)
+    status, text = said()
+    assert status == 2
+    for how in (
+        "rustup toolchain install nightly",
+        "cargo install cargo-fuzz --locked",
+        "apt-get install g++",
+    ):
+        assert how in text
+
+
+def test_what_the_coverage_guided_run_keeps_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coverage_guided.write_seeds(tmp_path)
+    kept = sorted(tmp_path.iterdir())[:12]
+    assert all(decode(file.read_bytes()).sources for file in kept)
+    assert coverage_guided.refuted_by_others(kept) is None
+    monkeypatch.setattr(fuzz_claims, "objections", lambda body, format: "go" if b"go_gc" in body else "")
+    other = next(file for file in sorted(tmp_path.iterdir()) if b"go_gc" in file.read_bytes())
+    found = coverage_guided.refuted_by_others([*kept, other])
+    assert found is not None
+    assert (found[0], found[1].claim) == (other.read_bytes(), "every parser takes the answer")

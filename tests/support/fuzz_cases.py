@@ -1,6 +1,6 @@
 """Cases of the fuzzer as files that people can read and edit: options, then sources with their bodies.
 
-    #case o u 300
+    #case o u 300 c=7,90
     <empty line>
     #source e l=app n=5,,,
     <body>
@@ -9,21 +9,30 @@
     <body>
 
 Options: `o` OpenMetrics; `u`, `s`, `d` or `v` for UTF-8 names, underscores, dots or values as the scheme of names; `k`
-clusters kept, a number: the limit of the whole. Of a source: `e`
-Envoy's, `o` OpenMetrics, `l=` its label, `n=` its limits (samples, labels, bytes of a label name, of a value). Whatever
-else stands there has no effect, so that every text is a case; the line break before `#source` belongs to it and not to
-a body.
+clusters kept, a number: the limit of the whole; `c=` where the first body is cut as it arrives, if it is Envoy's. Of a
+source: `e` Envoy's, `o` OpenMetrics, `l=` its label, `n=` its limits (samples, labels, bytes of a label name, of a
+value). Whatever else stands there has no effect, so that every text is a case; the line break before `#source` belongs
+to it and not to a body. native/fuzz/src/case.rs reads the same.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.merge import Limits, Options, Source
 from meshmeter.exposition.names import Escaping
 
-Case = tuple[list[Source], Options]
+
+class Case(NamedTuple):
+    """What a kernel is asked."""
+
+    sources: list[Source]
+    options: Options
+    cuts: tuple[int, ...] = ()
+    """Where the first body is cut, if it arrives in pieces; places beyond its end begin anew."""
+
 
 _LABEL = re.compile(rb"[a-zA-Z_][a-zA-Z0-9_]*")
 _SOURCE = b"\n#source"
@@ -41,15 +50,17 @@ def decode(text: bytes) -> Case:
     """The case that a file's content is."""
     head, *parts = text.split(_SOURCE)
     words = head.partition(b"\n")[0].split()
-    total = next((int(word) for word in words if word.isdigit() and len(word) < 10), None)
+    total = next((number for word in words if (number := _number(word)) is not None), None)
+    cuts = next((word[2:].split(b",") for word in reversed(words) if word.startswith(b"c=")), [])
     scheme = next((scheme for word, scheme in _SCHEMES.items() if word in words), None)
     options = Options(_FORMATS[b"o" in words, scheme], b"k" not in words, total)
-    return [_source(n, part) for n, part in enumerate(parts[:_MOST])], options
+    places = tuple(number for word in cuts if (number := _number(word)) is not None)
+    return Case([_source(n, part) for n, part in enumerate(parts[:_MOST])], options, places)
 
 
 def encode(case: Case) -> bytes:
     """A file's content."""
-    sources, options = case
+    sources, options, cuts = case
     words = [b"#case"]
     words += [
         word
@@ -62,6 +73,8 @@ def encode(case: Case) -> bytes:
     ]
     if options.total_bytes is not None:
         words.append(b"%d" % options.total_bytes)
+    if cuts:
+        words.append(b"c=" + b",".join(b"%d" % place for place in cuts))
     return b" ".join(words) + b"\n" + b"".join(map(_written, sources))
 
 
@@ -74,8 +87,7 @@ def _source(n: int, part: bytes) -> Source:
         if key == b"l" and _LABEL.fullmatch(value):
             label = value.decode()
         elif key == b"n":
-            numbers = [int(each) if each.isdigit() and len(each) < 10 else None for each in value.split(b",")]
-            limits = Limits(*(numbers + [None] * 4)[:4])
+            limits = Limits(*([*map(_number, value.split(b",")), None, None, None, None][:4]))
     return Source(
         f"s{n}",
         body,
@@ -84,6 +96,10 @@ def _source(n: int, part: bytes) -> Source:
         label=label,
         limits=limits,
     )
+
+
+def _number(word: bytes) -> int | None:
+    return int(word) if word.isdigit() and len(word) < 10 else None
 
 
 def _written(source: Source) -> bytes:

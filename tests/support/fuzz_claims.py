@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
@@ -12,6 +12,7 @@ from meshmeter.exposition.formats import Format
 from meshmeter.exposition.kernel import PYTHON, Kernel, choose
 from meshmeter.exposition.lines import LOST, Fault
 from meshmeter.exposition.merge import Limits, MergeResult, Options, Source
+from meshmeter.exposition.names import Escaping
 from support.fuzz_cases import Case
 from support.judge import Stored, judge, objections
 from support.odd_bodies import LONG_WAY
@@ -40,14 +41,14 @@ class Refuted(Exception):
 def check(case: Case) -> Hashable:
     """Raises Refuted where a claim does not hold. Gives what the kernels did with the case, in short: cases of which it
     is new are worth more than others."""
-    sources, options = case
+    sources, options, _ = case
     result = _try(PYTHON.merge, sources, options)
     _same("the shortcuts change nothing", result, _try(LONG_WAY.merge, sources, options))
     for kernel in KERNELS[1:]:
         _same("the kernels agree", result, _try(kernel.merge, sources, options))
     if is_fed(sources):
         for kernel in KERNELS:
-            for streamed in _try(_streamed, kernel, sources, options):
+            for streamed in _try(_streamed, kernel, case):
                 _same("it does not count how Envoy's body arrives", result, streamed)
     said = objections(result.body, options.format)
     if said and not _NEGATIVE.search(said):
@@ -96,7 +97,9 @@ def _true_to(source: Source, options: Options, result: MergeResult) -> None:
         options.total_bytes is not None or b"\0" in source.body
     ):  # where Prometheus's text parser takes the end to be
         return
-    spoken = Format.OPENMETRICS_1_UTF8 if source.format.openmetrics else Format.TEXT
+    spoken = Format.OPENMETRICS_1 if source.format.openmetrics else Format.TEXT
+    if options.format.scheme is Escaping.UTF8:  # else names that need it are written otherwise than they came
+        spoken = Format.OPENMETRICS_1_UTF8 if source.format.openmetrics else Format.TEXT_UTF8
     directly = prometheus.verdict(source.body, spoken.value, samples=True, lenient=True)
     if directly.error:
         return
@@ -121,7 +124,8 @@ def _true_to(source: Source, options: Options, result: MergeResult) -> None:
 
 
 def _numbered(samples: Counter[Stored]) -> Counter[Stored]:
-    """Bounds and quantiles as numbers: Prometheus writes them anew under some types and not under others. Times that a
+    """Bounds and quantiles as numbers: Prometheus writes them anew behind some TYPE lines, also those of families that
+    are not theirs, and not behind others. Times that a
     float cannot tell from their neighbours, as it has to in OpenMetrics, with what it can tell."""
     numbered = Counter[Stored]()
     for (labels, value, at), count in samples.items():
@@ -133,13 +137,13 @@ def _numbered(samples: Counter[Stored]) -> Counter[Stored]:
 
 def _number(found: re.Match[str]) -> str:
     try:
-        return f'{found[1]}="{float(found[2])!r}"'
+        return f'{found[1]}="{float(found[2]) + 0.0!r}"'  # one zero, as Prometheus writes it
     except ValueError:
         return found[0]
 
 
-def _streamed(kernel: Kernel, sources: Sequence[Source], options: Options) -> list[MergeResult]:
-    return list(in_many_ways(kernel, sources, options))
+def _streamed(kernel: Kernel, case: Case) -> list[MergeResult]:
+    return list(in_many_ways(kernel, *case))
 
 
 def _try(do: Callable[Arguments, Result], *arguments: Arguments.args, **more: Arguments.kwargs) -> Result:

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from meshmeter.exposition.formats import sniff
-from support.fuzz_cases import decode, encode
+from support.fuzz_cases import Case, decode, encode
 from support.fuzz_claims import Refuted, check
 from support.mutation import mutated
 from support.odd_bodies import FILES, cases
@@ -34,8 +34,8 @@ class Fuzzer:
     def run(self, until: Callable[[], bool]) -> tuple[bytes, Refuted] | None:
         """Try cases until it is time; the first that refutes a claim, made small."""
         random = Random(self.seed)
-        fresh = (encode(case) for case in cases(Random(self.seed + 1)))
-        first = [*_seeds(), *islice(fresh, 200)]
+        fresh = (encode(Case(*case)) for case in cases(Random(self.seed + 1)))
+        first = [*seeds(), *islice(fresh, 200)]
         for text in first:
             if refuted := self._try(text):
                 return refuted
@@ -66,7 +66,7 @@ class Fuzzer:
         return len(self._seen)
 
 
-def _seeds() -> list[bytes]:
+def seeds() -> list[bytes]:
     """The corpus: files of our own, each in both formats, and what was found once."""
     found = [path.read_bytes() for path in FOUND_ONCE]
     for path in FILES:

@@ -15,7 +15,16 @@ _NUMBERS = (
     b"1395066363000.5", b"007", b".5",
 )  # fmt: skip
 _SUFFIXES = (b"_total", b"_bucket", b"_sum", b"_count", b"_created", b"_info", b"_gsum", b"_gcount", b"")
-_HEADS = (b"#case", b"#case o", b"#case u", b"#case o u", b"#case k", b"#case 200", b"#case o 300")
+_HEADS = (
+    b"#case",
+    b"#case o",
+    b"#case u",
+    b"#case o u",
+    b"#case k",
+    b"#case 200",
+    b"#case o 300",
+    b"#case c=9,60,61",
+)
 _SOURCES = (
     b"#source",
     b"#source o",

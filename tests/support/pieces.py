@@ -31,12 +31,18 @@ def streamed(
     return replace(result, pieces=[*sent, *result.pieces])
 
 
-def in_many_ways(kernel: Kernel, sources: Sequence[Source], options: Options) -> Iterator[MergeResult]:
-    """The answers where the first source, which is Envoy's, arrives in pieces of several sizes."""
+def in_many_ways(
+    kernel: Kernel, sources: Sequence[Source], options: Options, places: Sequence[int] = ()
+) -> Iterator[MergeResult]:
+    """The answers where the first source, which is Envoy's, arrives in pieces of several sizes, and cut at these
+    places if there are any."""
     first, *others = sources
     body = first.body
-    for size in sorted({max(len(body) // 60, 1), 1000, 4096 + len(body) % 61, 1 << 20}):
-        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    sizes = sorted({max(len(body) // 60, 1), 1000, 4096 + len(body) % 61, 1 << 20})
+    ways = [[body[at : at + size] for at in range(0, len(body), size)] for size in sizes]
+    if places:
+        ways.append(cut(body, places))
+    for pieces in ways:
         result = streamed(kernel, pieces or [b""], others, options, limits=first.limits)
         yield replace(result, sources=(replace(result.sources[0], name=first.name), *result.sources[1:]))
 

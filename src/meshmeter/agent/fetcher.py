@@ -11,35 +11,29 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
-from yarl import URL
 
-from meshmeter import __version__
 from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles, FileRefused
+from meshmeter.agent.asking import Refused, answered, body_of, followed, session_of
 from meshmeter.agent.connect import AddressRefused, CheckedResolver, Judge, literal
 from meshmeter.agent.credentials import CredentialsError, TlsContexts, authorization
-from meshmeter.agent.decoding import ACCEPT_ENCODING, Decoder, DecodingError, TooLarge
-from meshmeter.agent.heads import MOST_BYTES, MOST_FIELDS, with_heads
-from meshmeter.agent.redirects import STATUSES, NotFollowed, following, told
+from meshmeter.agent.decoding import ACCEPT_ENCODING, DecodingError, TooLarge
+from meshmeter.agent.heads import with_heads
 from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ENVOY_ACCEPT, Application, ScrapePlan
 from meshmeter.scrape.results import FetchError, FetchResult
 
-USER_AGENT = f"meshmeter/{__version__}"
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 LOOP_HEADER = "Meshmeter-Scrape-Of"
 """Names the agent that fetches, after those whose fetches led to it, so that each recognises a request that came back
 to it; see `hops`."""
-
-WORDS = 160
-"""Bytes of Envoy's answer that are repeated where it refuses a request."""
 
 ENVOY_BUFFER = 1 << 20
 """Bytes that are read ahead of Envoy's answer, which is long."""
@@ -48,9 +42,6 @@ READERS = 4
 """Threads that read the files of entries."""
 
 T = TypeVar("T")
-
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-"""Deadlines are ours: one for a whole fetch, whatever part of it is slow."""
 
 
 class Fetcher:
@@ -77,7 +68,7 @@ class Fetcher:
 
     async def __aenter__(self) -> Fetcher:
         connector = aiohttp.UnixConnector(str(self._admin_socket), limit=0)
-        self._envoy = _session(connector, encoding="identity", buffer=ENVOY_BUFFER)
+        self._envoy = session_of(connector, encoding="identity", buffer=ENVOY_BUFFER)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -121,7 +112,7 @@ class Fetcher:
 
         async def get() -> FetchResult:
             limit, size = plan.limits.envoy_bytes, 0
-            async with _asked(
+            async with answered(
                 session, f"http://envoy{target}", {"Accept": ENVOY_ACCEPT}, is_envoy=True
             ) as response:
                 on_head()
@@ -143,7 +134,7 @@ class Fetcher:
             for target in plan.envoy:
                 url = f"http://envoy{target}"
                 accept = {"Accept": ENVOY_ACCEPT}
-                answers.append(await _get(session, url, accept, plan.limits.envoy_bytes, is_envoy=True))
+                answers.append(await body_of(session, url, accept, plan.limits.envoy_bytes, is_envoy=True))
             body, content_type = answers[0]
             restrict_to = answers[1][0] if len(answers) > 1 else None
             return FetchResult(ENVOY, 0.0, body, content_type, restrict_to)
@@ -172,7 +163,7 @@ class Fetcher:
                 else:
                     session = self._session(plan.allowed_networks, plan.metrics_endpoint)
                     url = replace(application, host=literal(application.host) or application.host).url
-                body, content_type = await _followed(
+                body, content_type = await followed(
                     session, url, headers, limit, tls, options.server_name or None
                 )
             return FetchResult(application.name, 0.0, body, content_type)
@@ -196,7 +187,7 @@ class Fetcher:
         except OSError as exc:
             raise FileRefused(f"{path}: {exc.strerror}") from exc
         stack.push(finding)
-        session = _session(with_heads(aiohttp.UnixConnector(found, limit=0)), encoding=ACCEPT_ENCODING)
+        session = session_of(with_heads(aiohttp.UnixConnector(found, limit=0)), encoding=ACCEPT_ENCODING)
         return await stack.enter_async_context(session)
 
     def _session(self, networks: tuple[str, ...], endpoint: tuple[str, int]) -> aiohttp.ClientSession:
@@ -211,7 +202,7 @@ class Fetcher:
                 limit=0,
                 keepalive_timeout=75,
             )
-            session = self._sessions[networks, endpoint] = _session(
+            session = self._sessions[networks, endpoint] = session_of(
                 with_heads(connector), encoding=ACCEPT_ENCODING
             )
         return session
@@ -229,7 +220,7 @@ class Fetcher:
             )
         except TimeoutError:
             error, detail = FetchError.TIMEOUT, f"no complete answer within {deadline:g} s"
-        except _Refused as exc:
+        except Refused as exc:
             error, status, detail = FetchError.STATUS, exc.status, str(exc)
         except AddressRefused as exc:
             error, detail = FetchError.ADDRESS, str(exc)
@@ -265,109 +256,3 @@ def _words(exc: OSError) -> str:
 
 
 _ERRNO = re.compile(r"\[Errno ([0-9]+)\]")
-
-
-class _Refused(Exception):
-    """An answer that is no success."""
-
-    def __init__(self, status: int, detail: str, location: str | None = None):
-        self.status = status
-        self.location = location
-        super().__init__(detail)
-
-
-def _session(
-    connector: aiohttp.BaseConnector, *, encoding: str, buffer: int = 64 << 10
-) -> aiohttp.ClientSession:
-    """A session that trusts nothing of its environment and keeps no cookies. Bodies arrive as they were sent:
-    decompression has a limit of ours."""
-    return aiohttp.ClientSession(
-        connector=connector,
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": encoding},
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        timeout=_NO_TIMEOUT,
-        read_bufsize=buffer,
-        max_line_size=MOST_BYTES,
-        max_field_size=MOST_BYTES,
-        max_headers=MOST_FIELDS,
-    )
-
-
-async def _followed(
-    session: aiohttp.ClientSession,
-    url: str,
-    headers: dict[str, str],
-    limit: int,
-    tls: ssl.SSLContext | None,
-    server_name: str | None,
-) -> tuple[bytes, str | None]:
-    """Body and Content-Type of an application's answer, which may be where its first one leads: on the same server,
-    so with the same headers, credentials among them, and the same trust."""
-    urls = [url]
-    while True:
-        try:
-            return await _get(session, urls[-1], headers, limit, tls, server_name)
-        except _Refused as exc:
-            if exc.status not in STATUSES:
-                if len(urls) == 1:
-                    raise
-                raise _Refused(exc.status, f"{exc} at {told(urls[-1])}, where a redirect leads") from None
-            try:
-                urls.append(following(urls, exc.location))
-            except NotFollowed as why:
-                raise _Refused(exc.status, f"{exc}, {why}") from None
-
-
-async def _get(
-    session: aiohttp.ClientSession,
-    url: str,
-    headers: dict[str, str],
-    limit: int,
-    tls: ssl.SSLContext | None = None,
-    server_name: str | None = None,
-    *,
-    is_envoy: bool = False,
-) -> tuple[bytes, str | None]:
-    """Body and Content-Type of a successful answer."""
-    async with _asked(session, url, headers, tls, server_name, is_envoy=is_envoy) as response:
-        declared = response.content_length
-        encoding = ",".join(response.headers.getall("Content-Encoding", ()))
-        if declared is not None and declared > limit:
-            raise TooLarge(f"the answer is announced with {declared} bytes, more than {limit}")
-        decoder = Decoder(encoding, limit)
-        async for piece in response.content.iter_any():
-            decoder.feed(piece)
-        return decoder.finish(), response.headers.get("Content-Type")
-
-
-@asynccontextmanager
-async def _asked(
-    session: aiohttp.ClientSession,
-    url: str,
-    headers: dict[str, str],
-    tls: ssl.SSLContext | None = None,
-    server_name: str | None = None,
-    *,
-    is_envoy: bool = False,
-) -> AsyncIterator[aiohttp.ClientResponse]:
-    """A successful answer, whose body is still to be read. Of one that is none only Envoy's words are repeated: what an
-    application says to the agent is not for everybody who may scrape."""
-    async with session.get(
-        URL(url, encoded=True),
-        headers=headers,
-        allow_redirects=False,
-        ssl=tls if tls is not None else True,
-        server_hostname=server_name,
-    ) as response:
-        if response.status != 200:
-            words = (await response.content.read(WORDS)).decode(errors="replace") if is_envoy else ""
-            if response.status == 508:
-                words = "it leads back to an endpoint that is being scraped"
-            raise _Refused(
-                response.status,
-                f"HTTP status {response.status}" + (f": {words}" if words else ""),
-                response.headers.get("Location"),
-            )
-        yield response

@@ -7,6 +7,9 @@ as before.
 
 How much time was not enough matters: a scraper with a timeout of a second says nothing about what another with a
 minute may expect. Time is cut only for deadlines that are no longer than `STRIKES` that were not enough.
+
+Where the time was over before an answer could be merged, only a source that took `LONG` of it to answer was waited for:
+the others are down because of somebody else, and would not be merged sooner with less time to answer.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from meshmeter.exposition.lines import Fault
 from meshmeter.scrape.plan import Application, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchError
@@ -23,6 +27,8 @@ STRIKES = 3
 SHORT = 1.0
 """Seconds."""
 EVERY = 5
+LONG = 0.5
+"""Part of its deadline after which an answer that could not be merged in time came late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,14 @@ class Trouble:
         patient = len(self.not_enough) < STRIKES or deadline > self.not_enough[-1]
         return deadline if patient else SHORT
 
-    def after(self, error: FetchError | None, given: float, deadline: float, at: float) -> Trouble:
-        """What is known once a scrape is over that gave it `given` of the `deadline` seconds it would have had."""
-        if error is None:
+    def after(self, given: float, deadline: float, at: float, *, up: bool, kept_waiting: bool) -> Trouble:
+        """What is known once a scrape is over that gave it `given` of the `deadline` seconds it would have had.
+        `kept_waiting`: it is down because these were not enough."""
+        if up:
             return Trouble(last_success=at)
         cut = given < deadline
         not_enough = self.not_enough
-        if error is FetchError.TIMEOUT:
+        if kept_waiting:
             if not cut:
                 not_enough = tuple(sorted((*not_enough, deadline), reverse=True)[:STRIKES])
         else:
@@ -105,9 +112,13 @@ class Patience:
             report = by_name.get(application.name)
             if report is None:
                 continue
-            error = None if report.up else FetchError(report.error or FetchError.FORMAT)
+            budget = _deadline(cut, given)
             trouble = self._known.get(application, _UNKNOWN).after(
-                error, _deadline(cut, given), _deadline(application, plan), at
+                budget,
+                _deadline(application, plan),
+                at,
+                up=report.up,
+                kept_waiting=_kept_waiting(report, budget),
             )
             self._known[application] = trouble
             if trouble.failures:
@@ -127,6 +138,13 @@ class Patience:
 
 
 _UNKNOWN = Trouble()
+
+
+def _kept_waiting(report: SourceReport, budget: float) -> bool:
+    """Whether a source is down because `budget` seconds were not enough for it to answer."""
+    if report.error != FetchError.TIMEOUT:
+        return False
+    return Fault.DEADLINE not in report.dropped or report.duration >= LONG * budget
 
 
 def _deadline(application: Application, plan: ScrapePlan) -> float:

@@ -75,6 +75,26 @@ def test_failing_quickly_costs_no_time(error: FetchError) -> None:
     assert (trouble["failures"], trouble["cutTo"]) == (10, None)
 
 
+def late(seconds: float) -> SourceReport:
+    """Read after so many seconds, and no time was left to merge any of it."""
+    return SourceReport("slow", False, seconds, body_bytes=9, error="timeout", dropped={"deadline": 1})
+
+
+def test_who_answered_quickly_is_not_blamed_for_merging_that_came_too_late() -> None:
+    scrapes = Scrapes()
+    assert [scrapes.scrape(late(4.4)) for _ in range(10)] == [None] * 10
+    trouble = scrapes.reports["slow"].trouble
+    assert trouble is not None
+    assert (trouble["failures"], trouble["cutTo"]) == (10, None)
+
+
+def test_who_left_no_time_to_merge_its_answer_is_waited_for_less() -> None:
+    scrapes = Scrapes()
+    assert [scrapes.scrape(late(4.5)) for _ in range(STRIKES + 1)] == [None] * STRIKES + [SHORT]
+    assert scrapes.scrape(late(0.4)) == SHORT
+    assert scrapes.scrape(late(0.4)) is None, "it answers quickly now"
+
+
 def test_failing_quickly_in_between_gives_its_time_back() -> None:
     scrapes = Scrapes()
     for _ in range(STRIKES):
@@ -151,6 +171,7 @@ def test_whatever_happens(outcomes: list[tuple[FetchError | None, float]]) -> No
         assert budget == deadline or (budget == SHORT < deadline)
         cuts = cuts + 1 if budget < deadline else 0
         assert cuts < EVERY
-        trouble = trouble.after(error, budget, deadline, float(at))
+        up, kept = error is None, error is FetchError.TIMEOUT
+        trouble = trouble.after(budget, deadline, float(at), up=up, kept_waiting=kept)
         assert (trouble.failures == 0) == (error is None) == (trouble.since is None)
         assert len(trouble.not_enough) <= STRIKES
