@@ -1,8 +1,9 @@
 //! The index of one body: which family is where, found without reading samples.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use memchr::{memchr, memchr_iter, memmem};
 
 use crate::deadline::{Deadline, Late};
@@ -113,21 +114,25 @@ struct Declaration<'b> {
 #[derive(Default)]
 struct Declarations<'b> {
     list: Vec<Declaration<'b>>,
-    by_name: HashMap<Vec<u8>, usize>,
+    /// Places in the list.
+    by_name: HashTable<usize>,
+    hasher: DefaultHashBuilder,
 }
 
 impl<'b> Declarations<'b> {
     /// That of a name; `None` if it would be more than `most`.
     fn of(&mut self, name: Cow<'b, [u8]>, most: usize) -> Option<&mut Declaration<'b>> {
-        let next = self.list.len();
-        if next == most && !self.by_name.contains_key(name.as_ref()) {
+        let Declarations { list, by_name, hasher } = self;
+        let hash = hasher.hash_one(name.as_ref());
+        if let Some(&at) = by_name.find(hash, |&at| list[at].name == name) {
+            return Some(&mut list[at]);
+        }
+        if list.len() == most {
             return None;
         }
-        let at = *self.by_name.entry_ref(name.as_ref()).or_insert(next);
-        if at == next {
-            self.list.push(Declaration { name, kind: None, help: None, unit: None });
-        }
-        Some(&mut self.list[at])
+        by_name.insert_unique(hash, list.len(), |&at| hasher.hash_one(list[at].name.as_ref()));
+        list.push(Declaration { name, kind: None, help: None, unit: None });
+        list.last_mut()
     }
 }
 
@@ -195,7 +200,7 @@ impl<'b> Indexer<'b> {
     }
 
     fn declare(&mut self) {
-        for declaration in std::mem::take(&mut self.declared.list) {
+        for declaration in std::mem::take(&mut self.declared).list {
             let kind = declaration.kind.unwrap_or(Type::Unknown);
             let source = Shape::new(&declaration.name, kind, self.openmetrics);
             let written = source.escaped(self.escaping);
@@ -363,7 +368,8 @@ impl<'b> Indexer<'b> {
         let spans = &mut self.index.families[family].spans;
         match spans.last_mut() {
             Some(last) if last.1 == start => last.1 = end,
-            _ => spans.push((start, end)),
+            Some(_) => spans.push((start, end)),
+            None => *spans = vec![(start, end)], // with room for no more: there may be a hundred thousand families
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
@@ -14,38 +15,46 @@ use crate::text::quote_label;
 /// The number of a label set.
 pub type Id = u32;
 
-/// Numbers for byte strings, kept in one piece of memory.
-#[derive(Default)]
-struct Interner {
-    bytes: Vec<u8>,
-    known: Vec<(usize, usize, Id)>,
+/// What is known of byte strings that stand somewhere in a table's memory.
+struct Interner<T> {
+    known: Vec<Entry<T>>,
     table: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
 
-impl Interner {
-    fn get(&self, key: &[u8]) -> Option<Id> {
+struct Entry<T> {
+    start: usize,
+    length: u32,
+    value: T,
+}
+
+impl<T> Entry<T> {
+    fn key<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.start..self.start + self.length as usize]
+    }
+}
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Interner { known: Vec::new(), table: HashTable::new(), hasher: DefaultHashBuilder::default() }
+    }
+}
+
+impl<T: Copy> Interner<T> {
+    fn get(&self, bytes: &[u8], key: &[u8]) -> Option<T> {
         let hash = self.hasher.hash_one(key);
-        let found = self.table.find(hash, |&at| self.key(at) == key)?;
-        Some(self.known[*found as usize].2)
+        let found = self.table.find(hash, |&at| self.known[at as usize].key(bytes) == key)?;
+        Some(self.known[*found as usize].value)
     }
 
-    /// Remember a key that is not known yet.
-    fn add(&mut self, key: &[u8], id: Id) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(key);
+    /// Remember a key that is not known yet, by its place.
+    fn add(&mut self, bytes: &[u8], place: Range<usize>, value: T) {
         let at = number(self.known.len());
-        self.known.push((start, self.bytes.len(), id));
-        let Interner { bytes, known, table, hasher } = self;
-        table.insert_unique(hasher.hash_one(key), at, |&at| {
-            let (start, end, _) = known[at as usize];
-            hasher.hash_one(&bytes[start..end])
+        self.known.push(Entry { start: place.start, length: number(place.len()), value });
+        let Interner { known, table, hasher } = self;
+        table.insert_unique(hasher.hash_one(&bytes[place]), at, |&at| {
+            hasher.hash_one(known[at as usize].key(bytes))
         });
-    }
-
-    fn key(&self, at: u32) -> &[u8] {
-        let (start, end, _) = self.known[at as usize];
-        &self.bytes[start..end]
     }
 }
 
@@ -57,7 +66,7 @@ fn number(length: usize) -> u32 {
 #[derive(Clone, Copy)]
 struct LabelSet {
     start: usize,
-    end: usize,
+    length: u32,
     target: Id,
     base: Id,
 }
@@ -65,9 +74,10 @@ struct LabelSet {
 /// The label sets of one merge, as they are written.
 #[derive(Default)]
 pub struct LabelTable {
-    written: Vec<u8>,
+    /// The sets as they are written, and all that has to be known of them and is not the same: no text is there twice.
+    bytes: Vec<u8>,
     sets: Vec<LabelSet>,
-    ids: Interner,
+    ids: Interner<Id>,
     later: HashMap<(Id, u64), Id>,
 }
 
@@ -76,13 +86,26 @@ impl LabelTable {
     #[must_use]
     pub fn braced(&self, id: Id) -> &[u8] {
         let set = &self.sets[id as usize];
-        &self.written[set.start..set.end]
+        &self.bytes[set.start..set.start + set.length as usize]
     }
 
     /// What stands between the braces.
     #[must_use]
     pub fn inner(&self, id: Id) -> &[u8] {
-        self.braced(id).strip_prefix(b"{").map_or(b"", |rest| &rest[..rest.len() - 2])
+        &self.bytes[self.place(id)]
+    }
+
+    /// Make room for the labels of a body, so that they need not be moved when there are many: what is not needed of it
+    /// costs no memory.
+    pub fn reserve(&mut self, bytes: usize, lines: usize) {
+        self.bytes.reserve(bytes);
+        self.sets.reserve(lines);
+        self.ids.known.reserve(lines);
+    }
+
+    fn place(&self, id: Id) -> Range<usize> {
+        let LabelSet { start, length, .. } = self.sets[id as usize];
+        inner(start..start + length as usize)
     }
 
     /// Whether the set has a label of this name.
@@ -107,46 +130,72 @@ impl LabelTable {
     pub fn at(&mut self, base: Id, time: f64) -> Id {
         let LabelTable { sets, later, .. } = self;
         *later.entry((base, time.to_bits())).or_insert_with(|| {
-            let (id, LabelSet { start, end, .. }) = (number(sets.len()), sets[base as usize]);
-            sets.push(LabelSet { start, end, target: id, base });
+            let (id, LabelSet { start, length, .. }) = (number(sets.len()), sets[base as usize]);
+            sets.push(LabelSet { start, length, target: id, base });
             id
         })
     }
 
     fn get(&mut self, labels: &[Label<'_>]) -> Id {
-        let key = key(labels);
-        self.ids.get(&key).unwrap_or_else(|| {
-            let id = self.push(labels, None);
-            self.ids.add(&key, id);
-            id
-        })
+        let Written { set, key } = self.write(labels);
+        match self.ids.get(&self.bytes, &self.bytes[key.clone()]) {
+            Some(id) => {
+                self.bytes.truncate(set.start);
+                id
+            }
+            None => {
+                let id = self.push(&set, None);
+                self.ids.add(&self.bytes, key, id);
+                id
+            }
+        }
     }
 
-    fn push(&mut self, labels: &[Label<'_>], target: Option<Id>) -> Id {
-        let (start, id) = (self.written.len(), number(self.sets.len()));
-        for (n, (name, value)) in labels.iter().enumerate() {
-            self.written.push(if n == 0 { b'{' } else { b',' });
-            self.written.extend_from_slice(&quote_label(name));
-            self.written.extend_from_slice(b"=\"");
-            self.written.extend_from_slice(value);
-            self.written.push(b'"');
-        }
-        self.written.extend_from_slice(if labels.is_empty() { b" " } else { b"} " });
-        self.sets.push(LabelSet { start, end: self.written.len(), target: target.unwrap_or(id), base: id });
+    fn push(&mut self, set: &Range<usize>, target: Option<Id>) -> Id {
+        let id = number(self.sets.len());
+        let length = number(set.len());
+        self.sets.push(LabelSet { start: set.start, length, target: target.unwrap_or(id), base: id });
         id
+    }
+
+    /// Write labels to the end of all bytes, and what makes them equal to others.
+    fn write(&mut self, labels: &[Label<'_>]) -> Written {
+        let set = self.braces(labels.iter());
+        if labels.is_sorted() {
+            return Written { key: inner(set.clone()), set };
+        }
+        let mut ordered: Vec<&Label<'_>> = labels.iter().collect();
+        ordered.sort_unstable();
+        Written { key: inner(self.braces(ordered.into_iter())), set }
+    }
+
+    fn braces<'l>(&mut self, labels: impl Iterator<Item = &'l Label<'l>>) -> Range<usize> {
+        let bytes = &mut self.bytes;
+        let start = bytes.len();
+        for (name, value) in labels {
+            bytes.push(if bytes.len() == start { b'{' } else { b',' });
+            bytes.extend_from_slice(&quote_label(name));
+            bytes.extend_from_slice(b"=\"");
+            bytes.extend_from_slice(value);
+            bytes.push(b'"');
+        }
+        let end: &[u8] = if bytes.len() == start { b" " } else { b"} " };
+        bytes.extend_from_slice(end);
+        start..bytes.len()
     }
 }
 
-/// What makes label sets equal: order does not count.
-fn key(labels: &[Label<'_>]) -> Vec<u8> {
-    let mut pairs: Vec<&Label<'_>> = labels.iter().collect();
-    pairs.sort_unstable();
-    let mut key = Vec::with_capacity(pairs.iter().map(|(name, value)| name.len() + value.len() + 16).sum());
-    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
-        key.extend_from_slice(&text.len().to_le_bytes());
-        key.extend_from_slice(text);
-    }
-    key
+/// Where labels were written.
+struct Written {
+    /// As they stand before a value.
+    set: Range<usize>,
+    /// In order: order does not make them other ones. A part of `set` if they are in order.
+    key: Range<usize>,
+}
+
+/// The place between the braces.
+fn inner(set: Range<usize>) -> Range<usize> {
+    if set.len() > 1 { set.start + 1..set.end - 2 } else { set.start..set.start }
 }
 
 /// A label set that was read from plain text.
@@ -164,11 +213,10 @@ pub struct SourceLabels {
     limits: Limits,
     merge_clusters: bool,
     escaping: Escaping,
-    split: Interner,
+    /// What they were read from is in the table, as are the texts.
+    split: Interner<Id>,
     any_split: bool,
-    texts: Interner,
-    /// By the number of their text.
-    known: Vec<Option<Known>>,
+    texts: Interner<Option<Known>>,
 }
 
 impl SourceLabels {
@@ -183,8 +231,12 @@ impl SourceLabels {
             split: Interner::default(),
             any_split: false,
             texts: Interner::default(),
-            known: Vec::new(),
         }
+    }
+
+    /// As `LabelTable::reserve`.
+    pub fn reserve(&mut self, lines: usize) {
+        self.texts.known.reserve(lines);
     }
 
     /// Whether samples of several clusters may be summed up.
@@ -202,14 +254,20 @@ impl SourceLabels {
     /// As `read`, from plain text between braces; `None` for other text as well. Remembered, since Envoy repeats the
     /// labels of a cluster in every family.
     pub fn read_text(&mut self, text: &[u8], table: &mut LabelTable) -> Option<Known> {
-        if let Some(at) = self.texts.get(text) {
-            return self.known[at as usize];
+        if let Some(known) = self.texts.get(&table.bytes, text) {
+            return known;
         }
         let labels = plain_labels(text)?;
         let has_edge = labels.iter().any(|(name, _)| matches!(name.as_ref(), b"le" | b"quantile"));
         let made = self.read(labels, table).map(|id| Known { id, has_edge });
-        self.texts.add(text, number(self.known.len()));
-        self.known.push(made);
+        let place = match made {
+            Some(Known { id, .. }) if table.inner(id) == text => table.place(id),
+            _ => {
+                table.bytes.extend_from_slice(text);
+                table.bytes.len() - text.len()..table.bytes.len()
+            }
+        };
+        self.texts.add(&table.bytes, place, made);
         made
     }
 
@@ -239,13 +297,15 @@ impl SourceLabels {
             let (relabelled, split) = relabel(&labels);
             if split {
                 self.any_split = true;
-                let key = key(&labels);
-                return Some(self.split.get(&key).unwrap_or_else(|| {
-                    let target = table.get(&relabelled);
-                    let id = table.push(&labels, Some(target));
-                    self.split.add(&key, id);
-                    id
-                }));
+                let Written { set, key } = table.write(&labels);
+                if let Some(known) = self.split.get(&table.bytes, &table.bytes[key.clone()]) {
+                    table.bytes.truncate(set.start);
+                    return Some(known);
+                }
+                let target = table.get(&relabelled);
+                let id = table.push(&set, Some(target));
+                self.split.add(&table.bytes, key, id);
+                return Some(id);
             }
             labels = relabelled;
         }

@@ -13,7 +13,8 @@ pub mod labels;
 pub mod merge;
 pub mod names;
 pub mod numbers;
-pub mod plain;
+pub mod pieces;
+mod plain;
 #[cfg(feature = "python")]
 mod python;
 pub mod reading;

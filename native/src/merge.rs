@@ -11,6 +11,7 @@ use crate::deadline::{Deadline, Late};
 use crate::families::{Shape, Type};
 use crate::index::{Family, normalise};
 use crate::labels::{LabelTable, SourceLabels};
+use crate::pieces::{self, Pieces};
 use crate::plain::{self, Form, Plain};
 use crate::reading::{Mark, Reader, Record, Scratch};
 use crate::samples::Samples;
@@ -23,8 +24,6 @@ const OWN: &[u8] = b"envoy_";
 const RESERVED: [&[u8]; 2] = [OWN, b"meshmeter_"];
 /// Bytes of Envoy's body after which the labels that were met are forgotten, so that they do not pile up.
 const RENEWAL: usize = 16 << 20;
-/// Bytes after which a piece of the answer is complete: with pieces nobody has to have all of it twice.
-const PIECE: usize = 1 << 20;
 const EOF: &[u8] = b"# EOF\n";
 
 /// One family of the answer and where its samples are: reader and family.
@@ -60,7 +59,7 @@ impl Merging {
     /// What the last `feed` gave.
     #[must_use]
     pub fn made(&self) -> &[u8] {
-        &self.fed.out.body
+        self.fed.out.body.last()
     }
 
     /// The rest of the answer, and what became of all sources: of Envoy first, if anything was fed. If Envoy's body is
@@ -69,6 +68,7 @@ impl Merging {
     pub fn finish(self, sources: &[Source<'_>], whole: bool) -> Merged {
         let Merging { blocks, mut fed, is_fed } = self;
         fed.out.body.clear();
+        fed.out.body.begin_cutting();
         let last = blocks.rest();
         if whole && !last.is_empty() {
             fed.take(&last);
@@ -86,14 +86,15 @@ impl Merging {
         });
         let mut readers: Vec<Reader<'_>> = readers.collect();
         readers.iter_mut().for_each(Reader::complain);
+        readers.iter_mut().for_each(|reader| reader.reserve(&mut table));
         let families = join(&mut readers, &taken);
-        let untyped =
-            if options.openmetrics { clashing(&families, &readers, &taken) } else { HashSet::new() };
+        let untyped = if options.openmetrics {
+            clashing(&families, &readers, &taken)
+        } else {
+            hidden(&families, &readers)
+        };
         for (at, family) in families.iter().enumerate() {
             out.write(family, &mut readers, &mut table, &mut scratch, !untyped.contains(&at));
-            if out.body.len() >= PIECE {
-                out.cut();
-            }
         }
         let stats = readers.into_iter().map(Reader::stats).collect();
         Merged { pieces: out.end(), sources: stats }
@@ -167,12 +168,12 @@ impl Fed {
             (true, Some(_)) => Form::Typed,
             (true, None) => Form::Untyped,
         };
-        let before = out.body.len();
-        let Some(count) = plain.write(&family, form, &mut record.labels, table, &mut out.body) else {
+        let before = out.body.mark();
+        let Some(count) = plain.write(&family, form, &mut record.labels, table, out.body.last_mut()) else {
             return false;
         };
         if !record.has_room(count.read, &options.fed) || !out.keep(before) {
-            out.body.truncate(before);
+            out.body.back(before);
             return false;
         }
         record.samples += count.written;
@@ -225,9 +226,7 @@ struct Out {
     deadline: Deadline,
     /// Bytes that may still be written.
     left: Option<usize>,
-    /// What is written, less the pieces that are complete.
-    body: Vec<u8>,
-    pieces: Vec<Vec<u8>>,
+    body: Pieces,
 }
 
 impl Out {
@@ -236,7 +235,7 @@ impl Out {
         let end = if openmetrics { EOF.len() } else { 0 };
         // None is left where there is no place even for the end, which is written all the same.
         let left = total_bytes.map(|total| total.saturating_sub(end));
-        Out { openmetrics, merge_clusters, deadline, left, body: Vec::new(), pieces: Vec::new() }
+        Out { openmetrics, merge_clusters, deadline, left, body: Pieces::default() }
     }
 
     /// Write a family with all its samples, under its type if that fits its names and its samples. False if there are
@@ -264,19 +263,18 @@ impl Out {
         if samples.is_empty() {
             return false;
         }
-        let before = self.body.len();
+        let before = self.body.mark();
         let (name, marks) = (&family.name, &mut scratch.marks);
         let typed = fits && sound(name, family.kind, &samples, table, marks, self.openmetrics);
-        let mut writer = Writer::new(std::mem::take(&mut self.body), table);
+        let mut writer = Writer::new(&mut self.body, table);
         let head = head(family, readers);
         if self.openmetrics {
             writer.openmetrics(&head, &samples, typed, marks);
         } else {
             writer.text(&head, &samples, typed);
         }
-        self.body = writer.out;
         if !self.keep(before) {
-            self.body.truncate(before);
+            self.body.back(before);
             for Count { reader, samples, .. } in counts {
                 readers[reader].drop(Fault::TotalLimit, samples, name);
             }
@@ -292,8 +290,8 @@ impl Out {
     }
 
     /// Make what was written behind `before` a part of the answer; false if there is no place for it.
-    fn keep(&mut self, before: usize) -> bool {
-        let written = self.body.len() - before;
+    fn keep(&mut self, before: pieces::Mark) -> bool {
+        let written = self.body.since(before);
         if self.left.is_some_and(|left| written > left) {
             return false;
         }
@@ -304,54 +302,52 @@ impl Out {
     /// The rest, in pieces.
     fn end(mut self) -> Vec<Vec<u8>> {
         if self.openmetrics {
-            self.body.extend_from_slice(EOF);
+            self.body.push(EOF);
         }
-        if !self.body.is_empty() {
-            self.cut();
-        }
-        self.pieces
-    }
-
-    /// Begin another piece.
-    fn cut(&mut self) {
-        let next = Vec::with_capacity(self.body.len());
-        self.pieces.push(std::mem::replace(&mut self.body, next));
+        self.body.end()
     }
 }
 
 /// The families of all sources, less those that lose a conflict; `taken` are names that none may have.
 fn join(readers: &mut [Reader<'_>], taken: &Taken) -> Vec<Joined> {
     let mut joined: Vec<Joined> = Vec::new();
-    let mut by_name: HashMap<Vec<u8>, usize> = HashMap::new();
-    let mut owners: HashMap<Vec<u8>, usize> = HashMap::new();
-    for (n, reader) in readers.iter_mut().enumerate() {
-        for part in reader.index.used.clone() {
+    let mut lost: Vec<(usize, usize, Fault)> = Vec::new();
+    let mut by_name: HashMap<&[u8], usize> = HashMap::new();
+    let mut owners: HashMap<&[u8], usize> = HashMap::new();
+    for (n, reader) in readers.iter().enumerate() {
+        for &part in &reader.index.used {
             let shape = &reader.index.families[part].shape;
             if !reader.is_envoy() && RESERVED.iter().any(|prefix| shape.name.starts_with(prefix)) {
-                reader.drop_family(Fault::Reserved, part);
+                lost.push((n, part, Fault::Reserved));
                 continue;
             }
             if taken.has(shape) {
-                reader.drop_family(Fault::TypeConflict, part);
+                lost.push((n, part, Fault::TypeConflict));
                 continue;
             }
-            let known = by_name.get(&shape.name).copied();
+            let known = by_name.get(shape.name.as_slice()).copied();
             let at = known.unwrap_or(joined.len());
             let other_type = known.is_some_and(|at| joined[at].kind.in_text() != shape.kind.in_text());
-            let owned = |(name, _): &(Vec<u8>, _)| owners.get(name).is_some_and(|&owner| owner != at);
+            let owned =
+                |(name, _): &(Vec<u8>, _)| owners.get(name.as_slice()).is_some_and(|&owner| owner != at);
             if other_type || shape.roles.iter().any(owned) {
-                reader.drop_family(Fault::TypeConflict, part);
+                lost.push((n, part, Fault::TypeConflict));
                 continue;
             }
             if known.is_none() {
-                by_name.insert(shape.name.clone(), at);
-                joined.push(Joined { name: shape.name.clone(), kind: shape.kind, parts: Vec::new() });
+                by_name.insert(&shape.name, at);
+                joined.push(Joined { name: shape.name.clone(), kind: shape.kind, parts: vec![(n, part)] });
+            } else {
+                joined[at].parts.push((n, part));
             }
             for (name, _) in &shape.roles {
-                owners.insert(name.clone(), at);
+                owners.insert(name, at);
             }
-            joined[at].parts.push((n, part));
         }
+    }
+    drop((by_name, owners));
+    for (n, part, fault) in lost {
+        readers[n].drop_family(fault, part);
     }
     joined
 }
@@ -431,4 +427,18 @@ fn clashing(families: &[Joined], readers: &[Reader<'_>], taken: &Taken) -> HashS
         }
     }
     clashing
+}
+
+/// Histograms named as samples of another family are: under that TYPE line other parsers look for those.
+fn hidden(families: &[Joined], readers: &[Reader<'_>]) -> HashSet<usize> {
+    let histograms = families.iter().enumerate().filter(|(_, family)| family.kind == Type::Histogram);
+    let histograms: HashMap<&[u8], usize> =
+        histograms.map(|(at, family)| (family.name.as_slice(), at)).collect();
+    let mut hidden = HashSet::new();
+    for (at, family) in families.iter().enumerate() {
+        let roles = family.parts.iter().flat_map(|&(n, part)| &readers[n].index.families[part].shape.roles);
+        let found = roles.filter_map(|(name, _)| histograms.get(name.as_slice()).copied());
+        hidden.extend(found.filter(|&histogram| histogram != at));
+    }
+    hidden
 }

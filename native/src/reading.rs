@@ -186,6 +186,14 @@ impl<'b> Reader<'b> {
         reader
     }
 
+    /// Make room for what is read.
+    pub fn reserve(&mut self, table: &mut LabelTable) {
+        let lines = memchr_iter(b'\n', self.body).count();
+        let lines = self.source.limits.samples.map_or(0, |limit| limit.min(lines));
+        table.reserve(self.body.len(), lines);
+        self.record.labels.reserve(lines);
+    }
+
     /// Count the lines that belong to no family.
     pub fn complain(&mut self) {
         for offset in std::mem::take(&mut self.index.malformed) {
@@ -248,8 +256,10 @@ impl<'b> Reader<'b> {
         table: &mut LabelTable,
         scratch: &mut Scratch,
     ) -> Result<Samples<'b>, Late> {
+        let mut lines = 0;
         if let Some(limit) = self.source.limits.samples.filter(|_| !self.record.full) {
-            self.record.full = self.record.samples + self.lines(family) > limit;
+            lines = self.lines(family);
+            self.record.full = self.record.samples + lines > limit;
         }
         if self.record.full {
             self.drop_family(Fault::SampleLimit, family);
@@ -257,7 +267,7 @@ impl<'b> Reader<'b> {
         }
         let spans = std::mem::take(&mut self.index.families[family].spans);
         let shape = self.index.families[family].shape.clone();
-        let samples = self.read_spans(&spans, &shape, table, scratch);
+        let samples = self.read_spans(&spans, &shape, lines, table, scratch);
         self.index.families[family].spans = spans;
         let samples = samples?;
         if !self.record.has_room(samples.len(), &self.source.limits) {
@@ -272,6 +282,7 @@ impl<'b> Reader<'b> {
         &mut self,
         spans: &[(usize, usize)],
         shape: &Shape,
+        room: usize,
         table: &mut LabelTable,
         scratch: &mut Scratch,
     ) -> Result<Samples<'b>, Late> {
@@ -290,6 +301,9 @@ impl<'b> Reader<'b> {
             apart: !self.record.labels.merges_clusters(),
             last: None,
         };
+        if !shape.kind.composite() {
+            target.samples.plain.reserve_exact(room);
+        }
         let (body, mut lines) = (self.body, 0);
         for &(start, end) in spans {
             let mut at = start;

@@ -30,14 +30,15 @@ pub struct Edge<'b> {
 pub struct Metric<'b> {
     edges: Vec<Edge<'b>>,
     /// Bits of all bounds, once they came out of order.
-    bounds: Option<HashSet<u64>>,
+    bounds: Option<Box<HashSet<u64>>>,
     /// The time of its first sample; `None` without one.
     pub time: Option<f64>,
     /// Whether it has samples of other times, or with and without one.
     pub mixed: bool,
     /// Whether there are metrics with the same labels and other times.
     pub followed: bool,
-    parts: [Option<Tail<'b>>; Part::ALL.len()],
+    /// In order; few have all of them.
+    parts: Vec<(Part, Tail<'b>)>,
 }
 
 impl<'b> Metric<'b> {
@@ -56,18 +57,18 @@ impl<'b> Metric<'b> {
     /// The tail of a part, if there is one.
     #[must_use]
     pub fn part(&self, part: Part) -> Option<&Tail<'b>> {
-        self.parts[part as usize].as_ref()
+        self.parts.iter().find_map(|(known, tail)| (*known == part).then_some(tail))
     }
 
     /// All parts there are, in order.
     pub fn parts(&self) -> impl Iterator<Item = &Tail<'b>> {
-        self.parts.iter().flatten()
+        self.parts.iter().map(|(_, tail)| tail)
     }
 
     /// How many samples it is.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.edges.len() + self.parts().count()
+        self.edges.len() + self.parts.len()
     }
 
     /// Whether it has no sample, as a merged summary may.
@@ -88,7 +89,7 @@ impl<'b> Metric<'b> {
     /// Add a bucket or quantile; false if its bound is there already.
     pub fn add_edge(&mut self, edge: Edge<'b>) -> bool {
         if self.bounds.is_none() && self.edges.last().is_some_and(|last| last.bound >= edge.bound) {
-            self.bounds = Some(self.edges.iter().map(|edge| edge.bound.to_bits()).collect());
+            self.bounds = Some(Box::new(self.edges.iter().map(|edge| edge.bound.to_bits()).collect()));
         }
         let new = self.bounds.as_mut().is_none_or(|bounds| bounds.insert(edge.bound.to_bits()));
         if new {
@@ -99,12 +100,14 @@ impl<'b> Metric<'b> {
 
     /// Add a part; false if it is there already.
     pub fn add_part(&mut self, part: Part, tail: Tail<'b>) -> bool {
-        let place = &mut self.parts[part as usize];
-        let new = place.is_none();
-        if new {
-            *place = Some(tail);
+        match self.parts.binary_search_by_key(&(part as usize), |(known, _)| *known as usize) {
+            Ok(_) => false,
+            Err(at) => {
+                self.parts.reserve_exact(1); // there may be a hundred thousand metrics with one part
+                self.parts.insert(at, (part, tail));
+                true
+            }
         }
-        new
     }
 
     /// Whether there is a bucket for all observations. Edges are in order.

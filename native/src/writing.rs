@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 
 use crate::families::{Part, Type, created_name, openmetrics_name};
 use crate::labels::{Id, LabelTable, Marks};
+use crate::pieces::Pieces;
 use crate::sample::{Pair, labels_of};
 use crate::samples::{Edge, Metric, Samples, Tail, without_exemplar};
 use crate::text::{escape, escape_help, is_legacy_name, quote_name};
@@ -27,10 +28,9 @@ pub struct Head<'h> {
 
 /// Writes families, one after the other, to the end of a body.
 pub struct Writer<'t> {
-    /// The body so far.
-    pub out: Vec<u8>,
+    out: &'t mut Pieces,
     /// What the numbers of label sets mean.
-    pub table: &'t LabelTable,
+    table: &'t LabelTable,
     /// Whether HELP has its quotes escaped, as in OpenMetrics.
     quotes: bool,
 }
@@ -38,7 +38,7 @@ pub struct Writer<'t> {
 impl<'t> Writer<'t> {
     /// A writer that goes on with a body.
     #[must_use]
-    pub fn new(out: Vec<u8>, table: &'t LabelTable) -> Self {
+    pub fn new(out: &'t mut Pieces, table: &'t LabelTable) -> Self {
         Writer { out, table, quotes: false }
     }
 
@@ -100,11 +100,11 @@ impl<'t> Writer<'t> {
         let name = quote_name(name);
         if !help.is_empty() {
             let help = if self.quotes { escape(help) } else { escape_help(help) };
-            self.push(&[b"# HELP ", &name, b" ", &help, b"\n"]);
+            self.push(&[b"# HELP ", &name, b" ", &help]);
         }
-        self.push(&[b"# TYPE ", &name, b" ", kind, b"\n"]);
+        self.push(&[b"# TYPE ", &name, b" ", kind]);
         if !unit.is_empty() {
-            self.push(&[b"# UNIT ", &name, b" ", unit, b"\n"]);
+            self.push(&[b"# UNIT ", &name, b" ", unit]);
         }
     }
 
@@ -115,11 +115,11 @@ impl<'t> Writer<'t> {
 
     fn line(&mut self, name: &Name, id: Id, tail: &[u8]) {
         if name.bare {
-            self.push(&[&name.text, self.table.braced(id), tail, b"\n"]);
+            self.push(&[&name.text, self.table.braced(id), tail]);
         } else {
             let inner = self.table.inner(id);
             let comma: &[u8] = if inner.is_empty() { b"" } else { b"," };
-            self.push(&[b"{", &name.text, comma, inner, b"} ", tail, b"\n"]);
+            self.push(&[b"{", &name.text, comma, inner, b"} ", tail]);
         }
     }
 
@@ -158,7 +158,7 @@ impl<'t> Writer<'t> {
         start.extend_from_slice(names.label);
         start.extend_from_slice(b"=\"");
         for edge in edges {
-            self.push(&[&start, &edge.spelled, b"\"} ", tail(edge), b"\n"]);
+            self.push(&[&start, &edge.spelled, b"\"} ", tail(edge)]);
         }
     }
 
@@ -234,8 +234,10 @@ impl<'t> Writer<'t> {
         self.plain(&name, dates.iter().map(|(id, tail)| (*id, tail.as_ref())));
     }
 
+    /// Write one line.
     fn push(&mut self, pieces: &[&[u8]]) {
-        pieces.iter().for_each(|piece| self.out.extend_from_slice(piece));
+        pieces.iter().for_each(|piece| self.out.push(piece));
+        self.out.end_line();
     }
 }
 
