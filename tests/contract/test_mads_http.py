@@ -16,8 +16,8 @@ import aiohttp
 from aiohttp import web
 
 from contract.conformance import Case, vectors
-from meshmeter.controlplane.published import Published
-from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
+from meshmeter.controlplane.discovery.sd_api import discovery_app, discovery_runner
+from meshmeter.controlplane.reconcile.published import Published
 from meshmeter.effective.metrics import effective_metrics
 from meshmeter.mads.assignments import AssignmentSnapshot, build_assignment, build_snapshot
 from meshmeter.mads.durations import parse_duration

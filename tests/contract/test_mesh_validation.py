@@ -12,8 +12,8 @@ from meshmeter.resources.codec import decode
 from meshmeter.resources.durations import parse_duration
 from meshmeter.resources.mesh import MeshSpec, MtlsBackend
 from meshmeter.resources.resource import AnyResource
-from meshmeter.resources.validation import mesh_change_violations
-from meshmeter.resources.validation_ca import builtin_ca_violations, provided_ca_violations
+from meshmeter.resources.validation.authority import builtin_ca_violations, provided_ca_violations
+from meshmeter.resources.validation.rules import mesh_change_violations
 
 
 def faults(document: dict[str, Any]) -> list[Violation]:

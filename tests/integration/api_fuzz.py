@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 
 from meshmeter.cli.client import ApiClient
 from meshmeter.cli.connection import Connection
-from meshmeter.controlplane.openapi import description
+from meshmeter.controlplane.api.openapi import description
 from support.api_server import ServedApi, serve_in_thread
 
 MESH = "fuzzed"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from meshmeter.controlplane.openapi import description
+from meshmeter.controlplane.api.openapi import description
 
 FUZZ = Path(__file__).with_name("api_fuzz.py")
 METHODS = ("put", "post", "get delete")

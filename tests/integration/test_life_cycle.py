@@ -97,8 +97,8 @@ def test_a_store_that_is_held_is_waited_for_and_then_named(processes: Processes,
 @pytest.mark.parametrize(
     "fault",
     [
-        "from meshmeter.controlplane.reconciler import Reconciler as part\npart._compile = fail",
-        "from meshmeter.controlplane.token_service import TokenService as part\npart.run = fail",
+        "from meshmeter.controlplane.reconcile.reconciler import Reconciler as part\npart._compile = fail",
+        "from meshmeter.controlplane.tokens.service import TokenService as part\npart.run = fail",
     ],
     ids=["the reconciler, while starting", "another part, at any time"],
 )

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.authority import KeyPair, issue_server, make_authority
-from meshmeter.controlplane.discovery_service import Admit, DiscoveryService, StillGood
+from meshmeter.controlplane.ads.server import Admit, DiscoveryService, StillGood
 from meshmeter.envoy.bootstrap import build_bootstrap
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import PermissionDenied, Unauthenticated

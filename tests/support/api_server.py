@@ -16,16 +16,16 @@ from pathlib import Path
 from aiohttp import ClientSession, web
 
 from meshmeter.certs.tokens import ADMIN
-from meshmeter.controlplane.auth import Verifier, bearer_token, require_admin
-from meshmeter.controlplane.explain import Explainer
-from meshmeter.controlplane.identity_api import IdentityApi, has_mtls
-from meshmeter.controlplane.proxies import ProxyRegistry
-from meshmeter.controlplane.resource_api import resource_app
-from meshmeter.controlplane.secret_vault import SecretVault
-from meshmeter.controlplane.signing_keys import SigningKeys
-from meshmeter.controlplane.token_limits import RateLimit
-from meshmeter.controlplane.token_service import TokenService
-from meshmeter.controlplane.world import World
+from meshmeter.controlplane.api.explain import Explainer
+from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
+from meshmeter.controlplane.api.resources import resource_app
+from meshmeter.controlplane.http.auth import Verifier, bearer_token, require_admin
+from meshmeter.controlplane.identity.secret_vault import SecretVault
+from meshmeter.controlplane.proxies.registry import ProxyRegistry
+from meshmeter.controlplane.reconcile.world import World
+from meshmeter.controlplane.tokens.limits import RateLimit
+from meshmeter.controlplane.tokens.service import TokenService
+from meshmeter.controlplane.tokens.signing_keys import SigningKeys
 from meshmeter.resources.defaults import default_mesh, with_defaults
 from meshmeter.store.base import Put
 from meshmeter.store.sqlite import SqliteStore

@@ -13,10 +13,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.tokens import DATAPLANE, SigningKey, issue
-from meshmeter.controlplane.auth import Verifier
-from meshmeter.controlplane.proxies import ProxyRegistry
-from meshmeter.controlplane.reconciler import Reconciler
-from meshmeter.controlplane.registration import Registrar, Surroundings
+from meshmeter.controlplane.http.auth import Verifier
+from meshmeter.controlplane.proxies.registration import Registrar, Surroundings
+from meshmeter.controlplane.proxies.registry import ProxyRegistry
+from meshmeter.controlplane.reconcile.reconciler import Reconciler
 from meshmeter.store.sqlite import SqliteStore
 from meshmeter.xds.cache import SnapshotCache
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from meshmeter.controlplane.door import Door
-from meshmeter.controlplane.limits import IDLE_SECONDS, Limits
+from meshmeter.controlplane.http.door import Door
+from meshmeter.controlplane.http.limits import IDLE_SECONDS, Limits
 from support.envoy_process import until
 
 LARGE = 64 << 20

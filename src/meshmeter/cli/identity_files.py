@@ -17,8 +17,8 @@ from pathlib import Path
 from cryptography import x509
 
 from meshmeter.certs.mesh_ca import BACKDATE
-from meshmeter.controlplane.whole_files import sync_folder, write_whole
 from meshmeter.folders import check_folder
+from meshmeter.whole_files import sync_folder, write_whole
 
 CERTIFICATE, KEY, TRUST = "tls.crt", "tls.key", "ca.crt"
 

@@ -238,7 +238,7 @@ def validate(
     """Check files without a control plane: every fault of every document, each with its place."""
     from meshmeter.cli import output
     from meshmeter.cli.documents import read_input
-    from meshmeter.resources.validation import warnings
+    from meshmeter.resources.validation.rules import warnings
 
     given = read_input(file, var)
     valid, found = given.checked()

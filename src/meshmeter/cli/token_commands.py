@@ -122,8 +122,8 @@ def admin(
 def _deliver(token: str, out: Path | None) -> None:
     """Print a token, or write it to a file. Raises SettingsError."""
     from meshmeter.cli import output
-    from meshmeter.controlplane.whole_files import write_whole
     from meshmeter.errors import SettingsError
+    from meshmeter.whole_files import write_whole
 
     if out is None:
         output.out(token)

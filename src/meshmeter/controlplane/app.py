@@ -13,47 +13,47 @@ from ssl import SSLContext
 
 from aiohttp import web
 
-from meshmeter.controlplane import logs
-from meshmeter.controlplane.ads_hooks import AdsHooks
-from meshmeter.controlplane.auth import (
+from meshmeter import logs
+from meshmeter.controlplane.ads.hooks import AdsHooks
+from meshmeter.controlplane.ads.server import DiscoveryService
+from meshmeter.controlplane.api.explain import Explainer
+from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
+from meshmeter.controlplane.api.resources import resource_app
+from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
+from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
+from meshmeter.controlplane.discovery.sd_api import discovery_app, discovery_runner
+from meshmeter.controlplane.host_addresses import host_addresses
+from meshmeter.controlplane.http.auth import (
     Verifier,
     bearer_token,
     discovery_access,
     metrics_access,
     require_admin,
 )
-from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
-from meshmeter.controlplane.dataplane_api import DataplaneApi
-from meshmeter.controlplane.departures import Departures
-from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
-from meshmeter.controlplane.discovery_service import DiscoveryService
-from meshmeter.controlplane.door import Door
-from meshmeter.controlplane.explain import Explainer
-from meshmeter.controlplane.host_addresses import host_addresses
-from meshmeter.controlplane.identity_api import IdentityApi, has_mtls
+from meshmeter.controlplane.http.door import Door
+from meshmeter.controlplane.http.limits import IDLE_SECONDS, Limits, fitting
+from meshmeter.controlplane.http.local_clients import LocalClients
+from meshmeter.controlplane.identity.mesh_trust import MeshTrust
+from meshmeter.controlplane.identity.secret_vault import SecretVault
 from meshmeter.controlplane.lifecycle import Background, until_told
-from meshmeter.controlplane.limits import IDLE_SECONDS, Limits, fitting
-from meshmeter.controlplane.local_clients import LocalClients
-from meshmeter.controlplane.mesh_trust import MeshTrust
-from meshmeter.controlplane.mtls_switch import MtlsSwitch
-from meshmeter.controlplane.proxies import RETURN_SECONDS, ProxyRegistry
-from meshmeter.controlplane.reconciler import Reconciler
-from meshmeter.controlplane.registration import Registrar, Surroundings
-from meshmeter.controlplane.resource_api import resource_app
-from meshmeter.controlplane.sd_api import discovery_app, discovery_runner
-from meshmeter.controlplane.secret_vault import SecretVault
+from meshmeter.controlplane.proxies.dataplane_api import DataplaneApi
+from meshmeter.controlplane.proxies.departures import Departures
+from meshmeter.controlplane.proxies.registration import Registrar, Surroundings
+from meshmeter.controlplane.proxies.registry import RETURN_SECONDS, ProxyRegistry
+from meshmeter.controlplane.reconcile.mtls_switch import MtlsSwitch
+from meshmeter.controlplane.reconcile.reconciler import Reconciler
 from meshmeter.controlplane.self_metrics import SelfMetrics
 from meshmeter.controlplane.server_certificate import ServerCertificate
 from meshmeter.controlplane.settings import Settings
-from meshmeter.controlplane.steady_clock import CautiousClock, SteadyClock
 from meshmeter.controlplane.store_watch import StoreWatch
-from meshmeter.controlplane.token_limits import RateLimit
-from meshmeter.controlplane.token_service import TokenService
+from meshmeter.controlplane.tokens.limits import RateLimit
+from meshmeter.controlplane.tokens.service import TokenService
 from meshmeter.descriptors import raise_limit
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
+from meshmeter.steady_clock import CautiousClock, SteadyClock
 from meshmeter.store.base import Put
 from meshmeter.store.lock import FileLock
 from meshmeter.store.sqlite import SqliteStore

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from meshmeter import __version__
 from meshmeter.controlplane.data_dir import DATABASE
-from meshmeter.controlplane.secret_vault import KEY_FILE
-from meshmeter.controlplane.whole_files import sync_folder, write_whole
+from meshmeter.controlplane.identity.secret_vault import KEY_FILE
 from meshmeter.errors import MeshmeterError, StartupError, StoreUnavailable
 from meshmeter.store.lock import FileLock
 from meshmeter.store.opened_file import BESIDE
 from meshmeter.store.schema import STEPS
 from meshmeter.store.soundness import connect_to_read, damage
+from meshmeter.whole_files import sync_folder, write_whole
 
 MANIFEST = "backup.json"
 

@@ -27,10 +27,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.authority import KeyPair, covers, issue_server, make_authority, renew_at
 from meshmeter.controlplane.settings import is_host
-from meshmeter.controlplane.signing_keys import SigningKeys
-from meshmeter.controlplane.whole_files import write_whole
+from meshmeter.controlplane.tokens.signing_keys import SigningKeys
 from meshmeter.errors import StartupError
 from meshmeter.files import read_file, read_secret
+from meshmeter.whole_files import write_whole
 
 CA_VALIDITY = timedelta(days=3650)
 SERVER_VALIDITY = timedelta(days=365)

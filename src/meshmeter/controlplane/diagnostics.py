@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 
-from meshmeter.controlplane.api_errors import error_middleware
+from meshmeter.controlplane.http.errors import error_middleware
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -14,7 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from meshmeter import __version__
-from meshmeter.controlplane.world import ProxyKey
+from meshmeter.resources.resource import ProxyKey
 
 
 class SelfMetrics:

@@ -10,8 +10,8 @@ from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
 
 from meshmeter.certs.authority import KeyPair
 from meshmeter.controlplane.data_dir import DataDir, is_good
-from meshmeter.controlplane.steady_clock import utc_now
 from meshmeter.errors import StartupError
+from meshmeter.steady_clock import utc_now
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from meshmeter.resources.envelope import API_VERSION, DISPLAY_NAME, NAMESPACE, O
 from meshmeter.resources.faults import Faults
 from meshmeter.resources.kinds import KINDS
 from meshmeter.resources.resource import EPOCH, AnyResource, Meta, Resource
-from meshmeter.resources.validation import violations
+from meshmeter.resources.validation.rules import violations
 
 __all__ = [
     "decode",

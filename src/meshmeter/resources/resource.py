@@ -30,6 +30,10 @@ class Key:
         return f"{self.kind} {self.mesh}/{self.name}" if self.mesh else f"{self.kind} {self.name}"
 
 
+ProxyKey = tuple[str, str]
+"""Mesh and name of a Dataplane, and so of its proxy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meta:
     """Everything about a resource but its spec."""

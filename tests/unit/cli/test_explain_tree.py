@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from meshmeter.cli.explain_tree import dataplane_tree, mesh_tree
-from meshmeter.controlplane.explain import Explainer
-from meshmeter.controlplane.proxy_status import Nack, ProxyStatus
+from meshmeter.controlplane.api.explain import Explainer
+from meshmeter.controlplane.proxies.status import Nack, ProxyStatus
 from meshmeter.effective.credentials import (
     NO_CREDENTIALS,
     CertificateState,

@@ -12,7 +12,7 @@ import pytest
 
 from meshmeter.controlplane.backups import BackupError, back_up, restore
 from meshmeter.controlplane.data_dir import open_data_dir
-from meshmeter.controlplane.secret_vault import SecretVault
+from meshmeter.controlplane.identity.secret_vault import SecretVault
 from meshmeter.store.base import Put
 from meshmeter.store.sqlite import SqliteStore
 from support.resources import mesh

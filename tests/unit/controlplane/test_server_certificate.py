@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from meshmeter.controlplane.ads.server import DiscoveryService
 from meshmeter.controlplane.data_dir import DataDir, open_data_dir
-from meshmeter.controlplane.discovery_service import DiscoveryService
 from meshmeter.controlplane.server_certificate import ServerCertificate
 from meshmeter.xds.cache import SnapshotCache
 from support.ads import RecordingHooks

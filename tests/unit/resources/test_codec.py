@@ -26,7 +26,7 @@ from meshmeter.resources.codec import (
 )
 from meshmeter.resources.kinds import KINDS, Kind
 from meshmeter.resources.resource import AnyResource
-from meshmeter.resources.validation import violations, warnings
+from meshmeter.resources.validation.rules import violations, warnings
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 

@@ -6,7 +6,7 @@ import pytest
 
 from meshmeter.resources.codec import decode, to_universal
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
-from meshmeter.resources.validation import violations
+from meshmeter.resources.validation.rules import violations
 
 COMPLETE = {
     "port": 5670,

@@ -1,0 +1,1 @@
+"""What becomes of a document before it is stored: who may write it, and what is made of it."""

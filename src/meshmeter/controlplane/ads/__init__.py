@@ -1,0 +1,1 @@
+"""ADS: the configuration of every Envoy, over gRPC."""

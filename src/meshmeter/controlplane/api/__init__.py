@@ -1,0 +1,1 @@
+"""The resource API: what operators read and write."""

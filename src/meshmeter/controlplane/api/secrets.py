@@ -1,0 +1,90 @@
+"""Secrets of a mesh, for `mtls.backends[].conf` (`{secret: NAME}`). They are written and removed, and never answered.
+
+    GET         /meshes/{mesh}/secrets          which there are
+    GET         /meshes/{mesh}/secrets/{name}   whether there is one
+    PUT DELETE  /meshes/{mesh}/secrets/{name}   {"type": "Secret", "mesh", "name", "data": base64}
+
+Needs an admin token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from aiohttp import web
+
+from meshmeter.controlplane.http.errors import Refusal
+from meshmeter.controlplane.http.request_body import read_document
+from meshmeter.errors import InvalidResource, NotFound
+from meshmeter.resources.secret import KIND, read_secret
+
+
+class Vault(Protocol):
+    """Where secrets are kept; `secret_vault.SecretVault` is one."""
+
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def put(self, name: str, value: bytes) -> None: ...
+
+    async def delete(self, name: str) -> bool: ...
+
+    async def names(self, prefix: str = "") -> Sequence[str]: ...
+
+
+class SecretApi:
+    """The handlers."""
+
+    def __init__(self, vault: Vault, mesh_exists: Callable[[str], Awaitable[bool]]):
+        self._vault = vault
+        self._mesh_exists = mesh_exists
+
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_get("/meshes/{mesh}/secrets", self._list)
+        app.router.add_get("/meshes/{mesh}/secrets/{name}", self._get)
+        app.router.add_put("/meshes/{mesh}/secrets/{name}", self._put)
+        app.router.add_delete("/meshes/{mesh}/secrets/{name}", self._delete)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        mesh = await self._mesh(request)
+        prefix = _stored_name(mesh, "")
+        items = [_shown(mesh, name.removeprefix(prefix)) for name in await self._vault.names(prefix)]
+        return web.json_response({"total": len(items), "items": items, "next": None})
+
+    async def _get(self, request: web.Request) -> web.Response:
+        mesh, name = await self._mesh(request), request.match_info["name"]
+        if _stored_name(mesh, name) not in await self._vault.names(_stored_name(mesh, name)):
+            raise NotFound(KIND, mesh, name)
+        return web.json_response(_shown(mesh, name))
+
+    async def _put(self, request: web.Request) -> web.Response:
+        mesh, name = await self._mesh(request), request.match_info["name"]
+        body = await read_document(request, KIND)
+        try:
+            data = read_secret(body.document.data, mesh, name)
+        except InvalidResource as exc:
+            raise await body.with_lines(exc) from exc
+        stored = _stored_name(mesh, name)
+        is_new = stored not in await self._vault.names(stored)
+        await self._vault.put(stored, data)
+        return web.json_response({}, status=201 if is_new else 200)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        mesh, name = await self._mesh(request), request.match_info["name"]
+        if not await self._vault.delete(_stored_name(mesh, name)):
+            raise NotFound(KIND, mesh, name)
+        return web.json_response({})
+
+    async def _mesh(self, request: web.Request) -> str:
+        mesh = request.match_info["mesh"]
+        if not await self._mesh_exists(mesh):
+            raise Refusal(404, "Failed to retrieve Mesh", "Not found")
+        return mesh
+
+
+def _stored_name(mesh: str, name: str) -> str:
+    return f"{mesh}/secret/{name}"
+
+
+def _shown(mesh: str, name: str) -> dict[str, str]:
+    return {"type": KIND, "mesh": mesh, "name": name}

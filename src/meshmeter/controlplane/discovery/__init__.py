@@ -1,0 +1,1 @@
+"""Where Prometheus finds the proxies."""

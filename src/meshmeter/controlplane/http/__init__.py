@@ -1,0 +1,1 @@
+"""HTTP as every server of the control plane speaks it: connections within limits, who asks, bodies, errors."""

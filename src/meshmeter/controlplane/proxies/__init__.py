@@ -1,0 +1,1 @@
+"""Running proxies: how agents register and report, and what is known of each."""

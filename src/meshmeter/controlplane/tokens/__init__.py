@@ -1,0 +1,1 @@
+"""Tokens: issued, verified, revoked, and what one may cost."""

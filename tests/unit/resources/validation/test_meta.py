@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.mesh import MeshSpec
+from meshmeter.resources.resource import Meta, Resource
+from meshmeter.resources.validation.meta import meta_violations
+
+
+def of_mesh(meta: Meta) -> list[str]:
+    return [str(violation) for violation in meta_violations(Resource("Mesh", meta, MeshSpec()))]
+
+
+def of_dataplane(meta: Meta) -> list[str]:
+    return [str(violation) for violation in meta_violations(Resource("Dataplane", meta, DataplaneSpec()))]
+
+
+def test_good_metadata() -> None:
+    assert of_mesh(Meta("default", labels={"kuma.io/zone": "east"})) == []
+    assert of_dataplane(Meta("pod-1.shop", "my_mesh")) == []
+
+
+@pytest.mark.parametrize("length", [63, 64])
+def test_a_mesh_has_a_shorter_name(length: int) -> None:
+    name = "x" * length
+
+    assert of_mesh(Meta(name)) == ([] if length == 63 else ["name: cannot be longer than 63 characters"])
+    assert of_dataplane(Meta(name, "default")) == []
+
+
+def test_what_belongs_to_a_mesh_names_it() -> None:
+    assert of_dataplane(Meta("d")) == ["mesh: cannot be empty"]
+    (fault,) = of_dataplane(Meta("d", "My mesh"))
+    assert fault.startswith("mesh: invalid characters. Valid characters are numbers")
+
+
+def test_labels_are_judged_one_by_one() -> None:
+    found = of_mesh(Meta("m", labels={"a b": "x", "c": "y z", "d": "ok"}))
+
+    assert [fault.partition(": ")[0] for fault in found] == ['labels["a b"]', 'labels["c"]']
