@@ -26,7 +26,7 @@ from meshmeter.agent.config_watch import ConfigWatch
 from meshmeter.agent.control_plane import ControlPlane, Registration
 from meshmeter.agent.envoy_process import EnvoyOptions, EnvoyProcess
 from meshmeter.agent.metrics_server import MetricsServer
-from meshmeter.agent.registration import ProxyFacts, Registrar, register_at_start
+from meshmeter.agent.registration import ProxyFacts, RegistrationClient, register_at_start
 from meshmeter.agent.registration_cache import RegistrationCache
 from meshmeter.agent.reports import ReportSender
 from meshmeter.agent.self_metrics import SelfMetrics
@@ -88,7 +88,7 @@ async def _run(settings: Settings, environ: Mapping[str, str], dataplane: dict[s
             )
             agent = Agent(
                 control_plane,
-                Registrar(control_plane, dataplane, facts),
+                RegistrationClient(control_plane, dataplane, facts),
                 RegistrationCache(work_dir.state, settings.control_plane),
                 EnvoyProcess(options, work_dir, redact=control_plane.redact),
                 work_dir,
@@ -144,7 +144,7 @@ class Agent:
     def __init__(
         self,
         control_plane: ControlPlane,
-        registrar: Registrar,
+        registration_client: RegistrationClient,
         cache: RegistrationCache,
         envoy: EnvoyProcess,
         work_dir: WorkDir,
@@ -156,7 +156,7 @@ class Agent:
         room: Room | None = None,
     ):
         self._control_plane = control_plane
-        self._registrar = registrar
+        self._registration_client = registration_client
         self.cache = cache
         self._envoy = envoy
         self._work_dir = work_dir
@@ -190,7 +190,7 @@ class Agent:
 
     async def _serve(self, saved: Registration | None, connect_timeout: float) -> None:
         registration, registered = await register_at_start(
-            self._registrar, saved, connect_timeout=connect_timeout, backoff=Backoff(jitter=0.25)
+            self._registration_client, saved, connect_timeout=connect_timeout, backoff=Backoff(jitter=0.25)
         )
         if registered:
             self.cache.save(registration)
@@ -198,7 +198,7 @@ class Agent:
         self._envoy.set_bootstrap(registration.bootstrap)
         watch = self._watch = ConfigWatch(
             self._control_plane,
-            self._registrar,
+            self._registration_client,
             registration,
             registered=registered,
             on_change=self._changed,
@@ -255,7 +255,7 @@ class Agent:
         try:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self._control_plane.deregister(
-                    registration.mesh, registration.name, self._registrar.proxy.instance
+                    registration.mesh, registration.name, self._registration_client.proxy.instance
                 )
         except (ApiError, TokenError, TimeoutError) as exc:
             log.warning("the control plane could not be told that this proxy stops: %s", exc)
