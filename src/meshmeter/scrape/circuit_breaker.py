@@ -133,10 +133,6 @@ class CircuitBreaker:
             application: circuit for application, circuit in self._known.items() if application in kept
         }
 
-    def troubled(self) -> dict[str, Circuit]:
-        """By name, the applications that were down in the last scrape."""
-        return {application.name: circuit for application, circuit in self._known.items() if circuit.failures}
-
 
 _UNKNOWN = Circuit()
 

@@ -56,6 +56,11 @@ class Scrapes:
         assert others == [application for application in wanted.applications if application.name != "slow"]
         return next(a.options.timeout for a in applied.applications if a.name == "slow")
 
+    def failures(self, name: str) -> int:
+        """As the last scrape told."""
+        trouble = self.reports[name].trouble
+        return trouble["failures"] if trouble else 0
+
 
 def test_time_is_cut_after_three_timeouts_and_given_whole_again_in_every_fifth_scrape() -> None:
     scrapes = Scrapes()
@@ -161,7 +166,7 @@ def test_what_is_told() -> None:
         "wholeDeadlineIn": PROBE_EVERY - 1,
     }
     assert scrapes.reports["fine"].to_json()["trouble"] is None
-    assert set(scrapes.breaker.troubled()) == {"slow"}
+    assert {name for name, report in scrapes.reports.items() if report.trouble} == {"slow"}
 
 
 def test_at_another_address_it_is_another_source() -> None:
@@ -170,10 +175,13 @@ def test_at_another_address_it_is_another_source() -> None:
         scrapes.scrape(down("slow"))
     moved = plan(9.0, replace(SLOW, port=9090), FINE)
     assert scrapes.scrape(down("slow"), moved) is None
+    assert scrapes.failures("slow") == 1
     scrapes.breaker.keep(moved.applications)
-    assert scrapes.breaker.troubled().keys() == {"slow"}
+    scrapes.scrape(down("slow"), moved)
+    assert scrapes.failures("slow") == 2
     scrapes.breaker.keep(())
-    assert scrapes.breaker.troubled() == {}
+    scrapes.scrape(down("slow"), moved)
+    assert scrapes.failures("slow") == 1
 
 
 @given(st.lists(st.tuples(st.sampled_from([None, *FetchError]), st.sampled_from([0.5, 2.0, 9.0, 54.0]))))
