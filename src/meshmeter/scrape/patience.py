@@ -132,10 +132,6 @@ class Patience:
             application: trouble for application, trouble in self._known.items() if application in kept
         }
 
-    def troubled(self) -> dict[str, Trouble]:
-        """By name, the applications that were down in the last scrape."""
-        return {application.name: trouble for application, trouble in self._known.items() if trouble.failures}
-
 
 _UNKNOWN = Trouble()
 

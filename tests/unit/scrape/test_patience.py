@@ -50,6 +50,11 @@ class Scrapes:
         assert others == [application for application in wanted.applications if application.name != "slow"]
         return next(a.options.timeout for a in applied.applications if a.name == "slow")
 
+    def failures(self, name: str) -> int:
+        """As the last scrape told."""
+        trouble = self.reports[name].trouble
+        return trouble["failures"] if trouble else 0
+
 
 def test_time_is_cut_after_three_timeouts_and_given_whole_again_in_every_fifth_scrape() -> None:
     scrapes = Scrapes()
@@ -147,7 +152,7 @@ def test_what_is_told() -> None:
         "wholeDeadlineIn": EVERY - 1,
     }
     assert scrapes.reports["fine"].to_json()["trouble"] is None
-    assert set(scrapes.patience.troubled()) == {"slow"}
+    assert {name for name, report in scrapes.reports.items() if report.trouble} == {"slow"}
 
 
 def test_at_another_address_it_is_another_source() -> None:
@@ -156,10 +161,13 @@ def test_at_another_address_it_is_another_source() -> None:
         scrapes.scrape(down("slow"))
     moved = plan(9.0, replace(SLOW, port=9090), FINE)
     assert scrapes.scrape(down("slow"), moved) is None
+    assert scrapes.failures("slow") == 1
     scrapes.patience.keep(moved.applications)
-    assert scrapes.patience.troubled().keys() == {"slow"}
+    scrapes.scrape(down("slow"), moved)
+    assert scrapes.failures("slow") == 2
     scrapes.patience.keep(())
-    assert scrapes.patience.troubled() == {}
+    scrapes.scrape(down("slow"), moved)
+    assert scrapes.failures("slow") == 1
 
 
 @given(st.lists(st.tuples(st.sampled_from([None, *FetchError]), st.sampled_from([0.5, 2.0, 9.0, 54.0]))))
