@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from meshmeter.documents.faults import located
-from meshmeter.documents.reader import Parsed
 from meshmeter.errors import InvalidResource, Violation
 from meshmeter.resources import shape
 from meshmeter.resources.base import Spec
@@ -22,7 +20,6 @@ from meshmeter.resources.validation.rules import violations
 
 __all__ = [
     "decode",
-    "decode_all",
     "from_stored",
     "to_kubernetes",
     "to_stored",
@@ -41,24 +38,6 @@ def decode(document: Mapping[str, Any], *, where: str = "") -> AnyResource:
     if resource is None or faults.violations:
         raise InvalidResource(_prefixed(faults.violations, where))
     return resource
-
-
-def decode_all(parsed: Parsed) -> list[AnyResource]:
-    """The resources of a text. Raises InvalidResource with the faults of all its documents, unreadable ones
-    included.
-
-    Fields are prefixed with origin and line, `mesh.yaml:12: spec.metrics.backends[0].type`.
-    """
-    faults = list(parsed.faults)
-    resources = []
-    for document in parsed.documents:
-        try:
-            resources.append(decode(document.data))
-        except InvalidResource as refused:
-            faults += located(document, refused.violations)
-    if faults:
-        raise InvalidResource(faults)
-    return resources
 
 
 def to_universal(resource: AnyResource) -> dict[str, Any]:
