@@ -88,8 +88,8 @@ def config(
     from meshmeter.cli import output
     from meshmeter.cli.connection import data_directory, local_endpoint
     from meshmeter.cli.prometheus_config import Access, Files, prometheus_config
+    from meshmeter.durations import parse_duration
     from meshmeter.errors import SettingsError
-    from meshmeter.mads.durations import parse_duration
 
     try:
         positive = parse_duration(interval) > 0
