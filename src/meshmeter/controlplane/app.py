@@ -15,7 +15,7 @@ from aiohttp import web
 
 from meshmeter import logs
 from meshmeter.controlplane.ads.hooks import AdsHooks
-from meshmeter.controlplane.ads.server import DiscoveryService
+from meshmeter.controlplane.ads.server import AdsServer
 from meshmeter.controlplane.api.explain import Explainer
 from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
 from meshmeter.controlplane.api.resources import resource_app
@@ -167,9 +167,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         metrics.watch(
             connected=registry.connected,
             revision=lambda: store.revision,
-            snapshot_age=reconciler.age,
+            snapshot_age=reconciler.following.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
-            unreadable=lambda: len(reconciler.unreadable),
+            unreadable=lambda: len(reconciler.following.unreadable),
             store_faulty=lambda: watch.reason() is not None,
         )
         metrics.watch_certificates(
@@ -194,7 +194,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         await reconciler.ready.wait()
 
         readiness.starting("opening the ports")
-        ads = DiscoveryService(
+        ads = AdsServer(
             cache,
             AdsHooks(verifier, registry, reconciler, metrics),
             max_connections=limits.connections,
@@ -230,16 +230,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         resources = resource_app(
             store,
             authenticate=require_admin(verifier),
-            explainer=Explainer(
-                reconciler,
-                registry,
-                problems=reconciler.problems,
-                credentials=reconciler.credentials,
-                of_mesh=reconciler.mesh_findings,
-                allowed_networks=settings.allowed_networks,
-                own_ports=own_ports,
-                limits=settings.limits,
-            ),
+            explainer=Explainer(reconciler, registry, limits=settings.limits),
             tokens=tokens,
             secrets=vault,
             identities=IdentityApi(
@@ -371,7 +362,7 @@ def _runner(app: web.Application) -> web.AppRunner:
 
 
 def _unreadable(reconciler: Reconciler) -> Iterator[str]:
-    for found in reconciler.unreadable_resources():
+    for found in reconciler.following.unreadable_resources():
         yield f"{found.code}: {found.message}"
 
 
