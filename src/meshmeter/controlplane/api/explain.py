@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from meshmeter.addresses import IPNetwork
 from meshmeter.controlplane.admission.origins import Writers
 from meshmeter.controlplane.admission.token_tags import certificate_findings
 from meshmeter.controlplane.admission.written_by import is_away
@@ -20,7 +21,6 @@ from meshmeter.controlplane.api.hidden_keys import redacted
 from meshmeter.controlplane.proxies.findings import runtime_findings
 from meshmeter.controlplane.proxies.status import ProxyStatus, State
 from meshmeter.effective.access import admitted_sources, select_permission
-from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.aggregates import EffectiveAggregate
 from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials, ProvidedCertificate
 from meshmeter.effective.findings import FINDINGS, Finding, finding
