@@ -88,8 +88,11 @@ impl Merging {
         readers.iter_mut().for_each(Reader::complain);
         readers.iter_mut().for_each(|reader| reader.reserve(&mut table));
         let families = join(&mut readers, &taken);
-        let untyped =
-            if options.openmetrics { clashing(&families, &readers, &taken) } else { HashSet::new() };
+        let untyped = if options.openmetrics {
+            clashing(&families, &readers, &taken)
+        } else {
+            hidden(&families, &readers)
+        };
         for (at, family) in families.iter().enumerate() {
             out.write(family, &mut readers, &mut table, &mut scratch, !untyped.contains(&at));
         }
@@ -424,4 +427,18 @@ fn clashing(families: &[Joined], readers: &[Reader<'_>], taken: &Taken) -> HashS
         }
     }
     clashing
+}
+
+/// Histograms named as samples of another family are: under that TYPE line other parsers look for those.
+fn hidden(families: &[Joined], readers: &[Reader<'_>]) -> HashSet<usize> {
+    let histograms = families.iter().enumerate().filter(|(_, family)| family.kind == Type::Histogram);
+    let histograms: HashMap<&[u8], usize> =
+        histograms.map(|(at, family)| (family.name.as_slice(), at)).collect();
+    let mut hidden = HashSet::new();
+    for (at, family) in families.iter().enumerate() {
+        let roles = family.parts.iter().flat_map(|&(n, part)| &readers[n].index.families[part].shape.roles);
+        let found = roles.filter_map(|(name, _)| histograms.get(name.as_slice()).copied());
+        hidden.extend(found.filter(|&histogram| histogram != at));
+    }
+    hidden
 }

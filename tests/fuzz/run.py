@@ -30,14 +30,22 @@ def main() -> int:
         "--jobs", type=int, default=cpu_count() or 1, help="side by side (default: one a core)"
     )
     parser.add_argument("--case", type=Path, help="run the case in this file, and nothing else")
-    parser.add_argument(
+    guided = parser.add_mutually_exclusive_group()
+    guided.add_argument(
         "--native",
         action="store_true",
         help="the compiled kernel under libFuzzer, guided by the code that cases reach (needs cargo-fuzz)",
     )
+    guided.add_argument(
+        "--python", action="store_true", help="the Python kernel in the same way, in one job (needs atheris)"
+    )
     asked = parser.parse_args()
-    if asked.native and (lacking := coverage_guided.missing()):
-        print("fuzz: --native needs", *lacking, sep="\n  ", file=sys.stderr)
+    lacking = coverage_guided.missing_for_native() if asked.native else []
+    lacking += coverage_guided.missing_for_python() if asked.python else []
+    if lacking:
+        print(
+            f"fuzz: {'--native' if asked.native else '--python'} needs", *lacking, sep="\n  ", file=sys.stderr
+        )
         return 2
     print(f"kernels: {', '.join(kernel.name for kernel in KERNELS)}")
     print(
@@ -46,10 +54,15 @@ def main() -> int:
     )
     if asked.case:
         return once(asked.case, native=asked.native)
+    if asked.python:
+        _, found = coverage_guided.explore_python(asked.minutes, asked.seed)
+        for text in found:
+            tell_small(text)
+        return 1 if found else 0
     # Spawned, so that each has a judge of its own.
     with ProcessPoolExecutor(asked.jobs, get_context("spawn")) as pool:
         if asked.native:
-            return explore(pool, asked.minutes, asked.jobs, asked.seed)
+            return explore_native(pool, asked.minutes, asked.jobs, asked.seed)
         seed = asked.seed if asked.seed is not None else int(time.time())
         refuted = sum(pool.map(job, [seed + 2 * n for n in range(asked.jobs)], [asked.minutes] * asked.jobs))
     return 1 if refuted else 0
@@ -61,7 +74,7 @@ def once(file: Path, *, native: bool) -> int:
     except Refuted as refuted:
         print(f"{file}: {refuted}")
         return 1
-    if native and not coverage_guided.once(file.resolve()):
+    if native and not coverage_guided.once_native(file.resolve()):
         return 1
     print(f"{file}: all claims hold")
     return 0
@@ -79,9 +92,9 @@ def job(seed: int, minutes: float) -> bool:
     return True
 
 
-def explore(pool: ProcessPoolExecutor, minutes: float, jobs: int, seed: int | None) -> int:
+def explore_native(pool: ProcessPoolExecutor, minutes: float, jobs: int, seed: int | None) -> int:
     """Cases under libFuzzer; what it keeps is judged then."""
-    kept, found = coverage_guided.explore(minutes, jobs, seed)
+    kept, found = coverage_guided.explore_native(minutes, jobs, seed)
     for text in found:
         file = keep(text, FAILURES)
         print(f'again: make fuzz ARGS="--native --case {file}"', flush=True)
@@ -97,6 +110,16 @@ def judged(files: Sequence[Path]) -> bool:
         return False
     tell(*smallest(*found))
     return True
+
+
+def tell_small(text: bytes) -> None:
+    """As `tell`, of the smallest case near this one."""
+    try:
+        check(decode(text))
+    except Refuted as refuted:
+        tell(*smallest(text, refuted))
+    else:
+        print(f"too slow, or refuted only there: {keep(text, FAILURES)}", flush=True)
 
 
 def tell(text: bytes, refuted: Refuted) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from meshmeter.exposition.formats import Format
+from meshmeter.exposition.kernel import PYTHON
 from meshmeter.exposition.merge import Limits, Options, Source
 from support import coverage_guided, fuzz_claims, require
 from support.fuzz_cases import Case, decode, encode
@@ -59,18 +60,20 @@ def test_what_it_finds_is_made_small_and_kept(tmp_path: Path, monkeypatch: pytes
 
 
 def test_without_its_parts_the_coverage_guided_run_says_which_ones(tmp_path: Path) -> None:
-    run = [sys.executable, str(Path(__file__).parents[1] / "fuzz" / "run.py"), "--native"]
+    run = [sys.executable, str(Path(__file__).parents[1] / "fuzz" / "run.py")]
     environment = {"PATH": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
 
-    def said() -> tuple[int, str]:
-        ended = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    def said(way: str) -> tuple[int, str]:
+        ended = subprocess.run(
+            [*run, way], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
         return ended.returncode, ended.stderr
 
-    assert said() == (2, "fuzz: --native needs\n  Rust: https://rustup.rs\n")
+    assert said("--native") == (2, "fuzz: --native needs\n  Rust: https://rustup.rs\n")
     cargo = tmp_path / "cargo"
     cargo.write_text("#!/bin/sh\nexit 101\n")
     cargo.chmod(0o755)
-    status, text = said()
+    status, text = said("--native")
     assert status == 2
     for how in (
         "rustup toolchain install nightly",
@@ -92,3 +95,19 @@ def test_what_the_coverage_guided_run_keeps_is_judged(
     found = coverage_guided.refuted_by_others([*kept, other])
     assert found is not None
     assert (found[0], found[1].claim) == (other.read_bytes(), "every parser takes the answer")
+
+
+def test_what_could_be_sent_at_once_comes_first_when_an_answer_is_merged_again() -> None:
+    """The order changes, what is said does not."""
+    case = decode(b"#case\n\n#source e\nb 1\nenvoy_a 2\n")
+    check(case)
+    first = PYTHON.merge(case.sources, case.options).body
+    assert first == b"# TYPE b untyped\nb 1\n# TYPE envoy_a untyped\nenvoy_a 2\n"
+    again = PYTHON.merge([Source("again", first, envoy=True)], case.options).body
+    assert again == b"# TYPE envoy_a untyped\nenvoy_a 2\n# TYPE b untyped\nb 1\n"
+
+
+def test_without_atheris_the_run_over_the_python_kernel_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coverage_guided, "find_spec", lambda name: None)
+    (lacking,) = coverage_guided.missing_for_python()
+    assert lacking.startswith("atheris") and lacking.endswith(".venv/bin/pip install atheris")

@@ -69,23 +69,22 @@ def check(case: Case) -> Hashable:
 
 
 def _again(result: MergeResult, options: Options, *, envoy: bool) -> None:
-    """Our own answer is merged without a change. Bounds are written anew for Envoy alone, so it counts whose it is."""
+    """Our own answer, merged again, says the same. Bounds are written anew for Envoy alone, so it counts whose it is.
+
+    The order of Envoy's families may change: what can be sent while its body arrives comes before all else, and some
+    that could not be, like lines without TYPE, can be once we have written them. That of labels may, too."""
     source = Source("again", result.body, options.format, envoy, limits=Limits(None, None, None, None))
     again = PYTHON.merge([source], replace(options, merge_clusters=False))
-    claim = "an answer that is merged again stays as it is"
-    if not _says_the_same(again.body, result.body, options.format):
+    claim = "an answer that is merged again says the same"
+    if _said(again.body) != _said(result.body):
         raise Refuted(claim, f"{_shown(result.body)}became\n{_shown(again.body)}")
     if again.sources[0].dropped:
         raise Refuted(claim, f"{dict(again.sources[0].dropped)} of\n{_shown(result.body)}")
 
 
-def _says_the_same(one: bytes, other: bytes, format: Format) -> bool:
-    """Label order does not count."""
-    prometheus = judge()
-    if one == other or prometheus is None:
-        return one == other
-    said = [prometheus.verdict(body, format.value, samples=True) for body in (one, other)]
-    return said[0] == said[1]
+def _said(body: bytes) -> Counter[tuple[str, ...]]:
+    """The lines of a body, each as its words, whatever their order."""
+    return Counter(tuple(sorted(re.split("[{,}]", line))) for line in body.decode().split("\n"))
 
 
 def _true_to(source: Source, options: Options, result: MergeResult) -> None:

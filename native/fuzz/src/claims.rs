@@ -16,7 +16,7 @@ pub fn check(text: &[u8]) {
     let answer = case.answer();
     is_whole(&case, &answer);
     arrives_anyhow(&case, &answer);
-    stays_as_it_is(&case, &answer);
+    says_the_same(&case, &answer);
 }
 
 /// An answer is UTF-8, has whole lines, ends as its format demands, is as long as it may be, and has as many samples as
@@ -46,8 +46,9 @@ fn arrives_anyhow(case: &Case<'_>, answer: &Answer) {
     }
 }
 
-/// An answer that is merged again says the same. Bounds are written anew for Envoy alone, so it counts whose it is.
-fn stays_as_it_is(case: &Case<'_>, answer: &Answer) {
+/// An answer that is merged again says the same, in another order perhaps (docs/decisions/0002-merge-rules.md). Bounds are
+/// written anew for Envoy alone, so it counts whose it is.
+fn says_the_same(case: &Case<'_>, answer: &Answer) {
     let Some(envoy) = case.sources.first().map(|source| source.envoy) else { return };
     if case.sources.iter().any(|source| source.envoy != envoy) {
         return;
@@ -59,7 +60,7 @@ fn stays_as_it_is(case: &Case<'_>, answer: &Answer) {
     let (before, after) = (Shown(&answer.body), Shown(&again.body));
     let dropped = &again.sources[0].dropped;
     assert!(dropped.is_empty(), "an answer that is merged again loses nothing: {dropped:?} of {before}");
-    let claim = "an answer that is merged again stays as it is";
+    let claim = "an answer that is merged again says the same";
     assert!(said(&answer.body) == said(&again.body), "{claim}: {before} became {after}");
 }
 

@@ -100,7 +100,7 @@ class _Merging:
             reader.complain()
         families = deque(_join(readers, self._taken))
         openmetrics = self._options.format.openmetrics
-        untyped = _clashing(families, self._taken) if openmetrics else frozenset()
+        untyped = _clashing(families, self._taken) if openmetrics else _hidden(families)
         while families:  # what is written is given up
             family = families.popleft()
             self._out.write(family, fits=family.name not in untyped)
@@ -272,6 +272,19 @@ def _clashing(families: Iterable[_Merged], taken: Set[bytes]) -> frozenset[bytes
         else:
             reserved |= claims
     return frozenset(clashing)
+
+
+def _hidden(families: Iterable[_Merged]) -> frozenset[bytes]:
+    """Histograms named as samples of another family are: under that TYPE line other parsers look for those."""
+    families = list(families)
+    histograms = {family.name for family in families if family.type is Type.HISTOGRAM}
+    return frozenset(
+        name
+        for family in families
+        for _, part in family.parts
+        for name in part.shape.roles
+        if name in histograms and name != family.name
+    )
 
 
 def _reserved(family: _Merged | Family) -> frozenset[bytes] | None:

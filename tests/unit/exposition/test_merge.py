@@ -470,6 +470,30 @@ def test_counters() -> None:
     check(openmetrics, back, source=OPENMETRICS)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        '# TYPE x histogram\nx_bucket{le="+Inf"} 6\nx_sum 5\nx_count 6\n',
+        "# TYPE x summary\nx_sum 5\nx_count 6\n",
+        "# TYPE x histogram\nx_sum 5\n",
+    ],
+    ids=["histogram", "summary", "a histogram that is none"],
+)
+@pytest.mark.parametrize("format", [TEXT, OPENMETRICS])
+def test_a_histogram_named_like_a_sample_of_another_family_loses_only_its_type(
+    other: str, format: Format
+) -> None:
+    """Its TYPE line would be a second one of that name to other parsers."""
+    own = '# TYPE x_sum histogram\nx_sum_bucket{le="+Inf"} 1\nx_sum_sum 2\nx_sum_count 1\n'
+    for bodies in ([own, other], [other, own], [own + other], [other + own]):
+        result = run([app(body, f"app-{n}") for n, body in enumerate(bodies)], format)
+        assert not any(stats.dropped.keys() - {"type"} for stats in result.sources)
+        found = result.body.decode()
+        assert "# TYPE x_sum histogram\n" not in found
+        for sample in ("x_sum 5\n", 'x_sum_bucket{le="+Inf"} 1\n', "x_sum_sum 2\n", "x_sum_count 1\n"):
+            assert sample in found
+
+
 def test_a_counter_beside_a_gauge_of_its_name_loses_only_its_type() -> None:
     check(
         "# TYPE a gauge\na 1\n# TYPE a_total counter\na_total 2\n",
