@@ -95,7 +95,7 @@ async def body_of(
             raise TooLarge(f"the answer is announced with {declared} bytes, more than {limit}")
         decoder = Decoder(encoding, limit)
         async for piece in response.content.iter_any():
-            decoder.feed(piece)
+            await decoder.feed(piece)
         return decoder.finish(), response.headers.get("Content-Type")
 
 

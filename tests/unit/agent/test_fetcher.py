@@ -300,7 +300,7 @@ async def test_an_entry_may_allow_less_than_the_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nmine", b"mine\r\n\r\n"]
+    "reply", [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmine\r\n", b"mine\r\n\r\n"]
 )
 async def test_an_error_tells_neither_parameters_nor_what_was_sent(tmp_path: Path, reply: bytes) -> None:
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
