@@ -163,6 +163,9 @@ impl Fed {
             return false;
         }
         let claims = if options.openmetrics { taken.claims(&shape) } else { None };
+        if options.openmetrics && claims.is_none() && reserved(family.name, family.kind).is_some() {
+            return false; // it loses its type
+        }
         let form = match (options.openmetrics, &claims) {
             (false, _) => Form::Text,
             (true, Some(_)) => Form::Typed,
@@ -253,7 +256,7 @@ impl Out {
             let collected = collect(family, readers, table, scratch, self.merge_clusters)?;
             self.deadline.check().map(|()| collected)
         });
-        let Ok((samples, counts)) = collected else {
+        let Ok((mut samples, mut counts)) = collected else {
             for (&(n, part), mark) in family.parts.iter().zip(marks) {
                 readers[n].record.back(mark);
                 readers[n].drop_family(Fault::Deadline, part);
@@ -265,7 +268,18 @@ impl Out {
         }
         let before = self.body.mark();
         let (name, marks) = (&family.name, &mut scratch.marks);
+        let closed =
+            if fits && family.kind == Type::Histogram { samples.complete(table) } else { Vec::new() };
         let typed = fits && sound(name, family.kind, &samples, table, marks, self.openmetrics);
+        if typed {
+            for at in closed {
+                let source = counts.partition_point(|count| count.metrics <= at);
+                counts[source].closed += 1;
+            }
+        } else {
+            samples.reopen(&closed);
+        }
+        samples.sort(table);
         let mut writer = Writer::new(&mut self.body, table);
         let head = head(family, readers);
         if self.openmetrics {
@@ -280,10 +294,11 @@ impl Out {
             }
             return false;
         }
-        for Count { reader, samples, exemplars } in counts {
+        let lost = !typed && (!self.openmetrics || reserved(name, family.kind).is_some());
+        for Count { reader, samples, exemplars, closed, .. } in counts {
             let reader = &mut readers[reader];
-            reader.record.samples += samples;
-            reader.drop(Fault::Type, usize::from(fits && !typed && samples > 0), name);
+            reader.record.samples += samples + closed;
+            reader.drop(Fault::Type, usize::from(lost && samples > 0), name);
             reader.drop(Fault::Exemplar, if typed { 0 } else { exemplars }, name);
         }
         true
@@ -357,6 +372,10 @@ struct Count {
     reader: usize,
     samples: usize,
     exemplars: usize,
+    /// How many metrics the family has with its own and those of the sources before.
+    metrics: usize,
+    /// Of its histograms, how many got a bucket for all observations.
+    closed: usize,
 }
 
 /// The samples of a family over all sources, and what each source has in it. Fails if there is no time.
@@ -373,11 +392,16 @@ fn collect<'b>(
         let reader = &mut readers[n];
         let mut samples = reader.read(part, table, scratch)?;
         if merge_clusters && reader.record.labels.any_split() {
+            if family.kind == Type::Histogram {
+                // Before it is summed: a cluster that lacks +Inf counts there with its last bound.
+                samples.complete(table);
+            }
             let (merged, quantiles) = merge_split(samples, family.kind, table, &mut scratch.marks);
             reader.drop(Fault::Quantile, quantiles, &family.name);
             samples = merged;
         }
-        let mut count = Count { reader: n, samples: samples.len(), exemplars: samples.exemplars };
+        let (found, exemplars) = (samples.len(), samples.exemplars);
+        let mut count = Count { reader: n, samples: found, exemplars, metrics: 0, closed: 0 };
         if collected.is_empty() {
             collected = samples;
         } else {
@@ -386,9 +410,9 @@ fn collect<'b>(
             count.samples -= refused.samples;
             count.exemplars -= refused.exemplars;
         }
+        count.metrics = collected.metrics.len();
         counts.push(count);
     }
-    collected.sort(table);
     Ok((collected, counts))
 }
 

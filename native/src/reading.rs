@@ -273,7 +273,8 @@ impl<'b> Reader<'b> {
         let samples = self.read_spans(&spans, &shape, lines, table, scratch);
         self.index.families[family].spans = spans;
         let samples = samples?;
-        if !self.record.has_room(samples.len(), &self.source.limits) {
+        let more = if shape.kind == Type::Histogram { samples.open_ended() } else { 0 };
+        if !self.record.has_room(samples.len() + more, &self.source.limits) {
             self.record.full = true;
             self.drop(Fault::SampleLimit, samples.len(), &shape.name);
             return Ok(Samples::default());
@@ -328,9 +329,6 @@ impl<'b> Reader<'b> {
         }
         let mut samples = target.samples;
         samples.metrics.iter_mut().for_each(|(_, metric)| metric.sort());
-        if shape.kind == Type::Histogram {
-            samples.complete(target.table);
-        }
         Ok(samples)
     }
 
