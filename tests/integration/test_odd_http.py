@@ -33,6 +33,16 @@ def says(data: bytes, *, pieces: int = 1 << 20) -> Respond:
 
 READ = {
     "two equal lengths": OK + LENGTH + LENGTH + b"\r\n" + GOOD,
+    "equal lengths that are written differently": OK
+    + LENGTH
+    + LENGTH.replace(b": ", b": 000")
+    + b"\r\n"
+    + GOOD,
+    "more than was announced": OK + LENGTH + b"\r\n" + GOOD + b"more_total 1\n",
+    "more after the last chunk": OK + CHUNKED + b"\r\n" + CHUNKS + b"more_total 1\n",
+    "another answer after this one": (OK + LENGTH + b"\r\n" + GOOD) * 2,
+    "HTTP/1.2": b"HTTP/1.2 200 OK\r\n" + LENGTH + b"\r\n" + GOOD,
+    "a space in the name of a field": OK + b"My Field: b\r\n c\r\n" + LENGTH + b"\r\n" + GOOD,
     "a list of equal lengths": OK + b"Content-Length: %d, %d\r\n\r\n" % (len(GOOD), len(GOOD)) + GOOD,
     "a length before chunked": OK + LENGTH + CHUNKED + b"\r\n" + CHUNKS,
     "a wrong length after chunked": OK + CHUNKED + b"Content-Length: 3\r\n\r\n" + CHUNKS,
@@ -66,6 +76,7 @@ async def test_odd_answers_are_read(tmp_path: Path, name: str) -> None:
         status, body, _ = await scraped.scrape(**LONG)
     assert status == 200, body
     assert values(body, "good_total") == values(body, "fine_total") == {(): 1}
+    assert b"more_total" not in body
     assert accepted_by_promtool(body) == ""
 
 
@@ -86,6 +97,23 @@ async def test_each_answer_on_a_kept_connection_has_a_head_of_its_own(tmp_path: 
     assert connections == 1
 
 
+async def test_what_follows_an_answer_is_never_taken_for_the_next_one(tmp_path: Path) -> None:
+    connections = 0
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        good = OK + LENGTH + b"\r\n" + GOOD
+        writer.write(good + good.replace(b"good", b"evil"))
+        await reader.read()
+
+    async with serving(respond) as port, agent(tmp_path, tmp_path / "no.sock", at(port)) as scraped:
+        for _ in range(3):
+            _, body, _ = await scraped.scrape(**LONG)
+            assert values(body, "good_total") == {(): 1} and b"evil_total" not in body
+    assert connections == 3
+
+
 REFUSED = {
     "two lengths": (OK + LENGTH + b"Content-Length: 3\r\n\r\n" + GOOD, "Content-Lengths that differ"),
     "a head of 65 KiB": (OK + b"A: " + b"x" * (65 << 10) + b"\r\n" + LENGTH + b"\r\n" + GOOD, "64 KiB"),
@@ -100,6 +128,21 @@ async def test_what_cannot_be_read_is_told_in_a_sentence(tmp_path: Path, name: s
         await scraped.scrape(**LONG)
         source = scraped.source("app")
     assert source["error"] == "protocol" and told in source["detail"]
+
+
+@pytest.mark.attack("B1: a chunked body that goes wrong in the middle, on a connection that stays open")
+@pytest.mark.parametrize("pieces", [1, 97, 1 << 20])
+async def test_a_body_that_goes_wrong_is_told_at_once(tmp_path: Path, pieces: int) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wrong = OK + CHUNKED + b"\r\n" + CHUNKS.replace(b"0\r\n\r\n", b"secret\r\n")
+        await says(wrong, pieces=pieces)(reader, writer)
+        await reader.read()
+
+    async with serving(respond) as port, agent(tmp_path, tmp_path / "no.sock", at(port)) as scraped:
+        await scraped.scrape(**LONG)
+        source = scraped.source("app")
+    assert source["error"] == "protocol" and "hunk" in source["detail"], source["detail"]
+    assert "secret" not in source["detail"]
 
 
 @pytest.mark.attack("B1: an answer whose head never ends is held no further than 64 KiB")

@@ -197,6 +197,14 @@ async def endless_body(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         await writer.drain()
 
 
+async def wrong_chunk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A chunked body that goes wrong in the middle, on a connection that stays open."""
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\na 1\n\r\n")
+    await writer.drain()
+    writer.write(b"secret 12345\r\n")
+    await reader.read()
+
+
 async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"\x00\x01\x02 this is not HTTP\r\n\r\n")
 
@@ -219,7 +227,7 @@ FAULTS: dict[str, tuple[Respond, str]] = {
     "not HTTP": (garbage, "protocol"),
     "hangs up": (hang_up, "protocol"),
     "cut short": (answer(GOOD, length=1000), "protocol"),
-    "more than announced": (answer(GOOD + b"secret 12345\n", length=len(GOOD)), "protocol"),
+    "a chunk that is none": (wrong_chunk, "protocol"),
     "gzip bomb": (answer(BOMB, "Content-Encoding: gzip"), "too_large"),
     "damaged gzip": (answer(b"\x1f\x8bnonsense", "Content-Encoding: gzip"), "decode"),
     "gzip cut short": (answer(gzip.compress(GOOD)[:-6], "Content-Encoding: gzip"), "decode"),

@@ -1,4 +1,4 @@
-"""Asking: one request over HTTP and what it is answered, or why that is of no use.
+"""Asking: one request to an application over HTTP and what it is answered, or why that is of no use.
 
 Nothing is sent or believed that the agent's surroundings would have: no proxies, no cookies, no redirects to elsewhere.
 Whoever asks sets the deadline and tells of failures: aiohttp's, and the ones here.
@@ -14,14 +14,11 @@ import aiohttp
 from yarl import URL
 
 from meshmeter import __version__
-from meshmeter.agent.decoding import Decoder, TooLarge
+from meshmeter.agent.decoding import ACCEPT_ENCODING, Decoder, TooLarge
 from meshmeter.agent.heads import MOST_BYTES, MOST_FIELDS
 from meshmeter.agent.redirects import STATUSES, NotFollowed, following, told
 
 USER_AGENT = f"meshmeter/{__version__}"
-
-WORDS = 160
-"""Bytes of Envoy's answer that are repeated where it refuses a request."""
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 """A deadline is one for all that a source is asked, whatever part of it is slow."""
@@ -36,19 +33,21 @@ class Refused(Exception):
         super().__init__(detail)
 
 
-def session_of(
-    connector: aiohttp.BaseConnector, *, encoding: str, buffer: int = 64 << 10
-) -> aiohttp.ClientSession:
+def refusal(status: int, words: str, location: str | None = None) -> Refused:
+    """An answer that is no success, with what may be repeated of it."""
+    return Refused(status, f"HTTP status {status}" + (f": {words}" if words else ""), location)
+
+
+def session_of(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
     """A session that trusts nothing of its environment and keeps no cookies. Bodies arrive as they were sent:
     decompression has a limit of ours."""
     return aiohttp.ClientSession(
         connector=connector,
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": encoding},
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
         timeout=_NO_TIMEOUT,
-        read_bufsize=buffer,
         max_line_size=MOST_BYTES,
         max_field_size=MOST_BYTES,
         max_headers=MOST_FIELDS,
@@ -87,18 +86,16 @@ async def body_of(
     limit: int,
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
-    *,
-    is_envoy: bool = False,
 ) -> tuple[bytes, str | None]:
     """Body and Content-Type of a successful answer. Raises Refused, TooLarge, DecodingError."""
-    async with answered(session, url, headers, tls, server_name, is_envoy=is_envoy) as response:
+    async with answered(session, url, headers, tls, server_name) as response:
         declared = response.content_length
         encoding = ",".join(response.headers.getall("Content-Encoding", ()))
         if declared is not None and declared > limit:
             raise TooLarge(f"the answer is announced with {declared} bytes, more than {limit}")
         decoder = Decoder(encoding, limit)
         async for piece in response.content.iter_any():
-            decoder.feed(piece)
+            await decoder.feed(piece)
         return decoder.finish(), response.headers.get("Content-Type")
 
 
@@ -109,11 +106,9 @@ async def answered(
     headers: dict[str, str],
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
-    *,
-    is_envoy: bool = False,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """A successful answer, whose body is still to be read. Of one that is none only Envoy's words are repeated: what an
-    application says to the agent is not for everybody who may scrape. Raises Refused."""
+    """A successful answer, whose body is still to be read. Of one that is none nothing is repeated: what an application
+    says to the agent is not for everybody who may scrape. Raises Refused."""
     async with session.get(
         URL(url, encoded=True),
         headers=headers,
@@ -122,12 +117,6 @@ async def answered(
         server_hostname=server_name,
     ) as response:
         if response.status != 200:
-            words = (await response.content.read(WORDS)).decode(errors="replace") if is_envoy else ""
-            if response.status == 508:
-                words = "it leads back to an endpoint that is being scraped"
-            raise Refused(
-                response.status,
-                f"HTTP status {response.status}" + (f": {words}" if words else ""),
-                response.headers.get("Location"),
-            )
+            words = "it leads back to an endpoint that is being scraped" if response.status == 508 else ""
+            raise refusal(response.status, words, response.headers.get("Location"))
         yield response

@@ -72,13 +72,17 @@ class Answer:
         if self._error is not None:
             raise self._error
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body from its beginning. Raises what kept it from being whole."""
+    async def pieces(self, together: int = 0) -> AsyncIterator[bytes]:
+        """The body from its beginning; pieces that are there already come as one of up to `together` bytes. Raises what
+        kept it from being whole."""
         at = 0
         while True:
             while at < len(self._pieces):
-                yield self._pieces[at]
-                at += 1
+                end, size = at + 1, len(self._pieces[at])
+                while end < len(self._pieces) and (size := size + len(self._pieces[end])) <= together:
+                    end += 1
+                taken, at = self._pieces[at:end], end
+                yield b"".join(taken)
             if self.is_complete:
                 if self._error is not None:
                     raise self._error

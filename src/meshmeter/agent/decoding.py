@@ -2,10 +2,13 @@
 
 gzip and deflate are always there; brotli and zstd with the extra `compression`. A word that names no compression says
 nothing about the body (some servers write a media type or a charset there), which is read as it is.
+
+A few bytes may come to very many: whatever one read holds, decoding gives way to the rest of the event loop in between.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +31,9 @@ zstd = _module("compression.zstd" if sys.version_info >= (3, 14) else "backports
 
 PIECE = 64 << 10
 """Bytes that a decompressor may give at a time, about."""
+
+TURN = 4
+"""Pieces after which other tasks have their turn: about a millisecond."""
 
 MOST_CODINGS = 3
 """That are undone one after the other."""
@@ -86,15 +92,21 @@ class Decoder:
         self._odd = next((word for word in words if word not in CODINGS and word not in PLAIN), None)
         self._limit = limit
         self._received = 0
+        self._pieces = 0
+        """Made since other tasks had their turn."""
         self._body = BytesIO()
 
-    def feed(self, data: bytes) -> None:
+    async def feed(self, data: bytes) -> None:
         """Raises DecodingError, TooLarge."""
         self._received = self._bounded(self._received + len(data), PIECE)
-        self._decode(data, len(self._codings) - 1)
+        for _ in self._decode(data, len(self._codings) - 1):
+            self._pieces += 1
+            if self._pieces == TURN:
+                self._pieces = 0
+                await asyncio.sleep(0)
 
-    def _decode(self, data: bytes, last: int) -> None:
-        """Undo the codings up to the last of these, which was applied last."""
+    def _decode(self, data: bytes, last: int) -> Iterator[None]:
+        """Undo the codings up to the last of these, which was applied last; stops after each piece of any of them."""
         if last < 0:
             self._bounded(self._body.tell() + len(data))
             self._body.write(data)
@@ -102,7 +114,8 @@ class Decoder:
         for piece in self._codings[last].pieces(data):
             # What stands between two codings is bounded as well: it may be long and come to nothing.
             self._given[last] = self._bounded(self._given[last] + len(piece))
-            self._decode(piece, last - 1)
+            yield
+            yield from self._decode(piece, last - 1)
 
     def finish(self) -> bytes:
         """The decoded body. Raises DecodingError if it is cut short."""

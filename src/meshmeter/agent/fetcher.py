@@ -20,11 +20,12 @@ from typing import TypeVar
 
 import aiohttp
 
+from meshmeter.agent.admin_connections import AdminConnections, BrokenAnswer, NotConnected, OnPiece
 from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles, FileRefused
-from meshmeter.agent.asking import Refused, answered, body_of, followed, session_of
+from meshmeter.agent.asking import Refused, followed, refusal, session_of
 from meshmeter.agent.connect import AddressRefused, CheckedResolver, Judge, literal
 from meshmeter.agent.credentials import CredentialsError, TlsContexts, authorization
-from meshmeter.agent.decoding import ACCEPT_ENCODING, DecodingError, TooLarge
+from meshmeter.agent.decoding import DecodingError, TooLarge
 from meshmeter.agent.heads import with_heads
 from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ENVOY_ACCEPT, Application, ScrapePlan
@@ -35,8 +36,8 @@ LOOP_HEADER = "Meshmeter-Scrape-Of"
 """Names the agent that fetches, after those whose fetches led to it, so that each recognises a request that came back
 to it; see `hops`."""
 
-ENVOY_BUFFER = 1 << 20
-"""Bytes that are read ahead of Envoy's answer, which is long."""
+WORDS = 160
+"""Bytes of Envoy's answer that are repeated where it refuses a request."""
 
 READERS = 4
 """Threads that read the files of entries."""
@@ -56,26 +57,22 @@ class Fetcher:
         clock: Callable[[], float] = time.monotonic,
     ):
         """`files`: what entries may name."""
-        self._admin_socket = admin_socket
         self._identity = identity
         self._clock = clock
         self._files = files
         # Apart from the loop: a file may be on a drive that does not answer.
         self._reading = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="files")
         self._sessions: dict[tuple[tuple[str, ...], tuple[str, int]], aiohttp.ClientSession] = {}
-        self._envoy: aiohttp.ClientSession | None = None
+        self._envoy = AdminConnections(admin_socket)
         self._tls = TlsContexts(files)
 
     async def __aenter__(self) -> Fetcher:
-        connector = aiohttp.UnixConnector(str(self._admin_socket), limit=0)
-        self._envoy = session_of(connector, encoding="identity", buffer=ENVOY_BUFFER)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for session in (self._envoy, *self._sessions.values()):
-            if session is not None:
-                await session.close()
-        self._envoy = None
+        self._envoy.close()
+        for session in self._sessions.values():
+            await session.close()
         self._sessions.clear()
         self._reading.shutdown(wait=False, cancel_futures=True)
 
@@ -101,45 +98,60 @@ class Fetcher:
         )
 
     async def stream_envoy(
-        self, plan: ScrapePlan, on_head: Callable[[], None], on_piece: Callable[[bytes], None]
+        self, plan: ScrapePlan, on_head: Callable[[], None], on_piece: OnPiece
     ) -> FetchResult:
         """Envoy's answer, handed over piece by piece instead of in the result, which says how it ended.
 
         `on_head` is called before the first piece, and only for an answer that is a success. The plan has one target.
         """
-        assert self._envoy is not None, "the fetcher is not open"
-        session, (target,) = self._envoy, plan.envoy
+        (target,) = plan.envoy
 
         async def get() -> FetchResult:
-            limit, size = plan.limits.envoy_bytes, 0
-            async with answered(
-                session, f"http://envoy{target}", {"Accept": ENVOY_ACCEPT}, is_envoy=True
-            ) as response:
-                on_head()
-                async for piece in response.content.iter_any():
-                    size += len(piece)
-                    if size > limit:
-                        raise TooLarge(f"the body is longer than {limit} bytes")
-                    on_piece(piece)
-            return FetchResult(ENVOY, 0.0, content_type=response.headers.get("Content-Type"))
+            content_type = await self._ask_envoy(target, plan.limits.envoy_bytes, on_head, on_piece)
+            return FetchResult(ENVOY, 0.0, content_type=content_type)
 
         return await self._guarded(ENVOY, plan.deadline, get)
 
     async def _fetch_envoy(self, plan: ScrapePlan) -> FetchResult:
-        assert self._envoy is not None, "the fetcher is not open"
-        session = self._envoy
-
         async def get() -> FetchResult:
-            answers = []
+            content_type, bodies = None, []
             for target in plan.envoy:
-                url = f"http://envoy{target}"
-                accept = {"Accept": ENVOY_ACCEPT}
-                answers.append(await body_of(session, url, accept, plan.limits.envoy_bytes, is_envoy=True))
-            body, content_type = answers[0]
-            restrict_to = answers[1][0] if len(answers) > 1 else None
-            return FetchResult(ENVOY, 0.0, body, content_type, restrict_to)
+                body = bytearray()
+
+                async def arrived(piece: bytes, body: bytearray = body) -> None:
+                    body.extend(piece)
+
+                content_type = await self._ask_envoy(target, plan.limits.envoy_bytes, lambda: None, arrived)
+                bodies.append(bytes(body))
+            restrict_to = bodies[1] if len(bodies) > 1 else None
+            return FetchResult(ENVOY, 0.0, bodies[0], content_type, restrict_to)
 
         return await self._guarded(ENVOY, plan.deadline, get)
+
+    async def _ask_envoy(
+        self, target: str, limit: int, on_head: Callable[[], None], on_piece: OnPiece
+    ) -> str | None:
+        """The Content-Type of a successful answer, whose parts are handed over. Raises as `AdminConnections.get`, and
+        Refused with Envoy's words."""
+        head: list[tuple[int, str | None]] = []
+        words = bytearray()
+
+        def begun(status: int, content_type: str | None) -> None:
+            head.append((status, content_type))
+            if status == 200:
+                on_head()
+
+        async def arrived(piece: bytes) -> None:
+            if head[0][0] == 200:
+                await on_piece(piece)
+            else:
+                words.extend(piece[: WORDS - len(words)])
+
+        await self._envoy.get(target, {"Accept": ENVOY_ACCEPT}, limit, begun, arrived)
+        ((status, content_type),) = head
+        if status != 200:
+            raise refusal(status, words.decode(errors="replace"))
+        return content_type
 
     async def _fetch_application(self, application: Application, plan: ScrapePlan) -> FetchResult:
         options = application.options
@@ -187,7 +199,7 @@ class Fetcher:
         except OSError as exc:
             raise FileRefused(f"{path}: {exc.strerror}") from exc
         stack.push(finding)
-        session = session_of(with_heads(aiohttp.UnixConnector(found, limit=0)), encoding=ACCEPT_ENCODING)
+        session = session_of(with_heads(aiohttp.UnixConnector(found, limit=0)))
         return await stack.enter_async_context(session)
 
     def _session(self, networks: tuple[str, ...], endpoint: tuple[str, int]) -> aiohttp.ClientSession:
@@ -202,9 +214,7 @@ class Fetcher:
                 limit=0,
                 keepalive_timeout=75,
             )
-            session = self._sessions[networks, endpoint] = session_of(
-                with_heads(connector), encoding=ACCEPT_ENCODING
-            )
+            session = self._sessions[networks, endpoint] = session_of(with_heads(connector))
         return session
 
     async def _guarded(
@@ -232,6 +242,10 @@ class Fetcher:
             error, detail = FetchError.CREDENTIALS, str(exc)
         except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError) as exc:
             error, detail = FetchError.TLS, str(exc)
+        except NotConnected as exc:
+            error, detail = FetchError.CONNECT, _words(exc.error)
+        except BrokenAnswer as exc:
+            error, detail = FetchError.PROTOCOL, str(exc)
         except aiohttp.ClientConnectorError as exc:
             refused = isinstance(exc.os_error, AddressRefused)
             error = FetchError.ADDRESS if refused else FetchError.CONNECT

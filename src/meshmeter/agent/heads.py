@@ -2,8 +2,11 @@
 
 aiohttp's parser (llhttp) refuses answers that other scrapers read. RFC 9112 says what they mean, so before the parser
 sees a head it is made to say it in one way: chunked wins over Content-Length (6.3), equal lengths are one (RFC 9110,
-8.6), and white space before the colon of a field goes (5.1). Everything else stays byte for byte. The head is held
-meanwhile, which also bounds it.
+8.6), white space before the colon of a field goes (5.1), and a later HTTP/1.x is the last one that is known (RFC 9110,
+2.5). What has a space in the middle of its name is no field, and goes: Prometheus reads such answers. Everything else
+stays byte for byte. The head is held meanwhile, which also bounds it.
+
+What follows the end of an answer is no part of it, and costs only the connection.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ _CODING = b"transfer-encoding"
 _SPACED = re.compile(rb"^([^\s:]+)[ \t]+:", re.MULTILINE)
 _CHUNKED = re.compile(rb"[:,\s]chunked\s*\Z", re.IGNORECASE)
 """At the end of a Transfer-Encoding; a word that only ends in it is another one."""
-_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d\b")
+_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d\b")
+_LATER = re.compile(rb"(\r?\n)*HTTP/1\.[2-9] ")
+_NAME_WITH_SPACE = re.compile(rb"\n[^\s:]+[ \t]+[^\s:][^:\r\n]*:")
 
 
 class HeadRefused(ValueError):
@@ -45,10 +50,10 @@ class Head:
         """Bytes of interim heads, which are part of the limit."""
         self.is_over = False
 
-    def feed(self, data: bytes) -> bytes:
-        """What may be parsed now. Raises HeadRefused."""
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """What may be parsed now: of heads, and of what comes after them. Raises HeadRefused."""
         if self.is_over:
-            return data
+            return b"", data
         done = b""
         at = max(0, len(self._held) - 2)
         self._held += data
@@ -64,12 +69,12 @@ class Head:
             if not _INTERIM.match(head):
                 return self._end(done)
         self._check(len(self._held), self._held)
-        return done
+        return done, b""
 
-    def _end(self, done: bytes) -> bytes:
+    def _end(self, done: bytes) -> tuple[bytes, bytes]:
         self.is_over = True
-        rest, self._held = self._held, bytearray()
-        return done + rest
+        rest, self._held = bytes(self._held), bytearray()
+        return done, rest
 
     def _check(self, size: int, lines: bytes | bytearray) -> None:
         if self._gone + size > MOST_BYTES:
@@ -79,15 +84,22 @@ class Head:
 
 
 def settled(head: bytes) -> bytes:
-    """The head with at most one Content-Length, and none beside chunked. Raises HeadRefused if lengths differ."""
+    """The head with at most one Content-Length, and none beside chunked, of a version and with names that the parser
+    knows. Raises HeadRefused if lengths differ."""
+    if later := _LATER.match(head):
+        head = head[: later.end() - 2] + b"1" + head[later.end() - 1 :]
     if _SPACED.search(head):
         head = _SPACED.sub(rb"\1:", head)
+    if _NAME_WITH_SPACE.search(head):
+        head = b"".join(
+            line for name, line in _fields(head) if not _NAME_WITH_SPACE.match(b"\n" + line) or not name
+        )
     if _LENGTH not in head.lower():
         return head
     fields = _fields(head)
     codings = [value for name, value in fields if name == _CODING]
     lengths = {
-        each.strip()
+        _decimal(each.strip())
         for name, value in fields
         if name == _LENGTH
         for each in value.split(b":", 1)[1].split(b",")
@@ -104,6 +116,11 @@ def settled(head: bytes) -> bytes:
             line = b"Content-Length: %b\r\n" % next(iter(lengths))
         kept.append(line)
     return b"".join(kept)
+
+
+def _decimal(length: bytes) -> bytes:
+    """As everybody writes it; what is no number stays."""
+    return length.lstrip(b"0") or b"0" if length.isdigit() else length
 
 
 def _fields(head: bytes) -> list[tuple[bytes, bytes]]:
@@ -129,19 +146,36 @@ class Handler(ResponseHandler):
         self._head = Head()
         super().set_response_params(**params)
 
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """Called by aiohttp, which tells whoever waits for a head, and not whoever reads a body that goes wrong."""
+        if self._payload is not None:
+            # aiohttp shows pieces of the body between its words.
+            words = " ".join(str(getattr(exc, "message", exc)).split("\n\n")[0].split()).rstrip(": ")
+            # Once a reader that is about to run waits again: it does not look for an exception before it does.
+            self._loop.call_soon(_broken, self._payload, aiohttp.ClientPayloadError(words))
+        super().set_exception(exc, *cause)
+
     def data_received(self, data: bytes) -> None:
         # Without a parser nothing was asked, and aiohttp keeps it; without data it goes on with what it has.
         if data and self._parser is not None and not self._head.is_over:
             try:
-                data = self._head.feed(data)
+                head, data = self._head.feed(data)
             except HeadRefused as exc:
                 if self.transport is not None:
                     self.transport.close()
                 self.set_exception(BadHttpMessage(str(exc)))
                 return
-            if not data:
+            if head:
+                # By itself: an error after the end of the answer must not cost the answer.
+                super().data_received(head)
+            if not data or self.exception() is not None:
                 return
         super().data_received(data)
+
+
+def _broken(body: aiohttp.StreamReader, why: aiohttp.ClientPayloadError) -> None:
+    if not body.is_eof() and body.exception() is None:
+        body.set_exception(why)
 
 
 def with_heads(connector: aiohttp.BaseConnector) -> aiohttp.BaseConnector:

@@ -160,7 +160,7 @@ class MetricsServer:
 
 
 async def _write(response: web.StreamResponse, answer: Answer) -> None:
-    async for piece in answer.pieces():
+    async for piece in answer.pieces(AT_ONCE):
         # Not all of a long one at once: what the connection does not take at once is copied.
         for at in range(0, len(piece), AT_ONCE):
             await response.write(memoryview(piece)[at : at + AT_ONCE])

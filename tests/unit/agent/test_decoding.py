@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import subprocess
 import sys
@@ -10,15 +11,26 @@ import zlib
 
 import pytest
 
-from meshmeter.agent.decoding import ACCEPT_ENCODING, MOST_MEMBERS, Decoder, DecodingError, TooLarge
+from meshmeter.agent.decoding import (
+    ACCEPT_ENCODING,
+    MOST_MEMBERS,
+    PIECE,
+    TURN,
+    Decoder,
+    DecodingError,
+    TooLarge,
+)
 from support import require
 
 
 def decode(encoding: str, data: bytes, *, limit: int = 100, step: int = 7) -> bytes:
-    decoder = Decoder(encoding, limit)
-    for at in range(0, len(data), step):
-        decoder.feed(data[at : at + step])
-    return decoder.finish()
+    async def run() -> bytes:
+        decoder = Decoder(encoding, limit)
+        for at in range(0, len(data), step):
+            await decoder.feed(data[at : at + step])
+        return decoder.finish()
+
+    return asyncio.run(run())
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
@@ -102,6 +114,33 @@ def test_a_bomb_is_held_no_further_than_the_limit(name: str) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 4 << 20
+
+
+@pytest.mark.attack("B1: one read of a compressed body comes to many MiB while other scrapes are under way")
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
+async def test_others_have_their_turns_while_one_read_is_decoded(name: str) -> None:
+    bomb, turns = b"a 1\n" * (4 << 20), 0
+    for word in name.split(", "):
+        bomb = compress(word, bomb)
+    decoder = Decoder(name, 16 << 20)
+    decoding = asyncio.create_task(decoder.feed(bomb))
+    while not decoding.done():
+        await asyncio.sleep(0)
+        turns += 1
+    await decoding
+    assert len(decoder.finish()) == 16 << 20
+    assert turns >= (16 << 20) / PIECE / TURN / 4, "a piece may be a few times as long"
+
+
+@pytest.mark.attack("B1: thousands of empty parts in one read")
+async def test_others_have_their_turns_while_empty_parts_are_decoded() -> None:
+    decoder, turns = Decoder("gzip", 1 << 20), 0
+    decoding = asyncio.create_task(decoder.feed(gzip.compress(b"") * 5000))
+    while not decoding.done():
+        await asyncio.sleep(0)
+        turns += 1
+    await decoding
+    assert turns >= 5000 / TURN and decoder.finish() == b""
 
 
 @pytest.mark.parametrize(

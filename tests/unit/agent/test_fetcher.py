@@ -16,7 +16,7 @@ from aiohttp import web
 
 from meshmeter.agent.allowed_files import AllowedFiles
 from meshmeter.agent.decoding import ACCEPT_ENCODING
-from meshmeter.agent.fetcher import Fetcher
+from meshmeter.agent.fetcher import WORDS, Fetcher
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
 from meshmeter.scrape.plan import Request, ScrapePlan, plan
 from meshmeter.scrape.results import FetchError
@@ -83,6 +83,15 @@ async def test_failures_are_results(tmp_path: Path) -> None:
         envoy, app = await fetcher.fetch_all(scrape(port))
     assert (envoy.error, app.error) == (FetchError.CONNECT, FetchError.STATUS)
     assert app.detail == "HTTP status 301, a redirect that does not say where it leads"
+
+
+async def test_why_envoy_refuses_is_repeated_but_not_at_length(tmp_path: Path) -> None:
+    socket, query = tmp_path / "admin.sock", "filter=" + "b" * 1000
+    async with server([], socket, status=400), Fetcher(socket) as fetcher:
+        (envoy,) = await fetcher.fetch_all(plan(Request(query), ScrapeConfig("1", "m", "d", True, ())))
+    assert (envoy.error, envoy.status) == (FetchError.STATUS, 400)
+    assert envoy.detail.startswith("HTTP status 400: a{q='filter=bbb")
+    assert len(envoy.detail) == len("HTTP status 400: ") + WORDS
 
 
 def with_options(port: int, **options: Any) -> ScrapePlan:
@@ -291,7 +300,7 @@ async def test_an_entry_may_allow_less_than_the_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nmine", b"mine\r\n\r\n"]
+    "reply", [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmine\r\n", b"mine\r\n\r\n"]
 )
 async def test_an_error_tells_neither_parameters_nor_what_was_sent(tmp_path: Path, reply: bytes) -> None:
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -3,6 +3,8 @@ tests/integration/test_odd_http.py."""
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from meshmeter.agent.heads import MOST_BYTES, MOST_FIELDS, Head, HeadRefused, settled
@@ -20,6 +22,12 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
         (LENGTH + b"X: y\r\n" + b"content-length:7\r\n", LENGTH + b"X: y\r\n"),
         (b"Content-Length: 7, 7\r\n", LENGTH),
         (b"Content-Length: 7,\r\n 7\r\n", LENGTH),
+        (b"Content-Length: 007\r\n" + LENGTH, LENGTH),
+        (b"Content-Length: 0\r\nContent-Length: 00\r\n", b"Content-Length: 0\r\n"),
+        (b"Content-Length: +7\r\n", b"Content-Length: +7\r\n"),
+        (b"My Field: y\r\n  z: 1\r\nX: y\r\n", b"X: y\r\n"),
+        (b"Content Length: 9\r\n" + LENGTH, LENGTH),
+        (b"my field without a colon\r\n", b"my field without a colon\r\n"),
         (LENGTH + CHUNKED, CHUNKED),
         (CHUNKED + LENGTH, CHUNKED),
         (b"CONTENT-LENGTH: 9\r\n" + CHUNKED + LENGTH, CHUNKED),
@@ -34,6 +42,22 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 )
 def test_one_length(fields: bytes, settles_to: bytes) -> None:
     assert settled(OK + fields + b"\r\n") == OK + settles_to + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "settles_to"),
+    [
+        (b"HTTP/1.2", b"HTTP/1.1"),
+        (b"HTTP/1.9", b"HTTP/1.1"),
+        (b"HTTP/1.0", b"HTTP/1.0"),
+        (b"HTTP/2.0", b"HTTP/2.0"),
+    ],
+)
+def test_later_versions_of_http_1_are_read_as_the_one_that_is_known(
+    version: bytes, settles_to: bytes
+) -> None:
+    status = b" 200 It is: fine\r\n\r\n"
+    assert settled(version + status) == settles_to + status
 
 
 @pytest.mark.parametrize(
@@ -60,14 +84,18 @@ def test_lengths_that_differ_are_refused(fields: bytes) -> None:
 )
 def test_pieces_of_any_size(answer: bytes, parsed: bytes, step: int) -> None:
     head = Head()
-    assert b"".join(head.feed(answer[at : at + step]) for at in range(0, len(answer), step)) == parsed
+    parts = [head.feed(answer[at : at + step]) for at in range(0, len(answer), step)]
+    assert b"".join(chain(*parts)) == parsed
+    if answer.startswith(b"HTTP") and head.is_over:
+        heads = b"".join(before for before, _ in parts)
+        assert parsed.startswith(heads) and heads.endswith((b"\n\n", b"\r\n\r\n"))
 
 
 @pytest.mark.parametrize("step", [1000, 1 << 20])
 def test_what_a_head_may_be(step: int) -> None:
     def feed(answer: bytes) -> bytes:
         head = Head()
-        return b"".join(head.feed(answer[at : at + step]) for at in range(0, len(answer), step))
+        return b"".join(chain(*(head.feed(answer[at : at + step]) for at in range(0, len(answer), step))))
 
     long = OK + b"X: " + b"x" * (MOST_BYTES - len(OK) - 7) + b"\r\n\r\n"
     assert len(long) == MOST_BYTES and feed(long) == long
