@@ -12,6 +12,10 @@ use crate::names::Escaping;
 use crate::sample;
 use crate::text::{is_blank, is_legacy_name, name_length, unescape};
 
+/// Bytes of a line that is read, newline included. Time is not looked at within a line, and a long one takes many times
+/// its length.
+pub const LONGEST: usize = 1 << 20;
+
 /// One family of one source.
 #[derive(Debug)]
 pub struct Family {
@@ -36,6 +40,8 @@ pub struct Index {
     pub malformed: Vec<usize>,
     /// Offsets of lines whose families are too many.
     pub beyond: Vec<usize>,
+    /// Offsets of lines that are longer than `LONGEST`.
+    pub long: Vec<usize>,
 }
 
 /// The body as `index` reads it: no BOM, no carriage returns before newlines, no indentation, a newline at the end.
@@ -62,6 +68,14 @@ pub fn normalise(body: &[u8]) -> Cow<'_, [u8]> {
     body
 }
 
+/// Whether one of the lines is longer than `LONGEST`.
+#[must_use]
+pub fn any_long(lines: &[u8]) -> bool {
+    let mut start = 0;
+    lines.len() > LONGEST
+        && memchr_iter(b'\n', lines).any(|at| at + 1 - std::mem::replace(&mut start, at + 1) > LONGEST)
+}
+
 fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u8> {
     (0..body.len()).filter(|&at| !unwanted(body, at)).map(|at| body[at]).collect()
 }
@@ -70,7 +84,7 @@ fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u
 ///
 /// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
 /// naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are passed
-/// over. Fails if the deadline is over.
+/// over, as are longer comments than `LONGEST`. Fails if the deadline is over.
 pub fn index(
     body: &[u8],
     openmetrics: bool,
@@ -166,7 +180,9 @@ impl<'b> Indexer<'b> {
             } else {
                 self.count_line()?;
                 let end = memchr(b'\n', &body[at..]).map_or(body.len(), |found| at + found);
-                self.metadata(&body[at..end]);
+                if end - at <= LONGEST {
+                    self.metadata(&body[at..end]);
+                }
                 at = end + 1;
             }
         }
@@ -295,7 +311,11 @@ impl<'b> Indexer<'b> {
         while at < end {
             let next = memchr(b'\n', &body[at..end]).map_or(end, |found| at + found + 1);
             self.count_line()?;
-            self.assign_line(at, next);
+            if next - at > LONGEST {
+                self.index.long.push(at);
+            } else {
+                self.assign_line(at, next);
+            }
             at = next;
         }
         Ok(())
@@ -307,6 +327,9 @@ impl<'b> Indexer<'b> {
         for newline in memchr_iter(b'\n', &self.body[start..end]) {
             let line = &self.body[at..=start + newline];
             at += line.len();
+            if line.len() > LONGEST {
+                return None;
+            }
             if owner.is_some() && line.starts_with(last) && ends_token(line[last.len()]) {
                 continue;
             }

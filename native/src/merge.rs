@@ -9,7 +9,7 @@ use crate::blocks::{Blocks, HEAD};
 use crate::contract::{Fault, Merged, Options, Source};
 use crate::deadline::{Deadline, Late};
 use crate::families::{Shape, Type};
-use crate::index::{Family, normalise};
+use crate::index::{Family, any_long, normalise};
 use crate::labels::{LabelTable, SourceLabels};
 use crate::pieces::{self, Pieces};
 use crate::plain::{self, Form, Plain};
@@ -159,7 +159,7 @@ impl Fed {
         };
         let Fed { options, table, out, record, taken, plain, .. } = self;
         let shape = Shape::new(family.name, family.kind, false);
-        if record.is_full() || taken.has(&shape) {
+        if record.is_full() || taken.has(&shape) || any_long(block) {
             return false;
         }
         let claims = if options.openmetrics { taken.claims(&shape) } else { None };

@@ -202,6 +202,9 @@ impl<'b> Reader<'b> {
         for offset in std::mem::take(&mut self.index.beyond) {
             self.fault(Fault::SampleLimit, offset);
         }
+        for offset in std::mem::take(&mut self.index.long) {
+            self.fault(Fault::LabelLimit, offset);
+        }
     }
 
     /// What became of the source.

@@ -119,6 +119,8 @@ class Reader:
             self._fault(Fault.MALFORMED, offset)
         for offset in self.index.beyond:
             self._fault(Fault.SAMPLE_LIMIT, offset)
+        for offset in self.index.long:
+            self._fault(Fault.LABEL_LIMIT, offset)
 
     def take_families(self) -> list[Family]:
         """Those of the body that is open, to be held by the caller alone."""

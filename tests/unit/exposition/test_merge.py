@@ -339,6 +339,29 @@ def test_limits_of_labels() -> None:
     assert result.sources[0].dropped == {"label_limit": 3}
 
 
+@pytest.mark.parametrize("envoys", [False, True])
+@pytest.mark.parametrize("filling", ["v", "\\\\\\\\"])
+@pytest.mark.attack("B2: within one line nobody looks at the clock")
+def test_a_line_of_more_than_a_mib_is_not_read(filling: str, envoys: bool) -> None:
+    def line(name: str, length: int) -> str:
+        inner = length - len(name) - len('{x=""} 1\n')
+        return name + '{x="' + filling * (inner // len(filling)) + "v" * (inner % len(filling)) + '"} 1\n'
+
+    a, b = ("envoy_a", "envoy_b") if envoys else ("a", "b")
+    longest, declared = line(a, 1 << 20), f"# TYPE {a} gauge\n{a} 1\n"
+    body = declared + line(a, (1 << 20) + 1) + longest + line(b, (1 << 20) + 1)
+    result = run([Source("app", body.encode(), envoy=envoys, limits=Limits(label_value_bytes=None))])
+    assert result.body.decode().replace(',kuma_io_mesh_traffic="true"', "") == declared + longest
+    assert result.sources[0].dropped == {"label_limit": 2}
+    assert [problem.line for problem in result.sources[0].problems] == [0 if envoys else 3]
+
+
+def test_comments_of_more_than_a_mib_say_nothing() -> None:
+    help = "# HELP a " + "x" * (1 << 20) + "\n"
+    check(help + "# TYPE a gauge\na 1\n", "# TYPE a gauge\na 1\n")
+    check("# TYPE a gauge" + " " * (1 << 20) + "\na 1\n", "# TYPE a untyped\na 1\n")
+
+
 def test_limit_of_samples_keeps_families_whole() -> None:
     source = app('a 1\nb{x="1"} 1\nb{x="2"} 2\nc 1\n', limits=Limits(samples=2))
     result = run([source])
