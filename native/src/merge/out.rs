@@ -3,6 +3,7 @@
 use super::joined::Joined;
 use crate::contract::{Fault, Options};
 use crate::deadline::{Deadline, Late};
+use crate::encoder::{Encoder, Head};
 use crate::families::Type;
 use crate::index::Family;
 use crate::labels::LabelTable;
@@ -12,7 +13,6 @@ use crate::samples::Samples;
 use crate::soundness::sound;
 use crate::split::merge_split;
 use crate::taken::reserved;
-use crate::writing::{Head, Writer};
 
 use super::EOF;
 
@@ -74,7 +74,7 @@ impl Out {
             samples.reopen(&closed);
         }
         samples.sort(table);
-        let mut writer = Writer::new(&mut self.body, table);
+        let mut writer = Encoder::new(&mut self.body, table);
         let head = head(family, readers);
         if self.openmetrics {
             writer.openmetrics(&head, &samples, typed, marks);
