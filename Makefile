@@ -29,7 +29,7 @@ test-lowest: ## the same with the lowest that it declares
 attack: ## attack what runs, on loopback, a line of PASS or FAIL each
 	@scripts/attack $(ARGS)
 
-check: ## formatting, lint, types, import layers, test layout
+check: ## formatting, lint, types, import layers, test layout, citations
 	@scripts/check
 
 format: ## format the code and apply safe lint fixes

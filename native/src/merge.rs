@@ -8,6 +8,7 @@ use memchr::memmem;
 use crate::blocks::{Blocks, HEAD};
 use crate::contract::{Fault, Merged, Options, Source};
 use crate::deadline::{Deadline, Late};
+use crate::encoder::{Encoder, Head};
 use crate::families::{Shape, Type};
 use crate::index::{Family, normalise};
 use crate::labels::{LabelTable, SourceLabels};
@@ -18,7 +19,6 @@ use crate::samples::Samples;
 use crate::soundness::sound;
 use crate::split::merge_split;
 use crate::taken::{Taken, reserved};
-use crate::writing::{Head, Writer};
 
 const OWN: &[u8] = b"envoy_";
 const RESERVED: [&[u8]; 2] = [OWN, b"meshmeter_"];
@@ -266,7 +266,7 @@ impl Out {
         let before = self.body.mark();
         let (name, marks) = (&family.name, &mut scratch.marks);
         let typed = fits && sound(name, family.kind, &samples, table, marks, self.openmetrics);
-        let mut writer = Writer::new(&mut self.body, table);
+        let mut writer = Encoder::new(&mut self.body, table);
         let head = head(family, readers);
         if self.openmetrics {
             writer.openmetrics(&head, &samples, typed, marks);

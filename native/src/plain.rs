@@ -8,7 +8,7 @@
 //! Envoy repeats the same labels in the same order in every family, and the same bounds in every histogram. So what the
 //! next line begins with is known before it is read: comparing it is much cheaper than finding and parsing it. Whatever
 //! is not as expected, and not one of the few forms known here, is no plain family: nothing is written and the general
-//! way (`reading`, `split`, `writing`) does it, which gives the same bytes for plain families as well, only slower.
+//! way (`reading`, `split`, `encoder`) does it, which gives the same bytes for plain families as well, only slower.
 
 use std::hash::BuildHasher;
 

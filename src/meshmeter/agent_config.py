@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from meshmeter.durations import parse_single
 from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.aggregates import EffectiveAggregate
 from meshmeter.effective.interfaces import listen_address
 from meshmeter.effective.metrics import EffectiveMetrics
 from meshmeter.resources.dataplane import DataplaneSpec
-from meshmeter.resources.durations import parse_duration
 from meshmeter.resources.resource import Resource
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig, SourceOptions
 
@@ -61,7 +61,7 @@ def build(
 
 def _options(entry: EffectiveAggregate) -> SourceOptions:
     defaults = SourceOptions()
-    timeout = parse_duration(entry.option("timeout") or "")
+    timeout = parse_single(entry.option("timeout") or "")
     return SourceOptions(
         scheme=str(entry.option("scheme") or defaults.scheme),
         ca_file=entry.option("tls.caFile") or "",

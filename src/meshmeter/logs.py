@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal, TextIO
-
-from aiohttp.http_exceptions import HttpProcessingError
+from typing import TextIO
 
 from meshmeter.secrecy import redact
+
+FORMATS = ("console", "json")
+LEVELS = ("debug", "info", "warning", "error")
 
 
 class JsonFormatter(logging.Formatter):
@@ -92,6 +93,8 @@ class _WithoutForeignBytes(logging.Filter):
     """Drops the traceback of a request that is not HTTP: it repeats what was sent, a token perhaps."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        from aiohttp.http_exceptions import HttpProcessingError  # heavy for those who only want LEVELS
+
         if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
             record.exc_info = None
             record.msg = f"{record.msg}: it is not HTTP"
@@ -101,8 +104,9 @@ class _WithoutForeignBytes(logging.Filter):
 _FILTER = _WithoutForeignBytes()
 
 
-def configure(format: Literal["console", "json"], level: str, stream: TextIO | None = None) -> None:
-    """Send everything at or above `level` to `stream` (standard error), replacing earlier handlers."""
+def configure(format: str, level: str, stream: TextIO | None = None) -> None:
+    """Send everything at or above `level` to `stream` (standard error), replacing earlier handlers. `format` and
+    `level` are of those listed above."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if format == "json" else ConsoleFormatter())
     root = logging.getLogger()

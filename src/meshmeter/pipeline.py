@@ -9,9 +9,8 @@ The reconciler, the CLI and the tests all call these functions; nothing else com
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from meshmeter import agent_config
 from meshmeter.effective.addresses import IPNetwork
@@ -81,38 +80,6 @@ def compile_proxy(
         if proxy
         else None,
     )
-
-
-def compile_mesh(
-    view: MeshView,
-    proxies: Mapping[str, ProxyInfo],
-    *,
-    allowed_networks: Sequence[IPNetwork] = (),
-    credentials: Mapping[str, Credentials] = MappingProxyType({}),
-) -> dict[str, CompiledProxy]:
-    """The projections of every Dataplane of a mesh, by name. `proxies` holds those that have connected."""
-    compiled = {
-        name: compile_proxy(
-            view,
-            dataplane,
-            proxies.get(name),
-            allowed_networks=allowed_networks,
-            credentials=credentials.get(name, NO_CREDENTIALS),
-        )
-        for name, dataplane in view.dataplanes.items()
-    }
-    targets = {proxy.target for proxy in compiled.values() if proxy.target is not None}
-    for name, proxy in compiled.items():
-        if reads_targets(proxy.dataplane):
-            compiled[name] = compile_proxy(
-                view,
-                proxy.dataplane,
-                proxies.get(name),
-                allowed_networks=allowed_networks,
-                credentials=credentials.get(name, NO_CREDENTIALS),
-                targets=targets,
-            )
-    return compiled
 
 
 def reads_targets(dataplane: Resource[DataplaneSpec]) -> bool:

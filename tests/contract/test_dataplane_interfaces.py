@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contract.conformance import Case, vectors
 from contract.universal import dataplane_spec
-from meshmeter.effective.interfaces import is_ipv6, reachable_address, uses_interface
+from meshmeter.effective.interfaces import listen_address, reachable_address, taken_by
+from meshmeter.resources.addresses import parse_ip
 
 
 @vectors("envoy-metrics-listener", "uses-interface")
 def test_uses_interface(case: Case) -> None:
     spec = dataplane_spec(case.data["dataplane"])
-    assert uses_interface(spec, case.data["address"], case.data["port"]) is case.data["expected"]
+    taken = taken_by(spec, case.data["address"], case.data["port"])
+    assert (taken is not None) is case.data["expected"]
 
 
 @vectors("dataplane-validation", "get-ip")
@@ -20,4 +22,5 @@ def test_get_ip(case: Case) -> None:
 
 @vectors("dataplane-validation", "is-ipv6")
 def test_is_ipv6(case: Case) -> None:
-    assert is_ipv6(dataplane_spec(case.data["dataplane"])) is case.data["expected"]
+    address = parse_ip(listen_address(dataplane_spec(case.data["dataplane"])))
+    assert (address is not None and address.version == 6) is case.data["expected"]

@@ -18,9 +18,9 @@ from aiohttp import web
 from contract.conformance import Case, vectors
 from meshmeter.controlplane.discovery.sd_api import discovery_app, discovery_runner
 from meshmeter.controlplane.reconcile.published import Published
+from meshmeter.durations import parse_duration
 from meshmeter.effective.metrics import effective_metrics
 from meshmeter.mads.assignments import AssignmentSnapshot, build_assignment, build_snapshot
-from meshmeter.mads.durations import parse_duration
 from meshmeter.resources.codec import decode
 from meshmeter.resources.defaults import with_defaults
 from meshmeter.store.base import Contents, Put

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from contract.conformance import Case, vectors
+from meshmeter.durations import parse_single
 from meshmeter.errors import InvalidResource, Violation
 from meshmeter.resources.codec import decode
-from meshmeter.resources.durations import parse_duration
 from meshmeter.resources.mesh import MeshSpec, MtlsBackend
 from meshmeter.resources.resource import AnyResource
 from meshmeter.resources.validation.authority import builtin_ca_violations, provided_ca_violations
@@ -58,7 +58,7 @@ def test_certificate_authority(case: Case) -> None:
 
 @vectors("mesh-validation", "parse-duration")
 def test_duration(case: Case) -> None:
-    duration = parse_duration(case.data["input"])
+    duration = parse_single(case.data["input"])
 
     if case.data.get("error") or case.data.get("errorContains"):
         assert duration is None

@@ -8,7 +8,7 @@ from typing import Any
 from meshmeter.effective.credentials import Credentials, Identity
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.proxy import ProxyInfo
-from meshmeter.pipeline import compile_mesh, compile_proxy
+from meshmeter.pipeline import CompiledProxy, compile_proxy
 from meshmeter.resources.codec import decode
 from meshmeter.resources.defaults import with_defaults
 from meshmeter.xds import types
@@ -41,13 +41,18 @@ def view(mesh: dict[str, Any] = MESH) -> MeshView:
     return MeshView(with_defaults(decode(mesh)), {dataplane.name: dataplane})
 
 
+def compiled_web(proxy: ProxyInfo | None) -> CompiledProxy:
+    the_view = view()
+    return compile_proxy(the_view, the_view.dataplanes["web-1"], proxy)
+
+
 def listeners(snapshot: Snapshot | None) -> set[str]:
     assert snapshot is not None
     return {name for items in snapshot.resources.values() for name in items if name.count(":") >= 2}
 
 
 def test_one_answer_reaches_prometheus_agent_and_envoy() -> None:
-    compiled = compile_mesh(view(), {"web-1": PROXY})["web-1"]
+    compiled = compiled_web(PROXY)
     assert compiled.assignment is not None
     assert compiled.assignment.target.address == "127.0.0.2:1234"
     assert [(s.name, s.address, s.port, s.path) for s in compiled.agent_config.sources] == [
@@ -57,7 +62,7 @@ def test_one_answer_reaches_prometheus_agent_and_envoy() -> None:
 
 
 def test_without_a_proxy_there_is_no_snapshot_but_a_target() -> None:
-    compiled = compile_mesh(view(), {})["web-1"]
+    compiled = compiled_web(None)
     assert compiled.snapshot is None
     assert compiled.assignment is not None
 
@@ -88,6 +93,6 @@ def test_a_mesh_with_mtls_opens_nothing_in_plain_text() -> None:
 
 
 def test_equal_input_gives_equal_versions() -> None:
-    one, other = (compile_mesh(view(), {"web-1": PROXY})["web-1"] for _ in range(2))
+    one, other = (compiled_web(PROXY) for _ in range(2))
     assert one.snapshot == other.snapshot
     assert one.agent_config == other.agent_config

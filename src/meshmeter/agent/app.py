@@ -26,13 +26,13 @@ from meshmeter.agent.config_watch import ConfigWatch
 from meshmeter.agent.control_plane import ControlPlane, Registration
 from meshmeter.agent.envoy_process import EnvoyOptions, EnvoyProcess
 from meshmeter.agent.metrics_server import MetricsServer
-from meshmeter.agent.registration import ProxyFacts, Registrar, register_at_start
+from meshmeter.agent.registration import ProxyFacts, RegistrationClient, register_at_start
+from meshmeter.agent.registration_cache import RegistrationCache
 from meshmeter.agent.reports import ReportSender
 from meshmeter.agent.self_metrics import SelfMetrics
 from meshmeter.agent.self_server import SelfServer
 from meshmeter.agent.settings import Settings
 from meshmeter.agent.signals import StopSignals
-from meshmeter.agent.state import SavedState
 from meshmeter.agent.work_dir import WorkDir, default_path, locked, shared_folders
 from meshmeter.descriptors import raise_limit, tell_seldom
 from meshmeter.documents.encoding import decode
@@ -88,8 +88,8 @@ async def _run(settings: Settings, environ: Mapping[str, str], dataplane: dict[s
             )
             agent = Agent(
                 control_plane,
-                Registrar(control_plane, dataplane, facts),
-                SavedState(work_dir.state, settings.control_plane),
+                RegistrationClient(control_plane, dataplane, facts),
+                RegistrationCache(work_dir.state, settings.control_plane),
                 EnvoyProcess(options, work_dir, redact=control_plane.redact),
                 work_dir,
                 settings.kernel,
@@ -98,7 +98,7 @@ async def _run(settings: Settings, environ: Mapping[str, str], dataplane: dict[s
                 files=AllowedFiles(settings.allow_files, _own_files(settings, work_dir, environ)),
                 room=Room(settings.max_scrapes, settings.max_scrape_bytes),
             )
-            saved = agent.state.load(mesh, name)
+            saved = agent.cache.load(mesh, name)
             await agent.run(signals, saved, settings.connect_timeout)
 
 
@@ -144,8 +144,8 @@ class Agent:
     def __init__(
         self,
         control_plane: ControlPlane,
-        registrar: Registrar,
-        state: SavedState,
+        registration_client: RegistrationClient,
+        cache: RegistrationCache,
         envoy: EnvoyProcess,
         work_dir: WorkDir,
         kernel: Kernel,
@@ -156,8 +156,8 @@ class Agent:
         room: Room | None = None,
     ):
         self._control_plane = control_plane
-        self._registrar = registrar
-        self.state = state
+        self._registration_client = registration_client
+        self.cache = cache
         self._envoy = envoy
         self._work_dir = work_dir
         self._kernel = kernel
@@ -190,15 +190,15 @@ class Agent:
 
     async def _serve(self, saved: Registration | None, connect_timeout: float) -> None:
         registration, registered = await register_at_start(
-            self._registrar, saved, connect_timeout=connect_timeout, backoff=Backoff(jitter=0.25)
+            self._registration_client, saved, connect_timeout=connect_timeout, backoff=Backoff(jitter=0.25)
         )
         if registered:
-            self.state.save(registration)
+            self.cache.save(registration)
             log.info("registered as %s in mesh %s", registration.name, registration.mesh)
         self._envoy.set_bootstrap(registration.bootstrap)
         watch = self._watch = ConfigWatch(
             self._control_plane,
-            self._registrar,
+            self._registration_client,
             registration,
             registered=registered,
             on_change=self._changed,
@@ -238,7 +238,7 @@ class Agent:
             self._watching = tasks.create_task(watch.run(), name="agent: watch the configuration")
 
     def _changed(self, registration: Registration) -> None:
-        self.state.save(registration)
+        self.cache.save(registration)
         self._envoy.set_bootstrap(registration.bootstrap)
         if self._ads is not None:
             self._ads.bootstrap_changed()
@@ -255,7 +255,7 @@ class Agent:
         try:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self._control_plane.deregister(
-                    registration.mesh, registration.name, self._registrar.proxy.instance
+                    registration.mesh, registration.name, self._registration_client.proxy.instance
                 )
         except (ApiError, TokenError, TimeoutError) as exc:
             log.warning("the control plane could not be told that this proxy stops: %s", exc)

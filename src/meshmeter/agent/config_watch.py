@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.control_plane import ControlPlane, Registration
-from meshmeter.agent.registration import Registrar
+from meshmeter.agent.registration import RegistrationClient
 from meshmeter.errors import ApiError, TokenError
 from meshmeter.scrape.config import ScrapeConfig
 
@@ -36,7 +36,7 @@ class ConfigWatch:
     def __init__(
         self,
         control_plane: ControlPlane,
-        registrar: Registrar,
+        registration_client: RegistrationClient,
         registration: Registration,
         *,
         registered: bool,
@@ -47,7 +47,7 @@ class ConfigWatch:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ):
         self._control_plane = control_plane
-        self._registrar = registrar
+        self._registration_client = registration_client
         self._registration = registration
         self._registered = registered
         self._on_change = on_change
@@ -100,9 +100,9 @@ class ConfigWatch:
     async def _step(self) -> None:
         """One registration or one poll. One that only asks for the bootstrap and is refused is not repeated: polls go
         on."""
-        if not self._registered or self._ask_again or self._registrar.token_changed():
+        if not self._registered or self._ask_again or self._registration_client.token_changed():
             self._ask_again = False
-            self._take(await self._registrar.register())
+            self._take(await self._registration_client.register())
             self._registered = True
             log.info("registered again as %s in mesh %s", self._registration.name, self._registration.mesh)
             return
@@ -128,7 +128,7 @@ class ConfigWatch:
                     name="agent: poll",
                 )
                 while not (await asyncio.wait({poll}, timeout=self._token_look))[0]:
-                    if self._ask_again or self._registrar.token_changed():
+                    if self._ask_again or self._registration_client.token_changed():
                         poll.cancel()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None  # there was but one task

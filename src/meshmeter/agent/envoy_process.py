@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meshmeter.agent import tether
+from meshmeter.agent import parent_death_signal
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.envoy_admin import EnvoyAdmin
 from meshmeter.agent.envoy_log import FORMAT, EnvoyLog
@@ -195,7 +195,7 @@ class EnvoyProcess:
         ]
         if options.concurrency is not None:
             command += ["--concurrency", str(options.concurrency)]
-        return [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *command]
+        return [sys.executable, "-I", "-S", parent_death_signal.__file__, str(os.getpid()), *command]
 
     async def _tell_when_it_answers(self) -> None:
         while True:

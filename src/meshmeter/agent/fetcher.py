@@ -20,10 +20,10 @@ from typing import TypeVar
 
 import aiohttp
 
+from meshmeter.agent.address_policy import AddressPolicy, AddressRefused, CheckedResolver, literal
 from meshmeter.agent.admin_connections import AdminConnections, BrokenAnswer, NotConnected, OnPiece
 from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles, FileRefused
 from meshmeter.agent.asking import Refused, followed, refusal, session_of
-from meshmeter.agent.connect import AddressRefused, CheckedResolver, Judge, literal
 from meshmeter.agent.credentials import CredentialsError, TlsContexts, authorization
 from meshmeter.agent.decoding import DecodingError, TooLarge
 from meshmeter.agent.heads import with_heads
@@ -206,10 +206,10 @@ class Fetcher:
         """The session that connects to this host and these networks; the configuration changes rarely."""
         session = self._sessions.get((networks, endpoint))
         if session is None:
-            judge = Judge(networks, endpoint=endpoint)
+            policy = AddressPolicy(networks, endpoint=endpoint)
             connector = aiohttp.TCPConnector(
-                resolver=CheckedResolver(judge),
-                socket_factory=judge.socket,
+                resolver=CheckedResolver(policy),
+                socket_factory=policy.socket,
                 use_dns_cache=False,
                 limit=0,
                 keepalive_timeout=75,

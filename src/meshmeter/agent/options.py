@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meshmeter.agent import logs
+from meshmeter import logs
 from meshmeter.exposition import kernel
 
 PREFIX = "MESHMETER_DATAPLANE_"

@@ -52,7 +52,7 @@ class ProxyFacts:
         }
 
 
-class Registrar:
+class RegistrationClient:
     """Registers one Dataplane, again and again where needed, and remembers with which token."""
 
     def __init__(self, control_plane: ControlPlane, dataplane: Mapping[str, Any], proxy: ProxyFacts):
@@ -77,7 +77,7 @@ class Registrar:
 
 
 async def register_at_start(
-    registrar: Registrar,
+    registration_client: RegistrationClient,
     saved: Registration | None,
     *,
     connect_timeout: float,
@@ -94,9 +94,9 @@ async def register_at_start(
     deadline = clock() + connect_timeout if connect_timeout else float("inf")
     while True:
         try:
-            return await registrar.register(), True
+            return await registration_client.register(), True
         except TokenError as exc:
-            mesh, name = registrar.identity
+            mesh, name = registration_client.identity
             raise StartupError(
                 f"the control plane does not accept the token: {exc}. Make one with "
                 f"`meshmeter token dataplane --mesh {mesh} --name {name}`"

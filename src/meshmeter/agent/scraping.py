@@ -18,8 +18,8 @@ from meshmeter.agent.fetcher import Fetcher
 from meshmeter.exposition.formats import Format
 from meshmeter.exposition.kernel import Kernel
 from meshmeter.exposition.merge import Options
+from meshmeter.scrape.circuit_breaker import CircuitBreaker
 from meshmeter.scrape.gather import finish, format_in_advance, gather, readable, spoken_formats
-from meshmeter.scrape.patience import Patience
 from meshmeter.scrape.plan import Application, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchResult
@@ -46,7 +46,7 @@ class Scraping:
         self._kernel = kernel
         self._clock = clock
         self._own = own
-        self._patience = Patience()
+        self._circuit_breaker = CircuitBreaker()
         # One thread: two would only wait for each other, and each has memory of its own that it does not give back.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="merge")
         self._spoken: dict[Application, Format] = {}
@@ -56,7 +56,7 @@ class Scraping:
         and what it takes to merge one family."""
         end = self._clock() + plan.merge_deadline
         self._keep(plan.applications)
-        given = self._patience.apply(plan)
+        given = self._circuit_breaker.apply(plan)
         spoken = {a.name: self._spoken[a] for a in plan.applications if a in self._spoken}
         format = format_in_advance(plan, spoken)
         if format is None or len(plan.envoy) != 1:
@@ -65,7 +65,7 @@ class Scraping:
             status, reports = await self._answer_at_once(given, results, answer, end)
         else:
             status, reports = await self._stream(plan, given, format, answer, end)
-        return status, self._patience.learn(plan, given, reports, time.time())
+        return status, self._circuit_breaker.learn(plan, given, reports, time.time())
 
     async def _stream(
         self, plan: ScrapePlan, given: ScrapePlan, format: Format, answer: Answer, end: float
@@ -139,7 +139,7 @@ class Scraping:
 
     def _keep(self, applications: Sequence[Application]) -> None:
         """Forget applications that the configuration has no more."""
-        self._patience.keep(applications)
+        self._circuit_breaker.keep(applications)
         kept = set(applications)
         self._spoken = {known: format for known, format in self._spoken.items() if known in kept}
 

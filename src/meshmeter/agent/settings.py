@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from meshmeter.agent import logs
+from meshmeter import logs
 from meshmeter.agent.options import OPTIONS, VAR_PREFIX
 from meshmeter.agent.variables import NAME
+from meshmeter.durations import parse_duration
 from meshmeter.errors import SettingsError
 from meshmeter.exposition.kernel import PYTHON, Kernel, choose
 from meshmeter.files import read_file
@@ -108,18 +109,8 @@ def load(flags: Mapping[str, Any], variables: Sequence[str], environ: Mapping[st
     return Settings(**settings)  # type: ignore[arg-type]  # each value was read as its field's type
 
 
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SIZE = re.compile(r"([0-9]{1,15})(|KiB|MiB|GiB|TiB)")
 _UNIT_BITS = {"": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a duration such as `5s`, `500ms`, `1m30s`. Raises ValueError."""
-    parts = _DURATION_PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(text)
-    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
 
 
 class _Reader:
@@ -205,8 +196,10 @@ class _Reader:
         except ValueError:
             self.faults.append(f"{source}: {text!r} is not a duration such as 5s, 500ms or 1m")
             return 0.0
-        if seconds > MAX_SECONDS:
-            self.faults.append(f"{source}: {text!r} is more than an hour")
+        if not 0 <= seconds <= MAX_SECONDS:
+            self.faults.append(
+                f"{source}: {text!r} is {'less than 0s' if seconds < 0 else 'more than an hour'}"
+            )
         return seconds
 
     def count(self, flag: str) -> int | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshmeter.cli.connection import DATA_DIR_VARIABLE, DEFAULT_DATA_DIR
 from meshmeter.cli.options import DataDir
 
 if TYPE_CHECKING:
@@ -38,9 +37,10 @@ def backup(
     from datetime import UTC, datetime
 
     from meshmeter.cli import output
+    from meshmeter.cli.connection import data_directory
     from meshmeter.controlplane.backups import back_up
 
-    made = back_up(_directory(data_dir), target, keys=keys_dir, now=datetime.now(UTC))
+    made = back_up(data_directory(data_dir, os.environ), target, keys=keys_dir, now=datetime.now(UTC))
     output.out(f"{target} has the database at revision {made.revision}: {_content(made)}")
     if keys_dir is not None:
         output.out(
@@ -60,19 +60,16 @@ def restore(
 ) -> None:
     """Put a copy back into a data directory that has no database and whose control plane does not run."""
     from meshmeter.cli import output
+    from meshmeter.cli.connection import data_directory
     from meshmeter.controlplane.backups import restore as put_back
 
-    directory = _directory(data_dir)
+    directory = data_directory(data_dir, os.environ)
     made = put_back(source, directory, keys=keys_dir)
     output.out(f"{directory} has the database at revision {made.revision}: {_content(made)}")
     output.out(
         "Tokens that were revoked after the backup are valid again: revoke them once more, or make all void with "
         "`meshmeter token rotate-key --no-overlap`."
     )
-
-
-def _directory(given: Path | None) -> Path:
-    return given or Path(os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR)
 
 
 def _content(made: Made) -> str:

@@ -52,7 +52,7 @@ def find_connection(
 
     Raises SettingsError saying what is missing and how to give it.
     """
-    directory = data_dir or Path(environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR)
+    directory = data_directory(data_dir, environ)
     written = api_address or environ.get(ADDRESS_VARIABLE)
     local = _local_address(directory)
     address = _checked(written) if written else local
@@ -72,6 +72,11 @@ def find_connection(
     if token is None:
         token = _local_token(directory, address, is_ours=address == local)
     return Connection(address, token, _authority(address, directory, ca_cert_file, environ))
+
+
+def data_directory(given: Path | None, environ: Mapping[str, str]) -> Path:
+    """The data directory of a control plane on this host: as the option says, else the variable, else the default."""
+    return given or Path(environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR)
 
 
 def _checked(address: str) -> str:

@@ -14,7 +14,8 @@ import logging
 import os
 import sys
 
-from meshmeter.agent import app, logs
+from meshmeter import logs
+from meshmeter.agent import app
 from meshmeter.agent.options import OPTIONS, VAR_PREFIX
 from meshmeter.agent.settings import load
 from meshmeter.cli.exit_codes import CANNOT_START, INTERRUPTED, OK, REFUSED, USAGE

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from meshmeter.cli.options import ApiAddress, CaCertFile, DataDir, MeshName, TokenFile, TreeFormat
+from meshmeter.cli.context import Context, asks_control_plane
+from meshmeter.cli.options import MeshName, TreeFormat
 
 Output = Annotated[TreeFormat, typer.Option("--output", "-o", help="How to print.")]
 
@@ -23,42 +24,36 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(explain, name="explain")
 
 
+@asks_control_plane
 def dataplane(
+    context: Context,
     name: Annotated[str, typer.Argument(help="The Dataplane.")],
     mesh: MeshName = "default",
     output: Output = TreeFormat.TREE,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """Everything about the metrics of one proxy."""
     from meshmeter.cli.client import naming, path_to
     from meshmeter.cli.explain_tree import dataplane_tree
-    from meshmeter.cli.resource_commands import connect
 
     path = path_to("meshes", mesh, "dataplanes", name, "_metrics")
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     with naming(f'Dataplane "{name}"', mesh):
         answer = client.get(path)
     _show(answer, output, dataplane_tree)
 
 
+@asks_control_plane
 def mesh(
+    context: Context,
     name: Annotated[str, typer.Argument(help="The Mesh.")],
     output: Output = TreeFormat.TREE,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """How the proxies of a mesh are, in numbers and by finding."""
     from meshmeter.cli.client import naming, path_to
     from meshmeter.cli.explain_tree import mesh_tree
-    from meshmeter.cli.resource_commands import connect
 
     path = path_to("meshes", name, "_metrics")
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     with naming(f'mesh "{name}"'):
         answer = client.get(path)
     _show(answer, output, mesh_tree)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshmeter.cli.options import ApiAddress, CaCertFile, DataDir, MeshName, TokenFile
+from meshmeter.cli.context import Context, asks_control_plane
+from meshmeter.cli.options import MeshName
 
 if TYPE_CHECKING:
     from meshmeter.cli.identity_files import HeldIdentity
@@ -30,31 +31,26 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(identities, name="identity")
 
 
+@asks_control_plane
 def issue(
+    context: Context,
     service: Service,
     out: Out,
     mesh: MeshName = "default",
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """Write a certificate with a new key, and what the mesh trusts. The key never leaves this host."""
     from meshmeter.cli.identity_keeper import Wanted, obtain
-    from meshmeter.cli.resource_commands import connect
 
     wanted = Wanted(mesh, service, out)
-    announce(obtain(connect(api_address, token_file, data_dir, ca_cert_file), wanted), out)
+    announce(obtain(context.client(), wanted), out)
 
 
+@asks_control_plane
 def run(
+    context: Context,
     service: Service,
     out: Out,
     mesh: MeshName = "default",
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """The same, and keep the files renewed until SIGTERM: at half of their life, and when the mesh's CA changes."""
     import asyncio
@@ -62,7 +58,6 @@ def run(
     import signal
 
     from meshmeter.cli.identity_keeper import Wanted, keep
-    from meshmeter.cli.resource_commands import connect
 
     logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s")
 
@@ -71,7 +66,7 @@ def run(
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await keep(
-            lambda: connect(api_address, token_file, data_dir, ca_cert_file),
+            context.client,
             Wanted(mesh, service, out),
             stop,
             announce=lambda held: announce(held, out),

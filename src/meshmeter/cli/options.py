@@ -9,12 +9,8 @@ from typing import Annotated
 import typer
 
 from meshmeter.cli.connection import (
-    ADDRESS_VARIABLE,
-    CA_CERT_VARIABLE,
     DATA_DIR_VARIABLE,
     DEFAULT_DATA_DIR,
-    TOKEN_FILE_VARIABLE,
-    TOKEN_VARIABLE,
 )
 
 
@@ -56,32 +52,6 @@ class DiscoveryKind(StrEnum):
     KUMA = "kuma"
 
 
-ApiAddress = Annotated[
-    str | None,
-    typer.Option(
-        "--api-address",
-        metavar="URL",
-        help=f"Resource API of the control plane [{ADDRESS_VARIABLE}; else from the data directory].",
-    ),
-]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--token-file",
-        metavar="FILE",
-        help=f"File with the admin token [{TOKEN_FILE_VARIABLE}, or {TOKEN_VARIABLE} for the token itself; "
-        "else from the data directory].",
-    ),
-]
-CaCertFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--ca-cert-file",
-        metavar="FILE",
-        help=f"Authority of an https:// control plane: its ca.crt [{CA_CERT_VARIABLE}; else from the data "
-        "directory, else what this system trusts].",
-    ),
-]
 DataDir = Annotated[
     Path | None,
     typer.Option(

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from meshmeter.cli.connection import DATA_DIR_VARIABLE
 from meshmeter.cli.options import DataDir, DiscoveryKind, ScrapeMode
 
 PROXY_URL = "http://127.0.0.1:15100"
@@ -87,10 +86,10 @@ def config(
     import os
 
     from meshmeter.cli import output
-    from meshmeter.cli.connection import DEFAULT_DATA_DIR, local_endpoint
+    from meshmeter.cli.connection import data_directory, local_endpoint
     from meshmeter.cli.prometheus_config import Access, Files, prometheus_config
+    from meshmeter.durations import parse_duration
     from meshmeter.errors import SettingsError
-    from meshmeter.mads.durations import parse_duration
 
     try:
         positive = parse_duration(interval) > 0
@@ -108,7 +107,7 @@ def config(
             )
     if mode is ScrapeMode.DIRECT and mesh is None:
         mesh = "default"
-    folder = data_dir or Path(os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR)
+    folder = data_directory(data_dir, os.environ)
     address = discovery_address or local_endpoint(folder, "discovery") or "http://127.0.0.1:5676"
     if discovery_ca_file is not None and not address.startswith("https:"):
         raise SettingsError(f"--discovery-ca-file has no effect: discovery is at {address}, without TLS")

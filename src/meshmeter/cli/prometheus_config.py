@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from meshmeter.cli.options import DiscoveryKind, ScrapeMode
+from meshmeter.durations import parse_duration
 from meshmeter.mads.target_groups import META, TRANSPORT
 
 JOB = "meshmeter-dataplanes"
@@ -133,9 +134,4 @@ def _labels() -> list[dict[str, Any]]:
 
 def _timeout(interval: str) -> str:
     """Prometheus' own default is 10 s, and it must not be longer than the interval."""
-    seconds = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    for unit, length in seconds.items():
-        number = interval.removesuffix(unit)
-        if number != interval and number.isdigit():
-            return "10s" if int(number) * length > 10 else interval
-    return "10s"
+    return "10s" if parse_duration(interval) > 10 else interval

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from meshmeter.cli import exit_codes
-from meshmeter.cli.options import (
-    ApiAddress,
-    CaCertFile,
-    DataDir,
-    Files,
-    Form,
-    Format,
-    KindName,
-    MeshName,
-    TokenFile,
-    Variables,
-)
+from meshmeter.cli.context import Context, asks_control_plane
+from meshmeter.cli.options import Files, Form, Format, KindName, MeshName, Variables
 
 if TYPE_CHECKING:
     from meshmeter.cli.client import ApiClient
@@ -36,27 +24,15 @@ def add_commands(app: typer.Typer) -> None:
     app.command("validate")(validate)
 
 
-def connect(
-    api_address: str | None, token_file: Path | None, data_dir: Path | None, ca_cert_file: Path | None
-) -> ApiClient:
-    """A client for the control plane that flags, environment and data directory name. Raises SettingsError."""
-    from meshmeter.cli.client import ApiClient
-    from meshmeter.cli.connection import find_connection
-
-    return ApiClient(find_connection(api_address, token_file, data_dir, os.environ, ca_cert_file))
-
-
+@asks_control_plane
 def apply(
+    context: Context,
     file: Files,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show what would change, and for how many proxies; write nothing."),
     ] = False,
     var: Variables = None,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """Create or change resources: all of those given, or none if one has a fault."""
     from meshmeter.cli import output
@@ -65,7 +41,7 @@ def apply(
 
     given = read_input(file, var)
     _stop_if_unreadable(given)
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     for warning in given.warnings:
         output.warn(str(warning))
     given = apply_secrets(given, client, dry_run=dry_run)
@@ -148,7 +124,9 @@ def _stop_if_unreadable(given: Input) -> None:
         raise typer.Exit(exit_codes.REFUSED)
 
 
+@asks_control_plane
 def get(
+    context: Context,
     kind: KindName,
     name: Annotated[str | None, typer.Argument(help="One resource; without it, all.")] = None,
     mesh: MeshName = "default",
@@ -157,10 +135,6 @@ def get(
     form: Annotated[
         Form, typer.Option("--format", help="Form of the resources with -o yaml and json.")
     ] = Form.UNIVERSAL,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """Show resources. What `-o yaml` and `-o json` print can be applied again."""
     from meshmeter.cli import output as cli_output
@@ -171,7 +145,7 @@ def get(
     chosen = kind_of(kind)
     if name is not None and all_meshes:
         raise SettingsError("--all-meshes shows all resources: leave out the name, or use --mesh")
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     overview = output is Format.TABLE and chosen.name == "Dataplane"
     suffix = "/_overview" if overview else ""
     query = {} if overview else {"format": form.value}
@@ -209,14 +183,12 @@ def _show(items: list[dict[str, Any]], kind: str, form: Format, *, single: bool)
         output.out(output.as_json({"total": len(items), "items": items, "next": None}))
 
 
+@asks_control_plane
 def delete(
+    context: Context,
     kind: KindName,
     name: Annotated[str, typer.Argument(help="The resource.")],
     mesh: MeshName = "default",
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """Delete one resource. A Mesh goes only when no Dataplane is left in it."""
     from meshmeter.cli import output
@@ -224,7 +196,7 @@ def delete(
     from meshmeter.cli.kinds import item_path, kind_of
 
     chosen = kind_of(kind)
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     with naming(f'{chosen.name} "{name}"', mesh if chosen.mesh_scoped else ""):
         client.delete(item_path(chosen, mesh, name))
     output.out(outcome(chosen.name, mesh if chosen.mesh_scoped else "", name, "deleted"))

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from meshmeter.cli.options import ApiAddress, CaCertFile, DataDir, MeshName, TokenFile
+from meshmeter.cli.context import Context, asks_control_plane
+from meshmeter.cli.options import MeshName
 
 Name = Annotated[str, typer.Argument(help="Name of the secret, as `{secret: NAME}` refers to it.")]
 
@@ -21,41 +22,35 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(secrets, name="secret")
 
 
+@asks_control_plane
 def put(
+    context: Context,
     name: Name,
     file: Annotated[
         Path, typer.Option("--file", "-f", metavar="FILE", help="What it holds; - is standard input.")
     ],
     mesh: MeshName = "default",
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """Keep the content of a file as a secret, encrypted; in place of an earlier one of the name."""
     from meshmeter.cli import output
     from meshmeter.cli.client import path_to
-    from meshmeter.cli.resource_commands import connect
 
     document = {"type": "Secret", "mesh": mesh, "name": name, "data": read_secret(file)}
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     client.put(path_to("meshes", mesh, "secrets", name), document)
     output.out(f"secret {name} of mesh {mesh} is kept")
 
 
+@asks_control_plane
 def list_(
+    context: Context,
     mesh: MeshName = "default",
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """The names of the secrets."""
     from meshmeter.cli import output
     from meshmeter.cli.client import path_to
-    from meshmeter.cli.resource_commands import connect
 
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     answer = client.get(path_to("meshes", mesh, "secrets"))
     if not answer["items"]:
         output.note(f'there are no secrets in mesh "{mesh}"')
@@ -63,20 +58,17 @@ def list_(
     output.rows(output.table(("MESH", "NAME"), ((item["mesh"], item["name"]) for item in answer["items"])))
 
 
+@asks_control_plane
 def delete(
+    context: Context,
     name: Name,
     mesh: MeshName = "default",
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """Remove a secret."""
     from meshmeter.cli import output
     from meshmeter.cli.client import naming, path_to
-    from meshmeter.cli.resource_commands import connect
 
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     with naming(f'secret "{name}"', mesh):
         client.delete(path_to("meshes", mesh, "secrets", name))
     output.out(f"secret {name} of mesh {mesh} is deleted")

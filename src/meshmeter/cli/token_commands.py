@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meshmeter.cli.options import ApiAddress, CaCertFile, DataDir, TokenFile
+from meshmeter.cli.context import Context, asks_control_plane
 
 ValidFor = Annotated[
     str, typer.Option("--valid-for", metavar="DURATION", help="Lifetime, for example 24h or 30d.")
@@ -34,7 +34,9 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(tokens, name="token")
 
 
+@asks_control_plane
 def dataplane(
+    context: Context,
     mesh: Annotated[str, typer.Option("--mesh", "-m", help="The mesh that the data plane may join.")],
     name: Annotated[str | None, typer.Option("--name", help="The only Dataplane; without it, any.")] = None,
     tag: Annotated[
@@ -47,21 +49,17 @@ def dataplane(
     ] = None,
     valid_for: ValidFor = "30d",
     out: Out = None,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """A token for `meshmeter dataplane run`."""
-    from meshmeter.cli.resource_commands import connect
-
     tags = read_tags(tag or ())
     body = {"mesh": mesh, "name": name, "tags": tags, "validFor": valid_for}
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     _deliver(client.post("/tokens/dataplane", {k: v for k, v in body.items() if v}), out)
 
 
+@asks_control_plane
 def discovery(
+    context: Context,
     mesh: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,52 +68,38 @@ def discovery(
     ] = None,
     valid_for: ValidFor = "30d",
     out: Out = None,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """A token for a Prometheus that asks for targets from another host."""
-    from meshmeter.cli.resource_commands import connect
-
     body: dict[str, object] = {"validFor": valid_for}
     if mesh:
         body["meshes"] = mesh
-    _deliver(connect(api_address, token_file, data_dir, ca_cert_file).post("/tokens/discovery", body), out)
+    _deliver(context.client().post("/tokens/discovery", body), out)
 
 
+@asks_control_plane
 def identity(
+    context: Context,
     mesh: Annotated[str, typer.Option("--mesh", "-m", help="The mesh.")],
     service: Annotated[
         str, typer.Option("--service", help="The one service whose certificate may be asked for.")
     ],
     valid_for: ValidFor = "30d",
     out: Out = None,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """A token for `meshmeter identity` on another host."""
-    from meshmeter.cli.resource_commands import connect
-
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     body = {"mesh": mesh, "service": service, "validFor": valid_for}
     _deliver(client.post("/tokens/identity", body), out)
 
 
+@asks_control_plane
 def admin(
+    context: Context,
     valid_for: ValidFor = "24h",
     out: Out = None,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """A token for this command line on another host. It may do everything."""
-    from meshmeter.cli.resource_commands import connect
-
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     _deliver(client.post("/tokens/admin", {"validFor": valid_for}), out)
 
 
@@ -136,18 +120,15 @@ def _deliver(token: str, out: Path | None) -> None:
         raise SettingsError(f"--out: {out}: {exc.strerror}") from exc
 
 
+@asks_control_plane
 def list_(
+    context: Context,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """The tokens that have not expired: what for, until when, and whether they are revoked. Never a token itself."""
     from meshmeter.cli import output
-    from meshmeter.cli.resource_commands import connect
 
-    answer = connect(api_address, token_file, data_dir, ca_cert_file).get("/tokens")
+    answer = context.client().get("/tokens")
     if json:
         output.out(output.as_json(answer))
         return
@@ -168,7 +149,9 @@ def list_(
     output.rows(output.table(("ID", "KIND", "COVERS", "ISSUED", "EXPIRES", "STATE"), rows))
 
 
+@asks_control_plane
 def revoke(
+    context: Context,
     token_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="Id, as `token list` shows it.")
     ] = None,
@@ -176,15 +159,10 @@ def revoke(
         Path | None,
         typer.Option("--file", "-f", metavar="FILE", help="File with the token to revoke, instead of ID."),
     ] = None,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """Make a token void, for the next request and for the connections that it opened."""
     from meshmeter.cli import output
     from meshmeter.cli.connection import read_token
-    from meshmeter.cli.resource_commands import connect
     from meshmeter.errors import SettingsError
 
     if (token_id is None) == (revoked_file is None):
@@ -195,11 +173,13 @@ def revoke(
             "history of the shell"
         )
     body = {"id": token_id} if revoked_file is None else {"token": read_token(revoked_file, "--file")}
-    answer = connect(api_address, token_file, data_dir, ca_cert_file).post("/tokens/_revoke", body)
+    answer = context.client().post("/tokens/_revoke", body)
     output.out(f"{answer['kind']} token {answer['id']} is revoked")
 
 
+@asks_control_plane
 def rotate_key(
+    context: Context,
     overlap: Annotated[
         bool,
         typer.Option(
@@ -207,16 +187,11 @@ def rotate_key(
             help="Tokens of the old key stay valid until they expire; or are void at once, for a key that leaked.",
         ),
     ] = True,
-    api_address: ApiAddress = None,
-    token_file: TokenFile = None,
-    ca_cert_file: CaCertFile = None,
-    data_dir: DataDir = None,
 ) -> None:
     """Sign tokens with a new key from now on."""
     from meshmeter.cli import output
-    from meshmeter.cli.resource_commands import connect
 
-    client = connect(api_address, token_file, data_dir, ca_cert_file)
+    client = context.client()
     answer = client.post("/tokens/_rotate-key", {"overlap": overlap})
     output.out(f"tokens are signed by key {answer['keyId']} from now on")
 

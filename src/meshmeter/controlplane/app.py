@@ -15,7 +15,7 @@ from aiohttp import web
 
 from meshmeter import logs
 from meshmeter.controlplane.ads.hooks import AdsHooks
-from meshmeter.controlplane.ads.server import DiscoveryService
+from meshmeter.controlplane.ads.server import AdsServer
 from meshmeter.controlplane.api.explain import Explainer
 from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
 from meshmeter.controlplane.api.resources import resource_app
@@ -194,7 +194,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         await reconciler.ready.wait()
 
         readiness.starting("opening the ports")
-        ads = DiscoveryService(
+        ads = AdsServer(
             cache,
             AdsHooks(verifier, registry, reconciler, metrics),
             max_connections=limits.connections,

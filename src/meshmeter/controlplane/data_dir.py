@@ -53,10 +53,6 @@ class DataDir:
     """What the server certificate covers."""
 
     @property
-    def database(self) -> Path:
-        return self.path / DATABASE
-
-    @property
     def admin_token(self) -> Path:
         return self.path / "admin.token"
 

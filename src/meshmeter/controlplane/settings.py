@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from meshmeter.documents.reader import parse_documents
+from meshmeter.durations import parse_duration
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import InvalidResource, SettingsError
 from meshmeter.files import read_file
-from meshmeter.mads.durations import parse_duration
 from meshmeter.resources.limits import DEFAULT_LIMITS, Limits
 
 DEFAULT_DATA_DIR = Path("meshmeter-data")

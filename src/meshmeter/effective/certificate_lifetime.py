@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from meshmeter.resources.durations import parse_duration
+from meshmeter.durations import parse_single
 from meshmeter.resources.mesh import Mtls
 
 DEFAULT_LIFETIME = timedelta(hours=24)
@@ -19,7 +19,7 @@ def certificate_lifetime(mtls: Mtls | None) -> timedelta:
     """How long the certificates of proxies live: `dpCert.rotation.expiration` of the enabled backend."""
     backend = mtls.enabled() if mtls is not None else None
     rotation = backend.dp_cert.rotation if backend and backend.dp_cert else None
-    written = parse_duration(rotation.expiration or "") if rotation else None
+    written = parse_single(rotation.expiration or "") if rotation else None
     return min(max(written or DEFAULT_LIFETIME, SHORTEST_LIFETIME), LONGEST_LIFETIME)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from meshmeter.effective.addresses import overlap
-from meshmeter.resources.addresses import parse_ip
 from meshmeter.resources.dataplane import DataplaneSpec, Networking
 
 DEFAULT_OUTBOUND_ADDRESS = "127.0.0.1"
@@ -71,11 +70,6 @@ def taken_by(spec: DataplaneSpec, address: str, port: int) -> Interface | None:
     return next((i for i in interfaces(spec) if i.port == port and overlap(i.address, address)), None)
 
 
-def uses_interface(spec: DataplaneSpec, address: str, port: int) -> bool:
-    """True if something of this Dataplane uses the port on an overlapping address."""
-    return taken_by(spec, address, port) is not None
-
-
 def listen_address(spec: DataplaneSpec) -> str:
     """Where Envoy binds the metrics listener: `networking.address`; empty if there is none."""
     return (spec.networking and spec.networking.address) or ""
@@ -85,12 +79,6 @@ def reachable_address(spec: DataplaneSpec) -> str:
     """What peers and Prometheus use: `networking.advertisedAddress`, else `networking.address`, else
     empty."""
     return (spec.networking and spec.networking.advertised_address) or listen_address(spec)
-
-
-def is_ipv6(spec: DataplaneSpec) -> bool:
-    """True if Envoy binds an IPv6 address. A host name is not one."""
-    address = parse_ip(listen_address(spec))
-    return address is not None and address.version == 6
 
 
 def own_addresses(spec: DataplaneSpec) -> tuple[str, ...]:

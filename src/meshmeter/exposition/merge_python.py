@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
-from meshmeter.exposition import soundness, writing
+from meshmeter.exposition import encoder, soundness
 from meshmeter.exposition.blocks import HEAD, Blocks
 from meshmeter.exposition.deadline import Deadline, Late
+from meshmeter.exposition.encoder import Head
 from meshmeter.exposition.families import Type, openmetrics_claims, openmetrics_name
 from meshmeter.exposition.index import Family
 from meshmeter.exposition.lines import Fault
@@ -28,7 +29,6 @@ from meshmeter.exposition.merge import (
 from meshmeter.exposition.reading import Reader
 from meshmeter.exposition.samples import Samples, merge_split
 from meshmeter.exposition.series import LabelTable
-from meshmeter.exposition.writing import Head
 
 OWN = b"envoy_"
 RESERVED = (OWN, b"meshmeter_")
@@ -168,7 +168,7 @@ class _Out:
             return False
         openmetrics = self._openmetrics
         typed = fits and soundness.sound(family.name, family.type, samples, openmetrics=openmetrics)
-        write = writing.openmetrics if openmetrics else writing.text
+        write = encoder.openmetrics if openmetrics else encoder.text
         written = deque(write(family.head(), samples, typed=typed))
         if self._left is not None:
             length = sum(map(len, written))

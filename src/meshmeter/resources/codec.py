@@ -9,20 +9,17 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from meshmeter.documents.faults import located
-from meshmeter.documents.reader import Parsed
 from meshmeter.errors import InvalidResource, Violation
-from meshmeter.resources import shape
 from meshmeter.resources.base import Spec
 from meshmeter.resources.envelope import API_VERSION, DISPLAY_NAME, NAMESPACE, OBJECT_NAME, open_envelope
 from meshmeter.resources.faults import Faults
 from meshmeter.resources.kinds import KINDS
 from meshmeter.resources.resource import EPOCH, AnyResource, Meta, Resource
+from meshmeter.resources.strict_decoding import conform, show
 from meshmeter.resources.validation.rules import violations
 
 __all__ = [
     "decode",
-    "decode_all",
     "from_stored",
     "to_kubernetes",
     "to_stored",
@@ -41,24 +38,6 @@ def decode(document: Mapping[str, Any], *, where: str = "") -> AnyResource:
     if resource is None or faults.violations:
         raise InvalidResource(_prefixed(faults.violations, where))
     return resource
-
-
-def decode_all(parsed: Parsed) -> list[AnyResource]:
-    """The resources of a text. Raises InvalidResource with the faults of all its documents, unreadable ones
-    included.
-
-    Fields are prefixed with origin and line, `mesh.yaml:12: spec.metrics.backends[0].type`.
-    """
-    faults = list(parsed.faults)
-    resources = []
-    for document in parsed.documents:
-        try:
-            resources.append(decode(document.data))
-        except InvalidResource as refused:
-            faults += located(document, refused.violations)
-    if faults:
-        raise InvalidResource(faults)
-    return resources
 
 
 def to_universal(resource: AnyResource) -> dict[str, Any]:
@@ -122,9 +101,9 @@ def from_stored(stored: Mapping[str, Any]) -> AnyResource:
     name = stored.get("kind")
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise InvalidResource([Violation("kind", f"unknown kind {shape.show(name)}")])
+        raise InvalidResource([Violation("kind", f"unknown kind {show(name)}")])
     faults = Faults()
-    spec = shape.conform(kind.spec, stored.get("spec", {}), "spec", faults, ignore_unknown=True)
+    spec = conform(kind.spec, stored.get("spec", {}), "spec", faults, ignore_unknown=True)
     if faults.violations:
         raise InvalidResource(faults.violations, f"stored {kind.name} cannot be read")
     try:
@@ -146,7 +125,7 @@ def from_stored(stored: Mapping[str, Any]) -> AnyResource:
 
 def _decode(document: object, faults: Faults) -> AnyResource | None:
     if not isinstance(document, Mapping):
-        faults.add("", f"a document must be a mapping with type, name and so on, not {shape.show(document)}")
+        faults.add("", f"a document must be a mapping with type, name and so on, not {show(document)}")
         return None
     envelope = open_envelope(document, faults)
     if envelope is None:

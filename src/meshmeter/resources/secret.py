@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from meshmeter.errors import InvalidResource, Violation
-from meshmeter.resources import shape, syntax
+from meshmeter.resources import syntax
+from meshmeter.resources.strict_decoding import show
 
 KIND = "Secret"
 
@@ -32,7 +33,7 @@ def identity(document: Mapping[str, Any]) -> tuple[str, str]:
     """Mesh and name of a document. Raises InvalidResource."""
     mesh, name = document.get("mesh", DEFAULT_MESH), document.get("name", "")
     faults = [
-        Violation(field, f"must be a string, got {shape.show(value)}")
+        Violation(field, f"must be a string, got {show(value)}")
         for field, value in (("mesh", mesh), ("name", name))
         if not isinstance(value, str)
     ]

@@ -38,7 +38,7 @@ class SourceReport:
     problems: tuple[Problem, ...] = ()
     """The first that was dropped or lost for each reason."""
     trouble: Mapping[str, Any] | None = None
-    """Of an application that is down: since when, and what becomes of its time (`patience.Trouble.to_json`)."""
+    """Of an application that is down: since when, and what becomes of its time (`circuit_breaker.Circuit.to_json`)."""
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -21,8 +21,6 @@ from meshmeter.errors import StartupError
 
 DESCRIPTORS = "descriptors.binpb"
 
-TYPE_PREFIX = "type.googleapis.com/"
-
 
 def read_descriptors() -> bytes:
     """The packaged descriptor set. Raises StartupError if the package was used without being built."""

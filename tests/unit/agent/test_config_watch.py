@@ -11,7 +11,7 @@ import pytest
 
 from meshmeter.agent.config_watch import ConfigWatch
 from meshmeter.agent.control_plane import ControlPlane, Registration
-from meshmeter.agent.registration import ProxyFacts, Registrar
+from meshmeter.agent.registration import ProxyFacts, RegistrationClient
 from meshmeter.scrape.config import ScrapeConfig
 from support.fake_control_plane import FakeControlPlane
 
@@ -24,7 +24,7 @@ class Watched:
 
     def __init__(self, server: FakeControlPlane, client: ControlPlane, wait: float):
         self.server = server
-        self.registrar = Registrar(client, WEB, FACTS)
+        self.registration_client = RegistrationClient(client, WEB, FACTS)
         self.client = client
         self.wait = wait
         self.changes: list[Registration] = []
@@ -33,10 +33,10 @@ class Watched:
 
     async def begin(self, *, registered: bool = True) -> ConfigWatch:
         saved = Registration("default", "web", {"node": "saved"}, ScrapeConfig("v0", "default", "web", True))
-        registration = await self.registrar.register() if registered else saved
+        registration = await self.registration_client.register() if registered else saved
         return ConfigWatch(
             self.client,
-            self.registrar,
+            self.registration_client,
             registration,
             registered=registered,
             on_change=self._changed,

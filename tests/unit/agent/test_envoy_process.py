@@ -81,7 +81,7 @@ async def test_runs_until_cancelled_and_leaves_nothing(work_dir: WorkDir) -> Non
         assert work_dir.bootstrap.stat().st_mode & 0o777 == 0o600
         pid = process.pid
         assert pid is not None and is_alive(pid)
-        assert os.readlink(f"/proc/{pid}/exe").endswith("/envoy"), "the tether became Envoy"
+        assert os.readlink(f"/proc/{pid}/exe").endswith("/envoy"), "the helper became Envoy"
         assert await process.admin.answers()
     assert not is_alive(pid)
     assert not work_dir.admin_socket.exists()

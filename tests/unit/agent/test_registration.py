@@ -8,7 +8,7 @@ import pytest
 from meshmeter import __version__
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.control_plane import ControlPlane, Registration
-from meshmeter.agent.registration import ProxyFacts, Registrar, register_at_start
+from meshmeter.agent.registration import ProxyFacts, RegistrationClient, register_at_start
 from meshmeter.errors import InvalidResource, StartupError
 from meshmeter.scrape.config import ScrapeConfig
 from support.fake_control_plane import FakeControlPlane, authority
@@ -23,7 +23,7 @@ class Start:
     """One start of an agent, on a clock of its own."""
 
     def __init__(self, client: ControlPlane):
-        self.registrar = Registrar(client, WEB, FACTS)
+        self.registration_client = RegistrationClient(client, WEB, FACTS)
         self.pauses: list[float] = []
         self.now = 0.0
 
@@ -35,7 +35,7 @@ class Start:
         self, saved: Registration | None = None, connect_timeout: float = 0.0
     ) -> tuple[Registration, bool]:
         return await register_at_start(
-            self.registrar,
+            self.registration_client,
             saved,
             connect_timeout=connect_timeout,
             backoff=Backoff(),
@@ -150,10 +150,10 @@ async def test_a_wrong_authority_ends_the_start_unless_there_is_a_saved_registra
 
 
 async def test_a_renewed_token_is_noticed(server: FakeControlPlane, start: Start) -> None:
-    assert start.registrar.token_changed(), "nothing was registered yet"
+    assert start.registration_client.token_changed(), "nothing was registered yet"
     await start()
-    assert not start.registrar.token_changed()
+    assert not start.registration_client.token_changed()
     server.token_file.write_text("eyJ.renewed.sig")
-    assert start.registrar.token_changed()
+    assert start.registration_client.token_changed()
     server.token_file.unlink()
-    assert not start.registrar.token_changed(), "a file that is being replaced is no new token"
+    assert not start.registration_client.token_changed(), "a file that is being replaced is no new token"

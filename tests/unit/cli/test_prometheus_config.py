@@ -91,7 +91,14 @@ def test_labels_of_tags_come_last_and_nothing_else_is_mapped() -> None:
 
 @pytest.mark.parametrize(
     ("interval", "timeout"),
-    [("2s", "2s"), ("500ms", "500ms"), ("15s", "10s"), ("1m", "10s"), ("1m30s", "10s")],
+    [
+        ("2s", "2s"),
+        ("500ms", "500ms"),
+        ("15s", "10s"),
+        ("1m", "10s"),
+        ("1m30s", "10s"),
+        ("1s500ms", "1s500ms"),
+    ],
 )
 def test_the_timeout_is_never_longer_than_the_interval(interval: str, timeout: str) -> None:
     made = prometheus_config(ScrapeMode.PLAIN, DiscoveryKind.HTTP, HERE, interval=interval)

@@ -48,7 +48,6 @@ def test_the_first_start_makes_everything(path: Path) -> None:
     assert mode(path) == 0o700
     assert [mode(path / name) for name in SECRETS] == [0o600] * 3
     assert mode(path / "ca.crt") == 0o644
-    assert directory.database == path / "meshmeter.db"
     assert directory.admin_token == path / "admin.token"
     directory.server.certificate.verify_directly_issued_by(directory.authority.certificate)
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path / "server.crt", path / "server.key")

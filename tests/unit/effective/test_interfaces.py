@@ -10,12 +10,10 @@ from meshmeter.effective.interfaces import (
     Interface,
     Use,
     interfaces,
-    is_ipv6,
     listen_address,
     own_addresses,
     reachable_address,
     taken_by,
-    uses_interface,
 )
 from meshmeter.resources.dataplane import DataplaneSpec
 
@@ -71,13 +69,12 @@ def test_taken_by(address: str, port: int, use: Use | None) -> None:
     )
     taken = taken_by(subject, address, port)
     assert (taken.use if taken else None) == use
-    assert uses_interface(subject, address, port) is (use is not None)
 
 
 def test_a_host_name_collides_with_itself_only() -> None:
     subject = spec(address="Web.example", inbound=[{"port": 80}])
-    assert uses_interface(subject, "web.example", 80)
-    assert not uses_interface(subject, "192.168.0.1", 80)
+    assert taken_by(subject, "web.example", 80) is not None
+    assert taken_by(subject, "192.168.0.1", 80) is None
 
 
 def test_prometheus_uses_the_advertised_address_and_envoy_binds_the_other() -> None:
@@ -86,13 +83,6 @@ def test_prometheus_uses_the_advertised_address_and_envoy_binds_the_other() -> N
     assert reachable_address(subject) == "192.168.0.1"
     assert reachable_address(spec(address="10.0.0.1")) == "10.0.0.1"
     assert reachable_address(DataplaneSpec()) == ""
-
-
-def test_ipv6_is_that_of_the_bound_address() -> None:
-    assert is_ipv6(spec(address="fd00::123"))
-    assert not is_ipv6(spec(address="10.0.0.1", advertisedAddress="fd00::1"))
-    assert not is_ipv6(spec(address="web.example"))
-    assert not is_ipv6(DataplaneSpec())
 
 
 def test_own_addresses_without_repetition() -> None:
@@ -110,6 +100,6 @@ def test_a_metrics_proxy_is_an_interface_on_loopback() -> None:
     assert list(interfaces(made)) == [
         Interface("127.0.0.1", 15100, Use.METRICS_PROXY, "networking.metricsProxy.port")
     ]
-    assert uses_interface(made, "127.0.0.1", 15100)
-    assert not uses_interface(made, "192.168.0.1", 15100)
+    assert taken_by(made, "127.0.0.1", 15100) is not None
+    assert taken_by(made, "192.168.0.1", 15100) is None
     assert list(interfaces(spec(address="192.168.0.1", metricsProxy={}))) == []

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from meshmeter.documents.reader import parse_documents, read_documents
+from meshmeter.documents.faults import located
+from meshmeter.documents.reader import Parsed, parse_documents, read_documents
 from meshmeter.errors import InvalidResource
 from meshmeter.resources.addresses import is_metadata
 from meshmeter.resources.base import Model
 from meshmeter.resources.codec import (
     decode,
-    decode_all,
     from_stored,
     to_kubernetes,
     to_stored,
@@ -81,11 +81,12 @@ def test_a_value_that_cannot_be_read_is_not_also_called_missing() -> None:
 def test_the_documentation_s_stray_back_tick_names_field_and_value() -> None:
     text = "type: Dataplane\nmesh: m\nname: d\nnetworking: {address: 10.0.0.1}\nmetrics:\n"
     text += "  type: prometheus\n  conf:\n    aggregate:\n    - name: application\n      port: 80`\n"
+    (document,) = read_documents(text, origin="dp.yaml").documents
 
     with pytest.raises(InvalidResource) as refused:
-        decode_all(read_documents(text, origin="dp.yaml"))
+        decode(document.data)
 
-    assert [str(violation) for violation in refused.value.violations] == [
+    assert [str(violation) for violation in located(document, refused.value.violations)] == [
         "dp.yaml:10: metrics.conf: could not parse config: aggregate[0].port: must be a whole number,"
         ' got "80`"'
     ]
@@ -114,16 +115,6 @@ def test_a_document_is_a_mapping() -> None:
     assert faults_of([], where="documents[0].") == [
         "documents[0]: a document must be a mapping with type, name and so on, not a list"
     ]
-
-
-def test_faults_of_all_documents_of_a_text_are_named() -> None:
-    text = "type: Mesh\nname: a\n---\ntype: Mesh\nname: B\n---\n[\n---\ntype: Dataplane\nname: d\n"
-
-    with pytest.raises(InvalidResource) as refused:
-        decode_all(read_documents(text, origin="f.yaml"))
-
-    fields = [violation.field for violation in refused.value.violations]
-    assert fields == ["f.yaml:8:1", "f.yaml:5: name", "f.yaml:9: mesh", "f.yaml:9: networking"]
 
 
 def test_the_universal_form() -> None:
@@ -228,6 +219,11 @@ def test_a_stored_value_of_the_wrong_type_is_refused() -> None:
         from_stored(stored | {"spec": {"metrics": 1}})
 
 
+def decoded(written: Parsed) -> list[AnyResource]:
+    assert not written.faults
+    return [decode(document.data) for document in written.documents]
+
+
 def example_texts() -> dict[str, str]:
     variables = {"address": "127.0.0.2"}
     return {
@@ -242,7 +238,7 @@ def example_texts() -> dict[str, str]:
 def test_every_example_is_valid_and_says_what_it_shows(name: str) -> None:
     text = example_texts()[name]
 
-    resources = decode_all(read_documents(text, origin=name))
+    resources = decoded(read_documents(text, origin=name))
 
     assert text.startswith("# ")
     assert resources
@@ -255,7 +251,7 @@ def test_every_field_that_kuma_knows_is_taken() -> None:
     file = Path(__file__).resolve().parents[2] / "data" / "every-field-of-kuma.yaml"
     written = read_documents(file.read_bytes(), origin=file.name)
 
-    resources = decode_all(written)
+    resources = decoded(written)
 
     ignored = {"kri", "creationTime", "modificationTime"}
     for document, resource in zip(written.documents, resources, strict=True):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from meshmeter.xds import types
-from meshmeter.xds.protos import TYPE_PREFIX, message
+from meshmeter.xds.protos import message
 
 
 def test_every_type_is_a_message_that_is_packaged() -> None:
     for type_url in types.ORDER:
-        assert message(type_url.removeprefix(TYPE_PREFIX))
+        assert message(type_url.removeprefix("type.googleapis.com/"))
 
 
 def test_what_is_referred_to_is_sent_first() -> None:

@@ -30,8 +30,8 @@ from meshmeter.certs.tokens import (
     SigningKey,
 )
 from meshmeter.controlplane.http.request_body import read_json
+from meshmeter.durations import parse_duration
 from meshmeter.errors import InvalidResource, MeshNotFound, Unauthenticated, Violation
-from meshmeter.mads.durations import parse_duration
 from meshmeter.resources.syntax import tag_value_fault
 from meshmeter.store.token_records import TokenRecord
 

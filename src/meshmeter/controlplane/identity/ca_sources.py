@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from meshmeter.certs.mesh_ca import MeshAuthority, SigningKey, make_authority, read_authority, renew_at
 from meshmeter.controlplane.identity.file_reads import FileReads, read_file
 from meshmeter.controlplane.identity.secret_vault import SecretVault
+from meshmeter.durations import parse_single
 from meshmeter.errors import MeshAuthorityUnusable
-from meshmeter.resources.durations import parse_duration
 from meshmeter.resources.mesh import Mtls, MtlsBackend
 from meshmeter.resources.validation.authority import (
     BUILTIN,
@@ -143,7 +143,7 @@ def _validity(conf: object) -> timedelta:
     written = conf.get("expiration") if isinstance(conf, Mapping) else None
     if written is None:
         return DEFAULT_VALIDITY
-    parsed = parse_duration(written) if isinstance(written, str) else None
+    parsed = parse_single(written) if isinstance(written, str) else None
     if not parsed:
         raise ValueError("conf.caCert.expiration has to be a valid format")
     return min(parsed, LONGEST_VALIDITY)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from meshmeter.durations import parse_single
 from meshmeter.errors import Violation
 from meshmeter.resources import syntax
-from meshmeter.resources.durations import parse_duration
 from meshmeter.resources.metrics import AggregateEntry, AggregateLimits
 
 LARGEST_BODY = 256 << 20
@@ -57,7 +57,7 @@ def _access(entry: AggregateEntry, at: str) -> Iterator[Violation]:
     if entry.bearer_token_file is not None and entry.basic_auth_file is not None:
         yield Violation(at, "bearerTokenFile and basicAuthFile cannot be defined together")
     if entry.timeout is not None:
-        duration = parse_duration(entry.timeout)
+        duration = parse_single(entry.timeout)
         if duration is None or not duration:
             yield Violation(f"{at}.timeout", "must be a duration above zero, such as 500ms, 2s or 1m")
     if entry.params is not None and "" in entry.params:

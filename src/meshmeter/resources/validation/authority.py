@@ -14,9 +14,9 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from meshmeter.durations import parse_single
 from meshmeter.errors import Violation
 from meshmeter.resources import paths, syntax
-from meshmeter.resources.durations import parse_duration
 from meshmeter.resources.mesh import MtlsBackend
 from meshmeter.secrecy import has_private_key
 
@@ -56,7 +56,7 @@ def _ca_cert_violations(written: object, path: str) -> Iterator[Violation]:
                 if not isinstance(value, int) or not SMALLEST_RSA <= value <= LARGEST_RSA:
                     yield Violation(at, f"must be a number from {SMALLEST_RSA} to {LARGEST_RSA}")
             case "expiration":
-                if not isinstance(value, str) or not parse_duration(value):
+                if not isinstance(value, str) or not parse_single(value):
                     yield Violation(at, "has to be a valid format")
             case _:
                 yield Violation(at, "unknown field")

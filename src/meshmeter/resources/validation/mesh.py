@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from meshmeter.durations import parse_single
 from meshmeter.errors import Violation
-from meshmeter.resources import durations
 from meshmeter.resources.mesh import MeshMetrics, MeshSpec, MetricsBackend, Mtls, MtlsBackend
 from meshmeter.resources.metrics import PROMETHEUS
 from meshmeter.resources.validation.authority import (
@@ -51,7 +51,7 @@ def _mtls(mesh: str, mtls: Mtls) -> Iterator[Violation]:
         path = f"mtls.backends[{index}]"
         if backend.dp_cert:
             rotation = backend.dp_cert.rotation
-            if durations.parse_duration((rotation and rotation.expiration) or "") is None:
+            if parse_single((rotation and rotation.expiration) or "") is None:
                 yield Violation("mtls.dpcert.rotation.expiration", "has to be a valid format")
         if backend.mode and backend.mode not in _MODES:
             listed = ", ".join(f'"{mode}"' for mode in _MODES)

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshmeter.errors import Violation
+from meshmeter.resources import paths, syntax
 from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.kinds import KINDS
+from meshmeter.resources.mesh import KIND as MESH
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import AnyResource
 from meshmeter.resources.traffic_permission import TrafficPermissionSpec
 from meshmeter.resources.validation.dataplane import dataplane_violations
 from meshmeter.resources.validation.mesh import mesh_change_violations, mesh_violations
-from meshmeter.resources.validation.meta import meta_violations
-from meshmeter.resources.validation.permission import permission_violations
+from meshmeter.resources.validation.tags import permission_violations
 from meshmeter.resources.validation.warnings import dataplane_warnings, mesh_warnings
 
 __all__ = ["mesh_change_violations", "spec_violations", "violations", "warnings"]
@@ -25,6 +27,23 @@ __all__ = ["mesh_change_violations", "spec_violations", "violations", "warnings"
 def violations(resource: AnyResource) -> list[Violation]:
     """Every fault of the resource; empty if it is valid."""
     return [*meta_violations(resource), *spec_violations(resource)]
+
+
+def meta_violations(resource: AnyResource) -> Iterator[Violation]:
+    """Faults at `name`, `mesh` and `labels["..."]` (kuma-facts 1.3)."""
+    meta = resource.meta
+    if reason := syntax.name_fault(meta.name):
+        yield Violation("name", reason)
+    elif resource.kind == MESH and len(meta.name) > syntax.LONGEST_MESH_NAME:
+        yield Violation("name", f"cannot be longer than {syntax.LONGEST_MESH_NAME} characters")
+    if KINDS[resource.kind].mesh_scoped and (reason := syntax.mesh_reference_fault(meta.mesh)):
+        yield Violation("mesh", reason)
+    for key, value in meta.labels.items():
+        at = paths.key("labels", key)
+        if reason := syntax.label_key_fault(key):
+            yield Violation(at, reason)
+        if reason := syntax.label_value_fault(value):
+            yield Violation(at, reason)
 
 
 def spec_violations(resource: AnyResource) -> Iterator[Violation]:

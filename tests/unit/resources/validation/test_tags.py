@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from meshmeter.resources.traffic_permission import TrafficPermissionSpec
 from meshmeter.resources.validation.tags import (
+    permission_violations,
     selector_violations,
     service_tag_violations,
     tag_violations,
@@ -28,4 +30,13 @@ def test_some_tags_have_to_name_the_service() -> None:
     assert list(service_tag_violations({"kuma.io/service": "a"}, "tags")) == []
     assert [str(v) for v in service_tag_violations(None, "tags")] == [
         'tags: mandatory tag "kuma.io/service" is missing'
+    ]
+
+
+def test_both_sides_need_selectors_with_tags() -> None:
+    spec = TrafficPermissionSpec.model_validate({"sources": [{"match": {"a": "*"}}, {}]})
+
+    assert [str(violation) for violation in permission_violations(spec)] == [
+        "sources[1].match: must have at least one tag",
+        "destinations: must have at least one element",
     ]

@@ -1,4 +1,4 @@
-"""Untyped documents brought into the shape of a model, with every fault named at once.
+"""Strict decoding: untyped documents become what a model accepts, with every fault named at once.
 
 The models say what there is; this module says how leniently it is read and how a fault is put (kuma-facts
 1.1, 2.2, deviations D6):

@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from meshmeter.resources import shape
 from meshmeter.resources.base import Model, Port
 from meshmeter.resources.faults import Faults
 from meshmeter.resources.metrics import TlsMode
+from meshmeter.resources.strict_decoding import conform, show
 
 
 class Inner(Model):
@@ -36,7 +36,7 @@ class Example(Model):
 
 def read(data: object, **options: Any) -> tuple[dict[str, Any], list[str]]:
     faults = Faults()
-    value = shape.conform(Example, data, "", faults, **options)
+    value = conform(Example, data, "", faults, **options)
     Example.model_validate(value)
     return value, [str(violation) for violation in faults.violations]
 
@@ -168,4 +168,4 @@ def test_text_that_is_kept_may_have_several_lines() -> None:
 
 
 def test_a_long_value_is_cut_where_it_is_shown() -> None:
-    assert shape.show("x" * 100) == '"' + "x" * 40 + '..."'
+    assert show("x" * 100) == '"' + "x" * 40 + '..."'

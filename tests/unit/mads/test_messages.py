@@ -8,7 +8,7 @@ import pytest
 
 from meshmeter.effective.metrics import effective_metrics
 from meshmeter.mads.assignments import TYPE_URL, build_assignment, build_snapshot
-from meshmeter.mads.discovery import DiscoveryRequest, parse_request, response_body
+from meshmeter.mads.messages import DiscoveryRequest, parse_request, response_body
 from support.resources import dataplane, metered
 
 

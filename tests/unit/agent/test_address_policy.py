@@ -8,19 +8,19 @@ from ipaddress import ip_address
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from meshmeter.agent.connect import Address, AddressRefused, CheckedResolver, Judge, literal
+from meshmeter.agent.address_policy import Address, AddressPolicy, AddressRefused, CheckedResolver, literal
 
 EVERYTHING = ("0.0.0.0/0", "::/0")
 OWN = frozenset({ip_address("192.0.2.2"), ip_address("2001:db8::2")})
 
 
-def judge(*networks: str) -> Judge:
-    return Judge(networks, own=lambda: OWN)
+def policy(*networks: str) -> AddressPolicy:
+    return AddressPolicy(networks, own=lambda: OWN)
 
 
 def refused(address: str, *networks: str) -> str:
     with pytest.raises(AddressRefused) as caught:
-        judge(*networks).check(address)
+        policy(*networks).check(address)
     return str(caught.value)
 
 
@@ -72,13 +72,13 @@ def test_never_whatever_is_allowed(address: str) -> None:
     "address", ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.2", "2001:db8::2"]
 )
 def test_this_host_always(address: str) -> None:
-    judge().check(address)
+    policy().check(address)
 
 
 def test_others_only_where_it_is_allowed() -> None:
     assert "--allowed-networks" in refused("192.0.2.1")
     assert "--allowed-networks" in refused("::ffff:192.0.2.1", "2001:db8::/32")
-    judge("2001:db8::/32", "192.0.2.0/24").check("192.0.2.1")
+    policy("2001:db8::/32", "192.0.2.0/24").check("192.0.2.1")
     assert "no IP address" in refused("app.local", *EVERYTHING)
 
 
@@ -87,8 +87,8 @@ def test_a_kernel_that_does_not_tell_its_addresses_allows_nothing() -> None:
         raise OSError(97, "Address family not supported by protocol")
 
     with pytest.raises(AddressRefused, match="AF_NETLINK"):
-        Judge((), own=unknown).check("192.0.2.2")
-    Judge((), own=unknown).check("127.0.0.1")
+        AddressPolicy((), own=unknown).check("192.0.2.2")
+    AddressPolicy((), own=unknown).check("127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_notations_of_an_address(written: str, meant: str | None) -> None:
 
 
 async def test_a_name_that_leads_elsewhere() -> None:
-    rebound = CheckedResolver(judge(), Names("192.0.2.1"))
+    rebound = CheckedResolver(policy(), Names("192.0.2.1"))
     with pytest.raises(AddressRefused, match=r"app\.local leads to .* 192\.0\.2\.1 is neither"):
         await rebound.resolve("app.local", 80)
-    mixed = CheckedResolver(judge("10.0.0.0/8"), Names("169.254.169.254", "10.1.2.3"))
+    mixed = CheckedResolver(policy("10.0.0.0/8"), Names("169.254.169.254", "10.1.2.3"))
     assert [found["host"] for found in await mixed.resolve("app.local", 80)] == ["10.1.2.3"]
     await mixed.close()
 
@@ -128,6 +128,6 @@ async def test_a_name_that_leads_elsewhere() -> None:
 def test_no_socket_is_made_for_what_is_refused() -> None:
     info = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("169.254.169.254", 80))
     with pytest.raises(AddressRefused):
-        judge(*EVERYTHING).socket(info)
-    with judge().socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 80))) as made:
+        policy(*EVERYTHING).socket(info)
+    with policy().socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 80))) as made:
         assert made.family == socket.AF_INET

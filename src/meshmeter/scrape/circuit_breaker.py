@@ -1,12 +1,13 @@
-"""Patience: how long a source that keeps running into its deadline is waited for.
+"""The circuit breaker: how long a source that keeps running into its deadline is waited for.
 
-Every scrape asks every source, so the first good answer counts at once. But an application that gave no complete answer
-within its deadline `STRIKES` times in a row would make each scrape last as long as the scraper allows. From then on it
-has only `SHORT` seconds, and its whole deadline again in every `EVERY`th scrape; with its first success everything is
-as before.
+Every scrape asks every source, so the first good answer counts at once; an open circuit cuts the time and not the
+source. An application that gave no complete answer within its deadline `TIMEOUTS_TO_OPEN` times in a row would make
+each scrape last as long as the scraper allows. From then on its circuit is open: it has only `OPEN_DEADLINE` seconds,
+and its whole deadline again in every `PROBE_EVERY`th scrape. Its first success closes the circuit.
 
 How much time was not enough matters: a scraper with a timeout of a second says nothing about what another with a
-minute may expect. Time is cut only for deadlines that are no longer than `STRIKES` that were not enough.
+minute may expect. Time is cut only for deadlines that are no longer than `TIMEOUTS_TO_OPEN` that were not
+enough.
 
 Where the time was over before an answer could be merged, only a source that took `LONG` of it to answer was waited for:
 the others are down because of somebody else, and would not be merged sooner with less time to answer.
@@ -23,17 +24,17 @@ from meshmeter.scrape.plan import Application, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchError
 
-STRIKES = 3
-SHORT = 1.0
+TIMEOUTS_TO_OPEN = 3
+OPEN_DEADLINE = 1.0
 """Seconds."""
-EVERY = 5
+PROBE_EVERY = 5
 LONG = 0.5
 """Part of its deadline after which an answer that could not be merged in time came late."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """What a source has done since it was last read. The initial value: nothing is known of it."""
+class Circuit:
+    """The circuit of one source: what it has done since it was last read. The initial value: nothing is known of it."""
 
     failures: int = 0
     """Scrapes in a row that it was down in."""
@@ -41,30 +42,30 @@ class Trouble:
     """When the first of them ended; seconds since 1970, like all times here."""
     last_success: float | None = None
     not_enough: tuple[float, ...] = ()
-    """The longest deadlines, in seconds and at most `STRIKES`, that it ran into since; longest first."""
+    """The longest deadlines, in seconds and at most `TIMEOUTS_TO_OPEN`, that it ran into since; longest first."""
     cut: int = 0
     """Scrapes with cut time since the last one with the whole deadline."""
 
     def budget(self, deadline: float) -> float:
         """Seconds that the next scrape gives it, where `deadline` is what it would have."""
-        if deadline <= SHORT or self.cut >= EVERY - 1:
+        if deadline <= OPEN_DEADLINE or self.cut >= PROBE_EVERY - 1:
             return deadline
-        patient = len(self.not_enough) < STRIKES or deadline > self.not_enough[-1]
-        return deadline if patient else SHORT
+        is_closed = len(self.not_enough) < TIMEOUTS_TO_OPEN or deadline > self.not_enough[-1]
+        return deadline if is_closed else OPEN_DEADLINE
 
-    def after(self, given: float, deadline: float, at: float, *, up: bool, kept_waiting: bool) -> Trouble:
+    def after(self, given: float, deadline: float, at: float, *, up: bool, kept_waiting: bool) -> Circuit:
         """What is known once a scrape is over that gave it `given` of the `deadline` seconds it would have had.
         `kept_waiting`: it is down because these were not enough."""
         if up:
-            return Trouble(last_success=at)
+            return Circuit(last_success=at)
         cut = given < deadline
         not_enough = self.not_enough
         if kept_waiting:
             if not cut:
-                not_enough = tuple(sorted((*not_enough, deadline), reverse=True)[:STRIKES])
+                not_enough = tuple(sorted((*not_enough, deadline), reverse=True)[:TIMEOUTS_TO_OPEN])
         else:
             not_enough = ()  # it fails without making anybody wait
-        return Trouble(
+        return Circuit(
             self.failures + 1,
             at if self.since is None else self.since,
             self.last_success,
@@ -74,22 +75,22 @@ class Trouble:
 
     def to_json(self) -> dict[str, Any]:
         """For a report. `wholeDeadlineIn` counts scrapes, 1 being the next one; None while no time is cut."""
-        impatient = len(self.not_enough) == STRIKES and self.not_enough[-1] > SHORT
+        is_open = len(self.not_enough) == TIMEOUTS_TO_OPEN and self.not_enough[-1] > OPEN_DEADLINE
         return {
             "failures": self.failures,
             "since": self.since,
             "lastSuccess": self.last_success,
-            "cutTo": SHORT if impatient else None,
-            "wholeDeadlineIn": EVERY - self.cut if impatient else None,
+            "cutTo": OPEN_DEADLINE if is_open else None,
+            "wholeDeadlineIn": PROBE_EVERY - self.cut if is_open else None,
         }
 
 
-class Patience:
-    """What is known of each application, by all that says where and how it is reached: with another address or other
+class CircuitBreaker:
+    """The circuit of each application, by all that says where and how it is reached: with another address or other
     credentials it is another one. Not for several threads."""
 
     def __init__(self) -> None:
-        self._known: dict[Application, Trouble] = {}
+        self._known: dict[Application, Circuit] = {}
 
     def apply(self, plan: ScrapePlan) -> ScrapePlan:
         """The plan with less time for those that are not waited for. Envoy always has its whole deadline."""
@@ -113,31 +114,27 @@ class Patience:
             if report is None:
                 continue
             budget = _deadline(cut, given)
-            trouble = self._known.get(application, _UNKNOWN).after(
+            circuit = self._known.get(application, _UNKNOWN).after(
                 budget,
                 _deadline(application, plan),
                 at,
                 up=report.up,
                 kept_waiting=_kept_waiting(report, budget),
             )
-            self._known[application] = trouble
-            if trouble.failures:
-                by_name[application.name] = replace(report, trouble=trouble.to_json())
+            self._known[application] = circuit
+            if circuit.failures:
+                by_name[application.name] = replace(report, trouble=circuit.to_json())
         return tuple(by_name.values())
 
     def keep(self, applications: Iterable[Application]) -> None:
         """Forget all others: the configuration changed."""
         kept = set(applications)
         self._known = {
-            application: trouble for application, trouble in self._known.items() if application in kept
+            application: circuit for application, circuit in self._known.items() if application in kept
         }
 
-    def troubled(self) -> dict[str, Trouble]:
-        """By name, the applications that were down in the last scrape."""
-        return {application.name: trouble for application, trouble in self._known.items() if trouble.failures}
 
-
-_UNKNOWN = Trouble()
+_UNKNOWN = Circuit()
 
 
 def _kept_waiting(report: SourceReport, budget: float) -> bool:

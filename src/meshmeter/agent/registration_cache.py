@@ -1,4 +1,4 @@
-"""What the agent needs to come up again while the control plane is away: the last registration, on disk.
+"""The cached registration: what the agent needs to come up again while the control plane is away, on disk.
 
 It holds the bootstrap, and with it a token: mode 0600, in the work directory (0700).
 """
@@ -23,7 +23,7 @@ LARGEST = 64 << 20
 """Bytes of the file, which grows with the sources."""
 
 
-class SavedState:
+class RegistrationCache:
     """The file of one work directory."""
 
     def __init__(self, path: Path, control_plane: str):

@@ -1,4 +1,4 @@
-"""Writing one merged family in the format of the answer.
+"""The encoder: one merged family written in the format of the answer.
 
 Formats are strict where sources are not: a bare sample of a histogram, in OpenMetrics a count that is not the last
 bucket, a counter that went negative or a reserved name that another family uses would make the whole answer invalid.

@@ -3,7 +3,7 @@
 Loopback, addresses that this host really has, and networks that the configuration allows. What a Dataplane says of
 itself widens nothing. Link-local addresses and those of cloud metadata services are never used, whatever is allowed.
 
-The judge is asked with the socket address, as it is about to be connected to: whatever was written, a host name or an
+The policy is asked with the socket address, as it is about to be connected to: whatever was written, a host name or an
 address in any notation, has become one by then.
 """
 
@@ -55,7 +55,7 @@ def literal(host: str) -> str | None:
     return str(_unmapped(ip_address(found[0][4][0])))
 
 
-class Judge:
+class AddressPolicy:
     """Of the addresses that one configuration allows."""
 
     def __init__(
@@ -112,8 +112,8 @@ class CheckedResolver(AbstractResolver):
     """Resolves names, and leaves out every address that may not be connected to, so that one of a name's addresses
     does not hide the others."""
 
-    def __init__(self, judge: Judge, resolver: AbstractResolver | None = None):
-        self._judge = judge
+    def __init__(self, policy: AddressPolicy, resolver: AbstractResolver | None = None):
+        self._policy = policy
         self._resolver = resolver or ThreadedResolver()
 
     async def resolve(
@@ -123,7 +123,7 @@ class CheckedResolver(AbstractResolver):
         usable, refused = [], None
         for result in await self._resolver.resolve(host, port, family):
             try:
-                self._judge.check(result["host"], port)
+                self._policy.check(result["host"], port)
                 usable.append(result)
             except AddressRefused as exc:
                 refused = refused or exc

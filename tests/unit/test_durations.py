@@ -1,10 +1,10 @@
-"""Durations of Go and of Prometheus."""
-
 from __future__ import annotations
+
+from datetime import timedelta
 
 import pytest
 
-from meshmeter.mads.durations import parse_duration
+from meshmeter.durations import parse_duration, parse_single
 
 
 @pytest.mark.parametrize(
@@ -13,11 +13,13 @@ from meshmeter.mads.durations import parse_duration
         ("0", 0),
         ("0s", 0),
         ("-0", 0),
+        ("5s", 5),
         ("30s", 30),
         ("2m", 120),
         ("1m30s", 90),
         ("1h", 3600),
         ("250ms", 0.25),
+        ("500ms", 0.5),
         ("1.5s", 1.5),
         (".5s", 0.5),
         ("1.s", 1),
@@ -48,6 +50,7 @@ def test_seconds(text: str, seconds: float) -> None:
         "s",
         "1x",
         "1 s",
+        "1m 30s",
         " 1s",
         "1s ",
         "--1s",
@@ -67,3 +70,28 @@ def test_endless_input_is_refused_and_not_repeated_whole() -> None:
     with pytest.raises(ValueError) as refused:
         parse_duration("1s" * 10_000)
     assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("0s", 0),
+        ("500ms", 0.5),
+        ("10s", 10),
+        ("5m", 300),
+        ("24h", 86_400),
+        ("4d", 4 * 86_400),
+        ("2w", 14 * 86_400),
+        ("2y", 2 * 365 * 86_400),
+    ],
+)
+def test_one_number_and_one_unit(text: str, seconds: float) -> None:
+    assert parse_single(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2e", "10", "1h30m", "-1s", "1.5h", " 1s", "1s\n", "\u0661s", "9999999999y"]
+)
+def test_everything_else_is_none(text: str) -> None:
+    assert parse_single(text) is None

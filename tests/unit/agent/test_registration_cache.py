@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from meshmeter.agent.control_plane import Registration
-from meshmeter.agent.state import SavedState
+from meshmeter.agent.registration_cache import RegistrationCache
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
 
 REGISTRATION = Registration(
@@ -20,24 +20,24 @@ URL = "https://cp:5682"
 
 
 def test_what_was_saved_comes_back_and_is_private(tmp_path: Path) -> None:
-    state = SavedState(tmp_path / "state.json", URL)
-    assert state.load("shop", "web") is None
-    state.save(REGISTRATION)
-    assert state.load("shop", "web") == REGISTRATION
+    cache = RegistrationCache(tmp_path / "state.json", URL)
+    assert cache.load("shop", "web") is None
+    cache.save(REGISTRATION)
+    assert cache.load("shop", "web") == REGISTRATION
     assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
     newer = replace(REGISTRATION, config=ScrapeConfig("v2", "shop", "web", False))
-    state.save(newer)
-    assert state.load("shop", "web") == newer
+    cache.save(newer)
+    assert cache.load("shop", "web") == newer
 
 
 def test_what_belongs_to_something_else_is_not_used(tmp_path: Path) -> None:
-    SavedState(tmp_path / "state.json", URL).save(REGISTRATION)
-    assert SavedState(tmp_path / "state.json", URL).load("shop", "other") is None
-    assert SavedState(tmp_path / "state.json", "https://other:5682").load("shop", "web") is None
+    RegistrationCache(tmp_path / "state.json", URL).save(REGISTRATION)
+    assert RegistrationCache(tmp_path / "state.json", URL).load("shop", "other") is None
+    assert RegistrationCache(tmp_path / "state.json", "https://other:5682").load("shop", "web") is None
     moved = tmp_path / "moved"
     moved.mkdir()
     (tmp_path / "state.json").rename(moved / "state.json")
-    assert SavedState(moved / "state.json", URL).load("shop", "web") is None
+    assert RegistrationCache(moved / "state.json", URL).load("shop", "web") is None
 
 
 @pytest.mark.parametrize("garbage", ["", "{", "[]", "{}", "null", '{"format": 1, "controlPlane": 1}', "\xff"])
@@ -45,21 +45,21 @@ def test_a_damaged_file_is_told_and_not_used(
     tmp_path: Path, garbage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "state.json").write_text(garbage, encoding="latin-1")
-    assert SavedState(tmp_path / "state.json", URL).load("shop", "web") is None
+    assert RegistrationCache(tmp_path / "state.json", URL).load("shop", "web") is None
     assert "state.json cannot be used" in caplog.text
 
 
 def test_half_a_registration_is_not_used(tmp_path: Path) -> None:
-    state = SavedState(tmp_path / "state.json", URL)
-    state.save(REGISTRATION)
+    cache = RegistrationCache(tmp_path / "state.json", URL)
+    cache.save(REGISTRATION)
     data = json.loads((tmp_path / "state.json").read_text())
     del data["registration"]["agentConfig"]["version"]
     (tmp_path / "state.json").write_text(json.dumps(data))
-    assert state.load("shop", "web") is None
+    assert cache.load("shop", "web") is None
 
 
 def test_a_state_that_cannot_be_written_costs_only_itself(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    SavedState(tmp_path / "gone" / "state.json", URL).save(REGISTRATION)
+    RegistrationCache(tmp_path / "gone" / "state.json", URL).save(REGISTRATION)
     assert "a restart will need the control plane" in caplog.text

@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from meshmeter.agent import tether
+from meshmeter.agent import parent_death_signal
 
-TETHER = (sys.executable, "-I", "-S", tether.__file__)
+HELPER = (sys.executable, "-I", "-S", parent_death_signal.__file__)
 
 
 def test_becomes_the_command_with_the_same_process_id() -> None:
     command = subprocess.Popen(
-        [*TETHER, str(os.getpid()), "/bin/sh", "-c", "echo $$; exit 7"], stdout=subprocess.PIPE, text=True
+        [*HELPER, str(os.getpid()), "/bin/sh", "-c", "echo $$; exit 7"], stdout=subprocess.PIPE, text=True
     )
     output, _ = command.communicate(timeout=60)
     assert int(output) == command.pid
@@ -21,14 +21,14 @@ def test_becomes_the_command_with_the_same_process_id() -> None:
 
 def test_a_parent_that_is_gone_already_means_no_start(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    done = subprocess.run([*TETHER, "1", "/usr/bin/touch", str(trace)], check=False, timeout=60)
-    assert done.returncode == tether.CANNOT_TETHER
+    done = subprocess.run([*HELPER, "1", "/usr/bin/touch", str(trace)], check=False, timeout=60)
+    assert done.returncode == parent_death_signal.CANNOT_ASK
     assert not trace.exists()
 
 
 def test_a_command_that_cannot_be_executed_is_named() -> None:
     done = subprocess.run(
-        [*TETHER, str(os.getpid()), "/nowhere/envoy"], capture_output=True, text=True, check=False, timeout=60
+        [*HELPER, str(os.getpid()), "/nowhere/envoy"], capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.returncode == tether.CANNOT_EXECUTE
+    assert done.returncode == parent_death_signal.CANNOT_EXECUTE
     assert done.stderr == "/nowhere/envoy: No such file or directory\n"

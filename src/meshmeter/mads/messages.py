@@ -1,4 +1,4 @@
-"""The JSON of the monitoring assignment service: DiscoveryRequest and DiscoveryResponse (kuma-facts 7.2)."""
+"""The JSON messages of the monitoring assignment service: DiscoveryRequest and DiscoveryResponse (kuma-facts 7.2)."""
 
 from __future__ import annotations
 

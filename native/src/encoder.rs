@@ -1,4 +1,4 @@
-//! Writing one merged family in the format of the answer.
+//! The encoder: one merged family written in the format of the answer.
 //!
 //! Formats are strict where sources are not: a bare sample of a histogram, in OpenMetrics a count that is not the last
 //! bucket, a counter that went negative or a reserved name that another family uses would make the whole answer invalid.
@@ -27,7 +27,7 @@ pub struct Head<'h> {
 }
 
 /// Writes families, one after the other, to the end of a body.
-pub struct Writer<'t> {
+pub struct Encoder<'t> {
     out: &'t mut Pieces,
     /// What the numbers of label sets mean.
     table: &'t LabelTable,
@@ -35,11 +35,11 @@ pub struct Writer<'t> {
     quotes: bool,
 }
 
-impl<'t> Writer<'t> {
+impl<'t> Encoder<'t> {
     /// A writer that goes on with a body.
     #[must_use]
     pub fn new(out: &'t mut Pieces, table: &'t LabelTable) -> Self {
-        Writer { out, table, quotes: false }
+        Encoder { out, table, quotes: false }
     }
 
     /// The family in text 0.0.4; untyped if not `typed`. What text has no place for becomes gauges of its own:

@@ -1,4 +1,4 @@
-"""Run a command that dies with its parent: `python -I -S tether.py PARENT_PID COMMAND [ARGUMENT...]`.
+"""Run a command that dies with its parent: `python -I -S parent_death_signal.py PARENT_PID COMMAND [ARGUMENT...]`.
 
 Envoy must not outlive its agent, not even one that was killed with SIGKILL and could not clean up: it would
 keep the proxy's ports and nobody would watch it. Linux can do this (PR_SET_PDEATHSIG), but the child itself
@@ -20,7 +20,7 @@ import sys
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
-CANNOT_TETHER, CANNOT_EXECUTE = 125, 127
+CANNOT_ASK, CANNOT_EXECUTE = 125, 127
 
 
 def main(arguments: list[str]) -> int:
@@ -29,9 +29,9 @@ def main(arguments: list[str]) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         print(f"prctl: {os.strerror(ctypes.get_errno())}", file=sys.stderr)
-        return CANNOT_TETHER
+        return CANNOT_ASK
     if os.getppid() != parent:
-        return CANNOT_TETHER  # it died before we asked
+        return CANNOT_ASK  # it died before we asked
     try:
         os.execv(command[0], command)
     except OSError as exc:
