@@ -1,4 +1,4 @@
-"""`make dist` on a machine without Rust, where all is required. What it builds it tries itself, in empty environments."""
+"""`make dist` where all is required and Rust is missing. What it builds it tries itself, in empty environments."""
 
 from __future__ import annotations
 
