@@ -167,9 +167,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         metrics.watch(
             connected=registry.connected,
             revision=lambda: store.revision,
-            snapshot_age=reconciler.age,
+            snapshot_age=reconciler.following.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
-            unreadable=lambda: len(reconciler.unreadable),
+            unreadable=lambda: len(reconciler.following.unreadable),
             store_faulty=lambda: watch.reason() is not None,
         )
         metrics.watch_certificates(
@@ -230,16 +230,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         resources = resource_app(
             store,
             authenticate=require_admin(verifier),
-            explainer=Explainer(
-                reconciler,
-                registry,
-                problems=reconciler.problems,
-                credentials=reconciler.credentials,
-                of_mesh=reconciler.mesh_findings,
-                allowed_networks=settings.allowed_networks,
-                own_ports=own_ports,
-                limits=settings.limits,
-            ),
+            explainer=Explainer(reconciler, registry, limits=settings.limits),
             tokens=tokens,
             secrets=vault,
             identities=IdentityApi(
@@ -371,7 +362,7 @@ def _runner(app: web.Application) -> web.AppRunner:
 
 
 def _unreadable(reconciler: Reconciler) -> Iterator[str]:
-    for found in reconciler.unreadable_resources():
+    for found in reconciler.following.unreadable_resources():
         yield f"{found.code}: {found.message}"
 
 

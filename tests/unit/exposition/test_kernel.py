@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from importlib import metadata
 from types import ModuleType
 
 import pytest
@@ -69,3 +71,12 @@ def test_names() -> None:
     assert NAMES == ("auto", "python", "native")
     with pytest.raises(SettingsError, match="there is no kernel 'rust', only auto, python, native"):
         choose("rust")
+
+
+def test_the_extra_asks_for_the_compiled_kernel_of_this_contract() -> None:
+    require.native_kernel()
+    adapter = importlib.import_module(ADAPTER)
+    required = [r.partition(";") for r in metadata.requires("meshmeter") or ()]
+    wanted = [name.strip() for name, _, when in required if "native" in when]
+    assert wanted == [f"meshmeter-native==0.{adapter.CONTRACT}.*"]
+    assert metadata.version("meshmeter-native").startswith(f"0.{adapter.CONTRACT}.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from meshmeter.controlplane.api.batch import MOST_DOCUMENTS, Outcome
-from meshmeter.controlplane.api.explain import METRICS_WORDS
+from meshmeter.controlplane.api.explained_state import METRICS_WORDS
 from meshmeter.controlplane.proxies.status import State
 from meshmeter.effective.impact import Aspect
 from meshmeter.resources.kinds import KINDS, Kind
