@@ -1,4 +1,4 @@
-"""AdsWatch with a real Envoy that looks for its control plane."""
+"""AdsWatchdog with a real Envoy that looks for its control plane."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from meshmeter.agent.ads_watch import AdsWatch, Patience
+from meshmeter.agent.ads_watchdog import AdsWatchdog, GracePeriods
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.envoy_process import EnvoyOptions, EnvoyProcess
 from meshmeter.agent.work_dir import WorkDir, locked
@@ -51,16 +51,16 @@ async def running(work: Callable[[], object]) -> AsyncIterator[None]:
 class Watched:
     """A watch, and how often it looked and asked."""
 
-    def __init__(self, process: EnvoyProcess, patience: Patience, now: Callable[[], float] = lambda: 0.0):
+    def __init__(self, process: EnvoyProcess, grace: GracePeriods, now: Callable[[], float] = lambda: 0.0):
         self.looks = self.asked = 0
         self.answers = True
-        self.watch = AdsWatch(
+        self.watch = AdsWatchdog(
             process,
             api_answers=self._api_answers,
             ask_again=self._ask,
             look=0.01,
             closer=0.01,
-            patience=patience,
+            grace=grace,
             backoff=Backoff(100.0),
             clock=now,
         )
@@ -77,7 +77,7 @@ class Watched:
         await until(lambda: self.looks >= enough, "another look")
 
 
-AT_ONCE = Patience(0.0, 0.0, 0.0)
+AT_ONCE = GracePeriods(0.0, 0.0, 0.0)
 
 
 async def test_an_envoy_whose_control_plane_is_elsewhere_is_replaced(
@@ -88,7 +88,7 @@ async def test_an_envoy_whose_control_plane_is_elsewhere_is_replaced(
     async with server:
         moved = lonely_bootstrap(work_dir.admin_socket, ads_port=server.sockets[0].getsockname()[1])
         process.set_bootstrap(moved)
-        watched = Watched(process, Patience(ask=1e9, moved=0.0, token=1e9))
+        watched = Watched(process, GracePeriods(ask=1e9, moved=0.0, token=1e9))
         async with running(watched.watch.run):
             await until(lambda: process.pid not in (None, first), "another Envoy")
             assert process.bootstraps == (moved, moved)
@@ -136,7 +136,7 @@ async def test_with_the_bootstrap_it_has_an_envoy_is_not_replaced_and_the_questi
 ) -> None:
     first = process.pid
     now = [0.0]
-    watched = Watched(process, Patience(ask=5.0, moved=0.0, token=0.0), now=lambda: now[0])
+    watched = Watched(process, GracePeriods(ask=5.0, moved=0.0, token=0.0), now=lambda: now[0])
     async with running(watched.watch.run):
         await watched.looks_on()
         assert watched.asked == 0, "it may be about to connect"
@@ -162,7 +162,7 @@ async def test_an_envoy_that_only_has_another_token_has_time_to_come_back(
         await until(lambda: process.pid not in (None, first), "an Envoy that knows the port")
         second = process.pid
         process.set_bootstrap(lonely_bootstrap(work_dir.admin_socket, ads_port=port, token="new"))
-        watched = Watched(process, Patience(ask=0.0, moved=0.0, token=20.0), now=lambda: now[0])
+        watched = Watched(process, GracePeriods(ask=0.0, moved=0.0, token=20.0), now=lambda: now[0])
         async with running(watched.watch.run):
             await watched.looks_on()
             assert process.pid == second

@@ -1,4 +1,4 @@
-"""AdsWatch: whether Envoy follows the control plane, and another Envoy when this one cannot find it any more.
+"""AdsWatchdog: whether Envoy follows the control plane, and another Envoy when this one cannot find it any more.
 
 Envoy dials where its bootstrap says, with the token and the authority it was started with. When the control plane
 comes back at another port, under another authority, or no longer takes that token, Envoy would dial in vain for ever
@@ -36,7 +36,7 @@ CONNECT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class GracePeriods:
     """Seconds that Envoy may be without a stream, before"""
 
     ask: float = 5.0
@@ -47,7 +47,7 @@ class Patience:
     """an Envoy is replaced that only has another token: while that is good, Envoy comes back by itself."""
 
 
-class AdsWatch:
+class AdsWatchdog:
     """`run` is a task. `api_answers` tells whether the control plane's API does, `ask_again` has the bootstrap asked
     for once more; what is set on `envoy` as its bootstrap is compared."""
 
@@ -59,7 +59,7 @@ class AdsWatch:
         ask_again: Callable[[], None],
         look: float = LOOK_SECONDS,
         closer: float = CLOSER_SECONDS,
-        patience: Patience | None = None,
+        grace: GracePeriods | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
@@ -68,7 +68,7 @@ class AdsWatch:
         self._api_answers = api_answers
         self._ask_again = ask_again
         self._look, self._closer = look, closer
-        self._patience = patience or Patience()
+        self._grace = grace or GracePeriods()
         self._backoff = backoff or Backoff(10.0, 300.0, jitter=0.25)
         self._clock = clock
         self._not_before = clock()
@@ -112,12 +112,12 @@ class AdsWatch:
         if not self._api_answers() or now < self._not_before:
             return
         running, wanted = self._envoy.bootstraps
-        lost_for, patience = now - self._lost_since, self._patience
+        lost_for, grace = now - self._lost_since, self._grace
         if running == wanted:
-            if lost_for >= patience.ask:
+            if lost_for >= grace.ask:
                 self._pause()
                 self._ask_again()
-        elif lost_for >= (patience.moved if _leads_elsewhere(running, wanted) else patience.token):
+        elif lost_for >= (grace.moved if _leads_elsewhere(running, wanted) else grace.token):
             self._pause()
             await self._replace(wanted)
 
