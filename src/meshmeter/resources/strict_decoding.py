@@ -116,11 +116,6 @@ def show(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def payload(value: object, path: str, faults: Faults) -> Any:
-    """A part that is kept as it is: plain JSON without nulls in mappings and without control characters."""
-    return _payload(value, path, Reading(faults))
-
-
 @cache
 def _fields(model: type[Model]) -> dict[str, _Reader]:
     """The readers of a model's fields, by their names on the wire."""
