@@ -259,6 +259,7 @@ def _mapping(value: object, path: str, reading: Reading) -> dict[str, Any] | Non
 
 
 def _payload(value: object, path: str, reading: Reading, depth: int = 0) -> Any:
+    """A part that is kept as it is: plain JSON without nulls in mappings and without control characters."""
     if depth > DEEPEST:
         reading.wrong(path, f"must not be nested more than {DEEPEST} levels deep")
         return None
