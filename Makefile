@@ -29,13 +29,13 @@ test-lowest: ## the same with the lowest that it declares
 attack: ## attack what runs, on loopback, a line of PASS or FAIL each
 	@scripts/attack $(ARGS)
 
-check: ## formatting, lint, types, import layers, test layout
+check: ## formatting, lint, types, import layers, test layout, citations
 	@scripts/check
 
 format: ## format the code and apply safe lint fixes
 	@scripts/format
 
-dist: ## build the wheel and the sdist in dist/, and try both in empty environments
+dist: ## build sdist and wheels in dist/, and try them in empty environments
 	@scripts/dist
 
 fuzz: ## fuzz the merge kernels (ARGS="--minutes 5"; --help lists more)

@@ -7,6 +7,7 @@ pub mod blocks;
 pub mod clusters;
 pub mod contract;
 pub mod deadline;
+pub mod encoder;
 pub mod families;
 pub mod index;
 pub mod labels;
@@ -24,7 +25,6 @@ pub mod soundness;
 pub mod split;
 pub mod taken;
 pub mod text;
-pub mod writing;
 
 pub use contract::{Fault, Limits, Merged, Options, Problem, Source, SourceStats};
 pub use merge::Merging;

@@ -13,8 +13,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from meshmeter import agent_config
-from meshmeter.effective.addresses import IPNetwork
-from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
+from meshmeter.addresses import IPNetwork
+from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials, ProvidedCertificate
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
 from meshmeter.effective.targets import MetricsTarget, metrics_target
@@ -23,7 +23,9 @@ from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.envoy.snapshot import build_snapshot
 from meshmeter.mads.assignments import MonitoringAssignment, build_assignment
 from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
+from meshmeter.resources.traffic_permission import TrafficPermissionSpec
 from meshmeter.scrape.config import ScrapeConfig
 from meshmeter.xds.snapshot import Snapshot
 
@@ -32,7 +34,13 @@ from meshmeter.xds.snapshot import Snapshot
 class CompiledProxy:
     """Everything that follows for one Dataplane from its mesh."""
 
+    mesh: Resource[MeshSpec]
+    """The Mesh that it was compiled by."""
+    permissions: tuple[Resource[TrafficPermissionSpec], ...]
+    """Those of the mesh."""
     dataplane: Resource[DataplaneSpec]
+    provided: ProvidedCertificate | None
+    """What its agent told of the certificate for `providedTLS`."""
     effective: EffectiveMetrics | None
     """None when metrics are off for this proxy."""
     assignment: MonitoringAssignment | None
@@ -71,7 +79,10 @@ def compile_proxy(
     if target is not None and reads_targets(dataplane):
         targets = {*targets, target}
     return CompiledProxy(
+        mesh=view.mesh,
+        permissions=view.permissions,
         dataplane=dataplane,
+        provided=credentials.provided,
         effective=effective,
         assignment=build_assignment(dataplane, effective),
         agent_config=agent_config.build(dataplane, effective, allowed_networks=allowed_networks),

@@ -11,7 +11,7 @@ from contract.conformance import Case, vectors
 from contract.deviations import out_of_scope
 from contract.test_mads_assignments import snapshot
 from meshmeter.controlplane.discovery.sd_api import DISCOVERY_PATH
-from meshmeter.mads.discovery import response_body
+from meshmeter.mads.messages import response_body
 from meshmeter.mads.target_groups import target_groups
 from support import kuma_sd
 

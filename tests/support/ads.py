@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.authority import KeyPair, issue_server, make_authority
-from meshmeter.controlplane.ads.server import Admit, DiscoveryService, StillGood
+from meshmeter.controlplane.ads.server import Admit, AdsServer, StillGood
 from meshmeter.envoy.bootstrap import build_bootstrap
 from meshmeter.envoy.proxy import ProxyInfo
 from meshmeter.errors import PermissionDenied, Unauthenticated
@@ -63,7 +63,7 @@ class RecordingHooks:
 
 
 @dataclass
-class AdsServer:
+class ServedAds:
     """The service, listening; `restart` on the same port with whatever is in the cache then."""
 
     authority: KeyPair
@@ -71,12 +71,12 @@ class AdsServer:
     cache: SnapshotCache = field(default_factory=SnapshotCache)
     hooks: RecordingHooks = field(default_factory=RecordingHooks)
     port: int = 0
-    service: DiscoveryService | None = None
+    service: AdsServer | None = None
     check_seconds: float = 1.0
     linger: float = 2.0
     """Longer than the Envoys of tests drain."""
     limits: dict[str, int] = field(default_factory=dict)
-    """Keyword arguments of `DiscoveryService`."""
+    """Keyword arguments of `AdsServer`."""
     checking: asyncio.Task[None] | None = None
 
     @property
@@ -89,7 +89,7 @@ class AdsServer:
         return build_bootstrap(proxy, ads_host=host, ads_port=self.port, ca_pem=self.ca_pem, token=token)
 
     async def start(self) -> None:
-        self.service = DiscoveryService(
+        self.service = AdsServer(
             self.cache, self.hooks, check_seconds=self.check_seconds, linger=self.linger, **self.limits
         )
         self.port = await self.service.start("127.0.0.1", self.port, lambda: self.server)
@@ -105,7 +105,7 @@ class AdsServer:
 
 
 @asynccontextmanager
-async def ads_server(check_seconds: float = 1.0, **limits: int) -> AsyncIterator[AdsServer]:
+async def ads_server(check_seconds: float = 1.0, **limits: int) -> AsyncIterator[ServedAds]:
     """A running server for 127.0.0.1 and localhost, which checks tokens again so often."""
     now = datetime.now(UTC)
     day = timedelta(days=1)
@@ -113,7 +113,7 @@ async def ads_server(check_seconds: float = 1.0, **limits: int) -> AsyncIterator
     authority = make_authority("test", key, serial=1, now=now, valid_for=day)
     leaf = ec.generate_private_key(ec.SECP256R1())
     names = ["127.0.0.1", "localhost"]
-    server = AdsServer(
+    server = ServedAds(
         authority,
         issue_server(authority, names, leaf, serial=2, now=now, valid_for=day),
         check_seconds=check_seconds,

@@ -22,13 +22,14 @@ from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
 from meshmeter.controlplane.http.auth import Verifier, bearer_token, require_admin
 from meshmeter.controlplane.identity.secret_vault import SecretVault
 from meshmeter.controlplane.proxies.registry import ProxyRegistry
-from meshmeter.controlplane.reconcile.world import World
+from meshmeter.controlplane.reconcile.reconciler import Reconciler
 from meshmeter.controlplane.tokens.limits import RateLimit
 from meshmeter.controlplane.tokens.service import TokenService
 from meshmeter.controlplane.tokens.signing_keys import SigningKeys
 from meshmeter.resources.defaults import default_mesh, with_defaults
 from meshmeter.store.base import Put
 from meshmeter.store.sqlite import SqliteStore
+from meshmeter.xds.cache import SnapshotCache
 from support.mesh_authority import MeshAuthority
 
 
@@ -38,7 +39,7 @@ class ServedApi:
 
     url: str
     store: SqliteStore
-    world: World
+    reconciler: Reconciler
     registry: ProxyRegistry
     tokens: TokenService
     authority: MeshAuthority
@@ -49,35 +50,31 @@ class ServedApi:
         return ClientSession(self.url, headers={"Authorization": f"Bearer {self.admin_token}", **headers})
 
     async def caught_up(self) -> None:
-        """Until what `explain` sees is what is stored."""
-        stored = {r.key for r in (await self.store.contents()).resources if r.kind == "Dataplane"}
+        """Until what `explain` tells of is what is stored."""
+        stored = {r.key: r for r in (await self.store.contents()).resources if r.kind == "Dataplane"}
         async with asyncio.timeout(60):
-            while {("Dataplane", *key) for key in self.world.proxies()} != {
-                (key.kind, key.mesh, key.name) for key in stored
-            }:
-                await asyncio.sleep(0)
+            while {r.key: r for r in self.reconciler.dataplanes()} != stored or not all(
+                self.reconciler.in_step(key.mesh) for key in stored
+            ):
+                await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
-async def serve(folder: Path, identities_per_token: int = 1000) -> AsyncIterator[ServedApi]:
+async def serve(
+    folder: Path, identities_per_token: int = 1000, *, reconciled: bool = True
+) -> AsyncIterator[ServedApi]:
+    """`reconciled`: whether what is stored is compiled, which takes its time, and only `explain` tells of it."""
     store = await SqliteStore.open(folder / "test.db")
     await store.commit([Put(with_defaults(default_mesh()))])
-    contents = await store.contents()
-    world, registry = World(contents.resources), ProxyRegistry()
-
-    async def follow() -> None:
-        async for events in store.watch(contents.revision):
-            for event in events:
-                world.apply(event.key, event.resource)
-
+    reconciler, registry = Reconciler(store, SnapshotCache()), ProxyRegistry()
     tokens = await TokenService.open(store, SigningKeys.open(folder), folder / "admin.token")
     authority = MeshAuthority()
     verifier = Verifier(tokens.keys, tokens.is_revoked)
-    following = asyncio.get_running_loop().create_task(follow())
+    following = asyncio.get_running_loop().create_task(reconciler.run() if reconciled else asyncio.sleep(0))
     app = resource_app(
         store,
         authenticate=require_admin(verifier),
-        explainer=Explainer(world, registry),
+        explainer=Explainer(reconciler, registry),
         tokens=tokens,
         secrets=await SecretVault.open(store, folder),
         identities=IdentityApi(
@@ -93,7 +90,7 @@ async def serve(folder: Path, identities_per_token: int = 1000) -> AsyncIterator
     try:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         admin_token = await tokens.issue(ADMIN, timedelta(hours=1))
-        yield ServedApi(url, store, world, registry, tokens, authority, admin_token)
+        yield ServedApi(url, store, reconciler, registry, tokens, authority, admin_token)
     finally:
         await runner.cleanup()
         following.cancel()

@@ -19,7 +19,7 @@ from meshmeter.envoy.snapshot import build_snapshot
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
-from support.ads import AdsServer, ads_server
+from support.ads import ServedAds, ads_server
 from support.envoy_process import EnvoyProcess, running_envoy, until
 from support.processes import free_port
 from support.resources import dataplane, metered
@@ -48,7 +48,7 @@ class Agent:
 class World:
     """A mesh, its ADS server, and what is needed to start Envoys of it."""
 
-    ads: AdsServer
+    ads: ServedAds
     folder: Path
     stack: AsyncExitStack
     http: aiohttp.ClientSession

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from meshmeter.agent import document, envoy_binary, variables
-from meshmeter.agent.ads_watch import AdsWatch
+from meshmeter.agent.ads_watchdog import AdsWatchdog
 from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles
 from meshmeter.agent.backoff import Backoff
 from meshmeter.agent.certificate_watch import CertificateWatch
@@ -166,7 +166,7 @@ class Agent:
         self._files = files
         self._room = room
         self._watch: ConfigWatch | None = None
-        self._ads: AdsWatch | None = None
+        self._ads: AdsWatchdog | None = None
         self._watching: asyncio.Task[None] | None = None
 
     async def run(self, signals: StopSignals, saved: Registration | None, connect_timeout: float) -> None:
@@ -203,7 +203,7 @@ class Agent:
             registered=registered,
             on_change=self._changed,
         )
-        ads = self._ads = AdsWatch(
+        ads = self._ads = AdsWatchdog(
             self._envoy, api_answers=lambda: watch.connected, ask_again=watch.ask_again
         )
         self._self_metrics.watch(

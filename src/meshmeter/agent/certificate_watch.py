@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 LOOK = 1.0
 """Seconds between two looks at the files."""
 
-PATIENCE = 3.0
+GRACE_SECONDS = 3.0
 """Seconds that files may be bad after they were good, before the endpoint is closed."""
 
 REPEAT = 30.0
@@ -125,7 +125,7 @@ class CertificateWatch:
         """Whether these may be the two files of a replacement that is not complete yet."""
         if self._good_at is None or found.not_after is not None:  # complete, and out of date
             return False
-        return self._clock() - self._good_at < PATIENCE
+        return self._clock() - self._good_at < GRACE_SECONDS
 
     def _take(self, found: Finding) -> None:
         if found == self._finding:

@@ -14,15 +14,15 @@ from ssl import SSLContext
 from aiohttp import web
 
 from meshmeter import logs
+from meshmeter.addresses import is_loopback
 from meshmeter.controlplane.ads.hooks import AdsHooks
-from meshmeter.controlplane.ads.server import DiscoveryService
+from meshmeter.controlplane.ads.server import AdsServer
 from meshmeter.controlplane.api.app import resource_app
 from meshmeter.controlplane.api.explain import Explainer
 from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery.sd_api import discovery_app, discovery_runner
-from meshmeter.controlplane.host_addresses import host_addresses
 from meshmeter.controlplane.http.auth import (
     Verifier,
     bearer_token,
@@ -49,9 +49,9 @@ from meshmeter.controlplane.store_watch import StoreWatch
 from meshmeter.controlplane.tokens.limits import RateLimit
 from meshmeter.controlplane.tokens.service import TokenService
 from meshmeter.descriptors import raise_limit
-from meshmeter.effective.addresses import is_loopback
 from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
+from meshmeter.host_addresses import host_addresses
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.steady_clock import CautiousClock, SteadyClock
 from meshmeter.store.base import Put
@@ -167,9 +167,9 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         metrics.watch(
             connected=registry.connected,
             revision=lambda: store.revision,
-            snapshot_age=reconciler.age,
+            snapshot_age=reconciler.following.age,
             targets=lambda: len(reconciler.assignments.value.assignments),
-            unreadable=lambda: len(reconciler.unreadable),
+            unreadable=lambda: len(reconciler.following.unreadable),
             store_faulty=lambda: watch.reason() is not None,
         )
         metrics.watch_certificates(
@@ -194,7 +194,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         await reconciler.ready.wait()
 
         readiness.starting("opening the ports")
-        ads = DiscoveryService(
+        ads = AdsServer(
             cache,
             AdsHooks(verifier, registry, reconciler, metrics),
             max_connections=limits.connections,
@@ -230,16 +230,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         resources = resource_app(
             store,
             authenticate=require_admin(verifier),
-            explainer=Explainer(
-                reconciler,
-                registry,
-                problems=reconciler.problems,
-                credentials=reconciler.credentials,
-                of_mesh=reconciler.mesh_findings,
-                allowed_networks=settings.allowed_networks,
-                own_ports=own_ports,
-                limits=settings.limits,
-            ),
+            explainer=Explainer(reconciler, registry, limits=settings.limits),
             tokens=tokens,
             secrets=vault,
             identities=IdentityApi(
@@ -292,7 +283,16 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 def _own_ports(settings: Settings, bound: Mapping[str, socket.socket]) -> OwnPorts:
     """Where the servers are. ADS is not bound yet; with port 0 nobody can have meant it."""
     servers = [(*at.getsockname()[:2], name) for name, at in bound.items()]
-    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), host_addresses())
+    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), _host_addresses())
+
+
+def _host_addresses() -> frozenset[str]:
+    """None where the kernel does not tell: then only loopback and the servers' own addresses are known as ours."""
+    try:
+        return frozenset(map(str, host_addresses()))
+    except OSError as exc:
+        log.warning("the addresses of this host cannot be seen (is AF_NETLINK forbidden?): %s", exc)
+        return frozenset()
 
 
 class _Sockets:
@@ -371,7 +371,7 @@ def _runner(app: web.Application) -> web.AppRunner:
 
 
 def _unreadable(reconciler: Reconciler) -> Iterator[str]:
-    for found in reconciler.unreadable_resources():
+    for found in reconciler.following.unreadable_resources():
         yield f"{found.code}: {found.message}"
 
 

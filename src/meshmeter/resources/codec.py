@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from meshmeter.errors import InvalidResource, Violation
-from meshmeter.resources import shape
 from meshmeter.resources.base import Spec
 from meshmeter.resources.envelope import API_VERSION, DISPLAY_NAME, NAMESPACE, OBJECT_NAME, open_envelope
 from meshmeter.resources.faults import Faults
 from meshmeter.resources.kinds import KINDS
 from meshmeter.resources.resource import EPOCH, AnyResource, Meta, Resource
+from meshmeter.resources.strict_decoding import conform, show
 from meshmeter.resources.validation.rules import violations
 
 __all__ = [
@@ -101,9 +101,9 @@ def from_stored(stored: Mapping[str, Any]) -> AnyResource:
     name = stored.get("kind")
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise InvalidResource([Violation("kind", f"unknown kind {shape.show(name)}")])
+        raise InvalidResource([Violation("kind", f"unknown kind {show(name)}")])
     faults = Faults()
-    spec = shape.conform(kind.spec, stored.get("spec", {}), "spec", faults, ignore_unknown=True)
+    spec = conform(kind.spec, stored.get("spec", {}), "spec", faults, ignore_unknown=True)
     if faults.violations:
         raise InvalidResource(faults.violations, f"stored {kind.name} cannot be read")
     try:
@@ -125,7 +125,7 @@ def from_stored(stored: Mapping[str, Any]) -> AnyResource:
 
 def _decode(document: object, faults: Faults) -> AnyResource | None:
     if not isinstance(document, Mapping):
-        faults.add("", f"a document must be a mapping with type, name and so on, not {shape.show(document)}")
+        faults.add("", f"a document must be a mapping with type, name and so on, not {show(document)}")
         return None
     envelope = open_envelope(document, faults)
     if envelope is None:

@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from meshmeter.documents.forms import is_kubernetes
-from meshmeter.resources import paths, shape
+from meshmeter.resources import paths
 from meshmeter.resources.base import Model
 from meshmeter.resources.faults import Faults
 from meshmeter.resources.kinds import KINDS, Kind, find_kind
 from meshmeter.resources.resource import Meta
+from meshmeter.resources.strict_decoding import conform, show, suggestion
 
 API_VERSION = "kuma.io/v1alpha1"
 NAMESPACE = "k8s.kuma.io/namespace"
@@ -86,7 +87,7 @@ def open_envelope(document: Mapping[Any, Any], faults: Faults) -> Envelope | Non
     word = "kind" if kubernetes else "type"
     kind = _kind(document.get(word), word, faults)
     if kubernetes and document.get("apiVersion") != API_VERSION:
-        found = shape.show(document.get("apiVersion"))
+        found = show(document.get("apiVersion"))
         faults.add("apiVersion", f'must be "{API_VERSION}", got {found}')
     if kind is None:
         return None
@@ -101,24 +102,22 @@ def _kind(value: object, word: str, faults: Faults) -> Kind | None:
     kind = KINDS.get(value) if isinstance(value, str) else None
     if kind is None:
         meant = find_kind(value[:64]) if isinstance(value, str) else None
-        near = (
-            meant.name if meant else shape.suggestion(value, tuple(KINDS)) if isinstance(value, str) else None
-        )
+        near = meant.name if meant else suggestion(value, tuple(KINDS)) if isinstance(value, str) else None
         hint = f', did you mean "{near}"?' if near else f", must be one of {', '.join(KINDS)}"
-        faults.add(word, f"invalid resource type {shape.show(value)}{hint}")
+        faults.add(word, f"invalid resource type {show(value)}{hint}")
     return kind
 
 
 def _universal(kind: Kind, document: Mapping[Any, Any], faults: Faults) -> Envelope:
     own = {name: document[name] for name in ("name", "mesh", "labels") if name in document}
-    head = shape.conform(_Universal, own, "", faults)
+    head = conform(_Universal, own, "", faults)
     skipped = ("type", "spec", *own, *_READ_ONLY)
     flat = {name: value for name, value in document.items() if name not in skipped}
     known = ("type", "name", "mesh", "labels", "spec")
-    spec = shape.conform(kind.spec, flat, "", faults, also_known=known)
+    spec = conform(kind.spec, flat, "", faults, also_known=known)
     wrapped: dict[str, Any] = {}
     if document.get("spec") is not None:
-        wrapped = shape.conform(kind.spec, document["spec"], "spec", faults)
+        wrapped = conform(kind.spec, document["spec"], "spec", faults)
         for name in wrapped.keys() & spec.keys():
             faults.add(f"spec.{name}", "is also given outside of spec: keep one of them")
     meta = Meta(
@@ -135,18 +134,18 @@ def _kubernetes(kind: Kind, document: Mapping[Any, Any], faults: Faults) -> Enve
     if isinstance(metadata := own.get("metadata"), Mapping):
         own["metadata"] = {n: value for n, value in metadata.items() if n not in _SERVER_METADATA}
     known = ("apiVersion", "kind", "spec")
-    head = shape.conform(_Kubernetes, own, "", faults, also_known=known)
+    head = conform(_Kubernetes, own, "", faults, also_known=known)
     metadata = head.get("metadata", {})
     spec: dict[str, Any] = {}
     if document.get("spec") is not None:
-        spec = shape.conform(kind.spec, document["spec"], "spec", faults)
+        spec = conform(kind.spec, document["spec"], "spec", faults)
 
     object_name = metadata.get("name", "")
     namespace = metadata.get("namespace", "") if kind.namespaced else ""
     annotations = {}
     for name, value in metadata.get("annotations", {}).items():
         if not isinstance(value, str):
-            faults.add(paths.key("metadata.annotations", name), f"must be a string, got {shape.show(value)}")
+            faults.add(paths.key("metadata.annotations", name), f"must be a string, got {show(value)}")
         elif name != DISPLAY_NAME or value != object_name:
             annotations[name] = value
     meta = Meta(

@@ -16,7 +16,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from meshmeter.errors import InvalidResource, Violation
-from meshmeter.resources import shape, syntax
+from meshmeter.resources import syntax
+from meshmeter.resources.strict_decoding import show
 
 KIND = "Secret"
 
@@ -48,7 +49,7 @@ def identity(document: Mapping[str, Any]) -> tuple[str, str]:
     """Mesh and name of a document. Raises InvalidResource."""
     mesh, name = document.get("mesh", DEFAULT_MESH), document.get("name", "")
     faults = [
-        Violation(field, f"must be a string, got {shape.show(value)}")
+        Violation(field, f"must be a string, got {show(value)}")
         for field, value in (("mesh", mesh), ("name", name))
         if not isinstance(value, str)
     ]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from meshmeter.agent.certificate_watch import PATIENCE, REPEAT, CertificateWatch
+from meshmeter.agent.certificate_watch import GRACE_SECONDS, REPEAT, CertificateWatch
 from meshmeter.agent.provided_certificate import EXPIRED, MISMATCHED, MISSING, USABLE
 from meshmeter.certs.authority import KeyPair, issue_server, make_authority
 from meshmeter.errors import ApiError
@@ -151,7 +151,7 @@ async def test_half_a_replacement_is_a_fault_after_a_while(stage: Stage) -> None
     stage.write(pair())
     task = await running(stage)
     stage.certificate.write_bytes(pair().certificate_pem)
-    await stage.look(int(PATIENCE) + 1)
+    await stage.look(int(GRACE_SECONDS) + 1)
     assert stage.envoy_has() is None and stage.states == [USABLE, MISMATCHED]
     task.cancel()
 

@@ -15,18 +15,17 @@ from meshmeter.effective.credentials import (
     ProvidedCertificate,
 )
 from meshmeter.effective.view import MeshView
+from support.compiled import CompiledMesh
 from support.resources import dataplane, mesh, metered, permission
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
 
-class Known:
-    def __init__(self, view: MeshView, status: ProxyStatus):
-        self._view, self._status = view, status
-
-    def view(self, mesh: str) -> MeshView | None:
-        return self._view
+class Known(CompiledMesh):
+    def __init__(self, view: MeshView, status: ProxyStatus, credentials: Credentials):
+        super().__init__(view, credentials)
+        self._status = status
 
     def status(self, mesh: str, name: str) -> ProxyStatus:
         return self._status
@@ -35,8 +34,8 @@ class Known:
 def explainer(
     view: MeshView, status: ProxyStatus | None = None, credentials: Credentials = NO_CREDENTIALS
 ) -> Explainer:
-    known = Known(view, status or ProxyStatus())
-    return Explainer(known, known, credentials=lambda _mesh, _name: credentials, now=lambda: NOW)
+    known = Known(view, status or ProxyStatus(), credentials)
+    return Explainer(known, known, now=lambda: NOW)
 
 
 def tree(the_mesh: Any, subject: Any, *permissions: Any, status: ProxyStatus | None = None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from meshmeter.controlplane.ads.server import DiscoveryService
+from meshmeter.controlplane.ads.server import AdsServer
 from meshmeter.controlplane.data_dir import DataDir, open_data_dir
 from meshmeter.controlplane.server_certificate import ServerCertificate
 from meshmeter.xds.cache import SnapshotCache
@@ -56,7 +56,7 @@ async def test_every_server_shows_the_new_one_to_who_connects(tmp_path: Path) ->
     stage = Stage(open_data_dir(tmp_path, (), now=datetime.now(UTC)))
     first = stage.certificate.pair.certificate
     http = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0, ssl=stage.certificate.context)
-    ads = DiscoveryService(SnapshotCache(), RecordingHooks())
+    ads = AdsServer(SnapshotCache(), RecordingHooks())
     ads_port = await ads.start("127.0.0.1", 0, lambda: stage.certificate.pair)
     ports = http.sockets[0].getsockname()[1], ads_port
     task = asyncio.create_task(stage.certificate.run())

@@ -7,17 +7,18 @@ none leaves all tags to whoever holds it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from meshmeter.certs.tokens import Claims
 from meshmeter.controlplane.admission.written_by import OPERATOR, TOKEN_TAGS, operator_layer
 from meshmeter.effective.findings import Finding, finding
 from meshmeter.effective.labels import reserved_tags
 from meshmeter.effective.transport import mtls_enabled
-from meshmeter.effective.view import MeshView
 from meshmeter.errors import PermissionDenied
 from meshmeter.resources.dataplane import ZONE_TAG, DataplaneSpec, tag_values
+from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import Resource
+from meshmeter.resources.traffic_permission import TrafficPermissionSpec
 
 
 def check_labels(claims: Claims, spec: DataplaneSpec) -> None:
@@ -65,13 +66,17 @@ def _listed(dataplane: Resource[DataplaneSpec]) -> dict[str, frozenset[str]] | N
     return {tag: frozenset(values) for tag, values in json.loads(mark).items()} if mark is not None else None
 
 
-def certificate_findings(view: MeshView, dataplane: Resource[DataplaneSpec]) -> Iterator[Finding]:
+def certificate_findings(
+    mesh: Resource[MeshSpec],
+    permissions: Sequence[Resource[TrafficPermissionSpec]],
+    dataplane: Resource[DataplaneSpec],
+) -> Iterator[Finding]:
     """Each tag that a permission of the mesh asks for, and that this Dataplane has and its certificate does not say."""
-    if not mtls_enabled(view.mesh.spec) or TOKEN_TAGS not in dataplane.meta.annotations:
+    if not mtls_enabled(mesh.spec) or TOKEN_TAGS not in dataplane.meta.annotations:
         return
     certified = certified_tags(dataplane)
     claimed = tag_values(dataplane.spec)
-    for tag, permission in sorted(_asked(view).items()):
+    for tag, permission in sorted(_asked(permissions).items()):
         missing = claimed.get(tag, set()) - certified.get(tag, frozenset())
         if missing:
             values = ", ".join(sorted(missing))
@@ -83,11 +88,11 @@ def certificate_findings(view: MeshView, dataplane: Resource[DataplaneSpec]) -> 
             )
 
 
-def _asked(view: MeshView) -> dict[str, str]:
+def _asked(permissions: Sequence[Resource[TrafficPermissionSpec]]) -> dict[str, str]:
     """By tag: a permission that asks for it in a source."""
     return {
         tag: permission.name
-        for permission in sorted(view.permissions, key=lambda p: p.name, reverse=True)
+        for permission in sorted(permissions, key=lambda p: p.name, reverse=True)
         for source in permission.spec.sources or ()
         for tag in source.match or {}
     }

@@ -14,7 +14,7 @@ from meshmeter.errors import PermissionDenied
 
 
 class AdsHooks:
-    """The `Hooks` of a `DiscoveryService`."""
+    """The `Hooks` of an `AdsServer`."""
 
     def __init__(
         self, verifier: Verifier, registry: ProxyRegistry, reconciler: Reconciler, metrics: SelfMetrics

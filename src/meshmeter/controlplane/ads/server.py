@@ -120,7 +120,7 @@ class _Visit:
     """Why it has to leave, once its token is good no longer."""
 
 
-class DiscoveryService:
+class AdsServer:
     """Serves the snapshots of a cache. `start` binds, `stop` ends all streams. One event loop only."""
 
     def __init__(

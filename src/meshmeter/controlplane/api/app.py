@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
+from meshmeter.addresses import IPNetwork
 from meshmeter.controlplane.api import routes
 from meshmeter.controlplane.api.apply import ApplyApi
 from meshmeter.controlplane.api.descriptions import DescriptionApi
@@ -19,7 +20,6 @@ from meshmeter.controlplane.api.secrets import SecretApi, Vault
 from meshmeter.controlplane.api.tokens import TokenApi, Tokens
 from meshmeter.controlplane.http.errors import Handler, error_middleware
 from meshmeter.controlplane.http.request_body import LARGEST_BATCH
-from meshmeter.effective.addresses import IPNetwork
 from meshmeter.resources.limits import DEFAULT_LIMITS, Limits
 from meshmeter.store.base import Store
 

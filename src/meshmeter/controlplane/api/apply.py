@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from meshmeter.addresses import IPNetwork
 from meshmeter.controlplane.api.batch import MOST_DOCUMENTS, apply_resources, decode_documents
 from meshmeter.controlplane.api.bodies import AnyDocument, RequestBody
 from meshmeter.controlplane.api.hidden_keys import is_hidden, restore
 from meshmeter.controlplane.api.lookup import Lookup
 from meshmeter.controlplane.http.errors import Refusal
 from meshmeter.controlplane.http.request_body import LARGEST_BATCH, read_json
-from meshmeter.effective.addresses import IPNetwork
 from meshmeter.errors import Violation
 from meshmeter.resources.envelope import open_envelope
 from meshmeter.resources.faults import Faults

@@ -10,7 +10,7 @@ from pydantic import WithJsonSchema
 
 from meshmeter.controlplane.admission.written_by import is_away
 from meshmeter.controlplane.api.bodies import AnswerBody, DataplaneDocument
-from meshmeter.controlplane.api.explain import METRICS_WORDS
+from meshmeter.controlplane.api.explained_state import METRICS_WORDS
 from meshmeter.controlplane.api.hidden_keys import hide
 from meshmeter.controlplane.api.lookup import Lookup
 from meshmeter.controlplane.http.errors import Refusal

@@ -25,7 +25,7 @@ from meshmeter.controlplane.reconcile.published import Published
 from meshmeter.durations import parse_duration
 from meshmeter.errors import PermissionDenied, TokenError, Unauthenticated
 from meshmeter.mads.assignments import AssignmentSnapshot, Selection
-from meshmeter.mads.discovery import DiscoveryRequest, parse_request
+from meshmeter.mads.messages import DiscoveryRequest, parse_request
 
 DISCOVERY_PATH = "/v3/discovery:monitoringassignments"
 DIRECT_PATH = f"/direct{DISCOVERY_PATH}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from meshmeter.mads.assignments import AssignmentSnapshot, Selection, select
-from meshmeter.mads.discovery import response_body
+from meshmeter.mads.messages import response_body
 from meshmeter.mads.target_groups import target_groups
 
 V = TypeVar("V")

@@ -25,6 +25,8 @@ class _Mesh:
     mesh: Resource[MeshSpec] | None = None
     dataplanes: dict[str, Resource[DataplaneSpec]] = field(default_factory=dict)
     permissions: dict[str, Resource[TrafficPermissionSpec]] = field(default_factory=dict)
+    all_permissions: tuple[Resource[TrafficPermissionSpec], ...] = ()
+    """One value as long as none changes: what is compiled keeps it."""
     by_address: defaultdict[str, dict[str, Resource[DataplaneSpec]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -62,6 +64,7 @@ class World:
                 state.permissions.pop(key.name, None)
             else:
                 state.permissions[key.name] = resource
+            state.all_permissions = tuple(state.permissions.values())
             return self._all(key.mesh)
         if key.kind == dataplane.KIND:
             if resource is not None and is_away(resource):
@@ -101,12 +104,17 @@ class World:
         if state is None or state.mesh is None:
             return None
         return MeshView(
-            state.mesh, dict(state.dataplanes), tuple(state.permissions.values()), by_address=state.by_address
+            state.mesh, dict(state.dataplanes), state.all_permissions, by_address=state.by_address
         )
 
     def dataplane(self, key: ProxyKey) -> Resource[DataplaneSpec] | None:
         state = self._meshes.get(key[0])
         return state.dataplanes.get(key[1]) if state else None
+
+    def has_mesh(self, name: str) -> bool:
+        """Whether there is such a Mesh."""
+        state = self._meshes.get(name)
+        return state is not None and state.mesh is not None
 
     def meshes(self) -> Iterator[str]:
         """The name of every Mesh there is."""

@@ -1,1 +1,1 @@
-"""The rules of each kind, as findings with a path (kuma-facts 1 to 5)."""
+"""The rules of each kind, as findings with a path (kuma-facts 1 to 3)."""

@@ -13,7 +13,7 @@ from meshmeter.controlplane.admission.written_by import (
     marked,
     together,
 )
-from meshmeter.controlplane.api.explain import aggregate_json, settings_json
+from meshmeter.controlplane.api.explained_settings import aggregate_json, settings_json
 from meshmeter.effective.metrics import effective_metrics
 from meshmeter.resources.codec import decode
 from meshmeter.resources.resource import AnyResource

@@ -15,7 +15,6 @@ from meshmeter.controlplane.admission.token_tags import (
 )
 from meshmeter.controlplane.admission.written_by import marked, together
 from meshmeter.controlplane.identity.identities import identity_tags
-from meshmeter.effective.view import MeshView
 from meshmeter.errors import PermissionDenied
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.resource import Resource
@@ -87,12 +86,10 @@ def test_a_service_that_is_not_listed_is_none() -> None:
 
 def test_a_tag_that_a_permission_asks_for_and_no_certificate_says_is_told() -> None:
     asks = permission("p", sources=[{"env": "prod"}], destinations=[{"kuma.io/service": "db"}])
-    view = MeshView(metered(mtls=True), {}, (asks,))
-    (found,) = certificate_findings(view, registered(claims(**WEB), env="prod"))
+    secured = metered(mtls=True)
+    (found,) = certificate_findings(secured, (asks,), registered(claims(**WEB), env="prod"))
     assert found.code == "tag-not-certified"
     assert "env=prod" in found.message and "TrafficPermission p" in found.message
-    assert not list(certificate_findings(view, registered(claims(**WEB, env="prod"), env="prod")))
-    assert not list(certificate_findings(view, registered(claims(**WEB), version="1")))
-    assert not list(
-        certificate_findings(MeshView(metered(), {}, (asks,)), registered(claims(**WEB), env="prod"))
-    )
+    assert not list(certificate_findings(secured, (asks,), registered(claims(**WEB, env="prod"), env="prod")))
+    assert not list(certificate_findings(secured, (asks,), registered(claims(**WEB), version="1")))
+    assert not list(certificate_findings(metered(), (asks,), registered(claims(**WEB), env="prod")))

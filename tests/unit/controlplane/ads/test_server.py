@@ -20,7 +20,7 @@ from meshmeter.xds.messages import METHOD, SERVICE
 from meshmeter.xds.protos import message
 from meshmeter.xds.snapshot import build
 from meshmeter.xds.types import CLUSTER
-from support.ads import TOKEN, AdsServer, ads_server
+from support.ads import TOKEN, ServedAds, ads_server
 from support.conversation import cluster
 from support.envoy_process import until
 
@@ -28,13 +28,13 @@ PROXY = ProxyInfo("default", "dp", "/a.sock", "/b.sock")
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[AdsServer]:
+async def server() -> AsyncIterator[ServedAds]:
     async with ads_server() as running:
         yield running
 
 
 @asynccontextmanager
-async def call(server: AdsServer, *, token: str | None = TOKEN, scheme: str = "Bearer") -> AsyncIterator[Any]:
+async def call(server: ServedAds, *, token: str | None = TOKEN, scheme: str = "Bearer") -> AsyncIterator[Any]:
     """One call; the client sends and reads bytes."""
     credentials = grpc.ssl_channel_credentials(server.authority.certificate_pem)
     async with grpc.aio.secure_channel(f"127.0.0.1:{server.port}", credentials) as channel:
@@ -61,7 +61,7 @@ async def status(stream: Any) -> tuple[grpc.StatusCode, str]:
         return await stream.code(), await stream.details()
 
 
-async def test_a_proxy_gets_its_snapshot_and_is_counted(server: AdsServer) -> None:
+async def test_a_proxy_gets_its_snapshot_and_is_counted(server: ServedAds) -> None:
     server.cache.set("default", "dp", build([cluster("a")]))
     async with call(server) as stream:
         await stream.write(first())
@@ -76,7 +76,7 @@ async def test_a_proxy_gets_its_snapshot_and_is_counted(server: AdsServer) -> No
     await until(lambda: server.hooks.disconnected == [("default", "dp")], "the end")
 
 
-async def test_two_streams_of_a_proxy_are_both_served_and_one_end_is_no_end(server: AdsServer) -> None:
+async def test_two_streams_of_a_proxy_are_both_served_and_one_end_is_no_end(server: ServedAds) -> None:
     async with call(server) as one:
         await one.write(first())
         async with call(server) as two:
@@ -100,7 +100,7 @@ async def test_two_streams_of_a_proxy_are_both_served_and_one_end_is_no_end(serv
     ],
 )
 async def test_without_a_token_for_it_a_proxy_is_turned_away(
-    server: AdsServer, options: dict[str, Any], proxy: ProxyInfo, code: grpc.StatusCode, words: str
+    server: ServedAds, options: dict[str, Any], proxy: ProxyInfo, code: grpc.StatusCode, words: str
 ) -> None:
     async with call(server, **options) as stream:
         with contextlib.suppress(grpc.aio.AioRpcError):  # it may be over already
@@ -125,7 +125,7 @@ async def test_without_a_token_for_it_a_proxy_is_turned_away(
     ],
     ids=["garbage", "no type", "another node", "no node", "no mesh"],
 )
-async def test_who_does_not_say_who_it_is_is_turned_away(server: AdsServer, data: bytes, words: str) -> None:
+async def test_who_does_not_say_who_it_is_is_turned_away(server: ServedAds, data: bytes, words: str) -> None:
     async with call(server) as stream:
         await stream.write(data)
         found, details = await status(stream)
@@ -133,7 +133,7 @@ async def test_who_does_not_say_who_it_is_is_turned_away(server: AdsServer, data
     assert words in details
 
 
-async def test_garbage_later_ends_the_call_only(server: AdsServer) -> None:
+async def test_garbage_later_ends_the_call_only(server: ServedAds) -> None:
     async with call(server) as one, call(server) as two:
         await one.write(first())
         await two.write(first(ProxyInfo("default", "dp-2", "/a", "/b")))
@@ -144,13 +144,13 @@ async def test_garbage_later_ends_the_call_only(server: AdsServer) -> None:
         assert await two.read()
 
 
-async def test_a_call_without_a_word_ends(server: AdsServer) -> None:
+async def test_a_call_without_a_word_ends(server: ServedAds) -> None:
     async with call(server) as stream:
         await stream.done_writing()
         assert (await status(stream))[0] is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_a_proxy_that_ends_its_side_is_let_go(server: AdsServer) -> None:
+async def test_a_proxy_that_ends_its_side_is_let_go(server: ServedAds) -> None:
     async with call(server) as stream:
         await stream.write(first())
         await until(lambda: server.hooks.connected, "the stream")
@@ -158,13 +158,13 @@ async def test_a_proxy_that_ends_its_side_is_let_go(server: AdsServer) -> None:
         assert (await status(stream))[0] is grpc.StatusCode.OK
 
 
-async def test_a_port_in_use_is_a_startup_error(server: AdsServer, capfd: pytest.CaptureFixture[str]) -> None:
-    second = AdsServer(server.authority, server.server, port=server.port)
+async def test_a_port_in_use_is_a_startup_error(server: ServedAds, capfd: pytest.CaptureFixture[str]) -> None:
+    second = ServedAds(server.authority, server.server, port=server.port)
     with pytest.raises(StartupError, match="--ads-port"):
         await second.start()
 
 
-async def test_stop_ends_streams_and_may_be_repeated(server: AdsServer) -> None:
+async def test_stop_ends_streams_and_may_be_repeated(server: ServedAds) -> None:
     async with call(server) as stream:
         await stream.write(first())
         await until(lambda: server.hooks.connected, "the stream")
@@ -192,7 +192,7 @@ async def test_a_live_stream_ends_when_its_token_is_good_no_longer() -> None:
 
 @pytest.mark.attack("B3: an ADS call without a token is refused before a byte of it is read")
 @pytest.mark.parametrize("token", [None, "wrong"])
-async def test_the_token_is_judged_before_anything_is_read(server: AdsServer, token: str | None) -> None:
+async def test_the_token_is_judged_before_anything_is_read(server: ServedAds, token: str | None) -> None:
     async with call(server, token=token) as stream:
         # Nothing was written: only the metadata can have been looked at.
         assert (await status(stream))[0] is grpc.StatusCode.UNAUTHENTICATED
@@ -200,7 +200,7 @@ async def test_the_token_is_judged_before_anything_is_read(server: AdsServer, to
 
 @pytest.mark.attack("B3: names of a megabyte in an ADS call reach neither the log nor the answer whole")
 async def test_names_are_cut_and_escaped_wherever_they_are_shown(
-    server: AdsServer, caplog: pytest.LogCaptureFixture
+    server: ServedAds, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     name = "x\n" * 2000
@@ -220,7 +220,7 @@ async def test_names_are_cut_and_escaped_wherever_they_are_shown(
 
 
 @pytest.mark.attack("B3: refused ADS calls without end do not fill the log")
-async def test_refusals_are_told_seldom(server: AdsServer, caplog: pytest.LogCaptureFixture) -> None:
+async def test_refusals_are_told_seldom(server: ServedAds, caplog: pytest.LogCaptureFixture) -> None:
     credentials = grpc.ssl_channel_credentials(server.authority.certificate_pem)
     async with grpc.aio.secure_channel(f"127.0.0.1:{server.port}", credentials) as channel:
         method = channel.stream_stream(f"/{SERVICE}/{METHOD}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
 from support.api_requests import DATAPLANE, ask, faults, put_dataplane
+from support.api_server import serve
 
 
 async def apply(client: ClientSession, *documents: object, dry_run: bool = False) -> tuple[int, Any]:
@@ -72,11 +74,13 @@ async def test_what_is_no_batch_is_refused(client: ClientSession, body: object) 
     assert (await ask(client, "POST", "/_apply", body))[0] == 400
 
 
-async def test_ten_thousand_documents_are_one_batch(client: ClientSession) -> None:
+async def test_ten_thousand_documents_are_one_batch(tmp_path: Path) -> None:
     documents = [{**DATAPLANE, "name": f"dp-{number}"} for number in range(10_000)]
     body = BytesIO(json.dumps({"documents": documents}).encode())
-    async with client.post("/_apply", data=body, headers={"Content-Type": "application/json"}) as response:
-        assert response.status == 200
-        results = (await response.json())["results"]
-    assert {result["result"] for result in results} == {"Created"}
-    assert (await ask(client, "GET", "/dataplanes?size=1"))[1]["total"] == 10_000
+    headers = {"Content-Type": "application/json"}
+    async with serve(tmp_path, reconciled=False) as api, api.client() as client:
+        async with client.post("/_apply", data=body, headers=headers) as response:
+            assert response.status == 200
+            results = (await response.json())["results"]
+        assert {result["result"] for result in results} == {"Created"}
+        assert (await ask(client, "GET", "/dataplanes?size=1"))[1]["total"] == 10_000

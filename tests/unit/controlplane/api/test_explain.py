@@ -1,138 +1,14 @@
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from meshmeter.controlplane.api.explain import Explainer, time_text
 from meshmeter.controlplane.proxies.status import Nack, ProxyStatus
 from meshmeter.effective.view import MeshView
-from meshmeter.resources.dataplane import DataplaneSpec
-from meshmeter.resources.resource import Resource
-from support.resources import dataplane, mesh, metered, permission
-
-NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
-
-
-class Known:
-    """One mesh and the states of its proxies."""
-
-    def __init__(self, view: MeshView, **statuses: ProxyStatus):
-        self._view = view
-        self._statuses = statuses
-
-    def view(self, mesh: str) -> MeshView | None:
-        return self._view if mesh == self._view.mesh.name else None
-
-    def status(self, mesh: str, name: str) -> ProxyStatus:
-        return self._statuses.get(name, ProxyStatus())
-
-
-def explainer(known: Known) -> Explainer:
-    return Explainer(known, known, now=lambda: NOW)
-
-
-def explain(
-    the_mesh: Any, subject: Resource[DataplaneSpec], *permissions: Any, status: ProxyStatus | None = None
-) -> dict[str, Any]:
-    view = MeshView(the_mesh, {subject.name: subject}, permissions)
-    answer = explainer(Known(view, **{subject.name: status or ProxyStatus()})).dataplane(
-        "default", subject.name
-    )
-    assert answer is not None
-    json.dumps(answer)  # all of it is plain JSON
-    return answer
-
-
-def test_each_value_comes_with_its_origin_and_what_it_overrode() -> None:
-    answer = explain(metered(port=1000), dataplane(conf={"port": 2000}))
-    assert answer["settings"]["port"] == {
-        "value": 2000,
-        "origin": {
-            "layer": "Dataplane",
-            "resource": "Dataplane default/backend-1",
-            "field": "metrics.conf.port",
-            "writtenBy": "operator",
-        },
-        "overrode": [
-            {
-                "value": 1000,
-                "origin": {
-                    "layer": "Mesh",
-                    "resource": "Mesh default",
-                    "field": "metrics.backends[0].conf.port",
-                },
-            },
-            {"value": 5670, "origin": {"layer": "default", "resource": "", "field": ""}},
-        ],
-    }
-    assert answer["urls"] == ["http://192.168.0.1:2000/metrics"]
-
-
-def test_the_applications_and_their_states() -> None:
-    aggregate = [
-        {"name": "app", "port": 80, "address": "::1"},
-        {"name": "off", "port": 81, "enabled": False},
-        {"name": "nowhere"},
-    ]
-    entries = explain(metered(aggregate=aggregate), dataplane())["aggregate"]
-    assert [(e["name"], e["state"], e["url"]) for e in entries] == [
-        ("app", "scraped", "http://[::1]:80/metrics"),
-        ("off", "disabled", "http://192.168.0.1:81/metrics"),
-        ("nowhere", "refused", None),
-    ]
-    assert entries[2]["finding"]["code"] == "aggregate-port-missing"
-
-
-def test_tls_says_what_is_in_force_and_why() -> None:
-    plain = explain(metered(), dataplane())["tls"]
-    assert (plain["mode"], plain["transport"]) == ("activeMTLSBackend", "plain")
-    assert "the Mesh has no mTLS" in plain["reason"]
-    of_the_mesh = explain(metered(mtls=True), dataplane())
-    assert of_the_mesh["tls"]["transport"] == "mtls"
-    assert "HTTPS with the proxy's certificate of the mesh" in of_the_mesh["tls"]["reason"]
-    assert of_the_mesh["urls"] == ["https://192.168.0.1:5670/metrics"]
-    provided = explain(metered(tls={"mode": "providedTLS"}), dataplane())
-    assert provided["tls"]["transport"] == "provided-tls"
-    assert provided["urls"][0].startswith("https://")
-    assert "disabled" in explain(metered(tls={"mode": "disabled"}), dataplane())["tls"]["reason"]
-
-
-def test_access_names_the_permission_and_its_sources() -> None:
-    prometheus = {"kuma.io/service": "prometheus"}
-    allowed = permission("p", sources=[prometheus], destinations=[{"kuma.io/service": "dataplane-metrics"}])
-    open_to_all = explain(metered(), dataplane(), allowed)["access"]
-    assert open_to_all["restricted"] is False and "needs the mesh's mTLS" in open_to_all["reason"]
-    for mode in ("providedTLS", "disabled"):
-        reason = explain(metered(mtls=True, tls={"mode": mode}), dataplane(), allowed)["access"]["reason"]
-        assert mode in reason and "no effect" in reason and "mTLS" not in reason
-    access = explain(metered(mtls=True), dataplane(), allowed)["access"]
-    assert (access["restricted"], access["permission"], access["sources"]) == (True, "p", [prometheus])
-    refused = explain(metered(mtls=True), dataplane())
-    assert refused["access"]["permission"] is None
-    assert "nobody may scrape" in refused["access"]["reason"]
-    assert "metrics-no-permission" in [found["code"] for found in refused["findings"]]
-
-
-def test_the_proxy_its_refusal_and_its_last_scrape() -> None:
-    status = ProxyStatus(
-        connected_since=NOW - timedelta(hours=1),
-        agent_version="1.0",
-        envoy_version="1.36.0",
-        acknowledged={LISTENER: "v1"},
-        nack=Nack(LISTENER, "Address already in use", NOW),
-        last_report={"status": 200, "sources": [], "received_at": NOW.isoformat()},
-    )
-    answer = explain(metered(), dataplane(), status=status)
-    assert answer["proxy"]["status"] == "rejected"
-    assert answer["proxy"]["connectedSince"] == "2026-01-01T11:00:00.000Z"
-    assert answer["proxy"]["acknowledged"] == {LISTENER: "v1"}
-    assert answer["proxy"]["nack"]["message"] == "Address already in use"
-    assert answer["lastScrape"]["status"] == 200
-    assert [found["code"] for found in answer["findings"]] == ["listener-rejected"]
+from meshmeter.xds.snapshot import build as make_snapshot
+from support.explained import LISTENER, NOW, Known, explain, explainer
+from support.resources import dataplane, mesh, metered
 
 
 def test_metrics_that_are_off_are_explained_too() -> None:
@@ -177,21 +53,28 @@ def test_overviews_are_short_and_know_proxies_of_meshes_that_have_gone() -> None
     assert [(o["status"], o["metrics"]) for o in overviews] == [("online", "serving"), ("offline", "off")]
 
 
-def test_times_are_in_utc() -> None:
-    assert time_text(None) is None
-    assert time_text(NOW) == "2026-01-01T12:00:00.000Z"
-
-
 def test_what_envoy_could_not_be_given_is_a_finding() -> None:
     view = MeshView(metered(), {"backend-1": dataplane()})
     known = Known(view)
-    explainer = Explainer(
-        known, known, problems=lambda _mesh, _name: ["port 81 is used twice"], now=lambda: NOW
-    )
-    answer = explainer.dataplane("default", "backend-1")
+    snapshot = make_snapshot((), problems=("port 81 is used twice",))
+    known.results["backend-1"] = replace(known.results["backend-1"], snapshot=snapshot)
+    answer = explainer(known).dataplane("default", "backend-1")
     assert answer is not None
     found = {finding["code"]: finding["message"] for finding in answer["findings"]}
     assert found["proxy-config-incomplete"] == "port 81 is used twice"
+
+
+def test_what_is_explained_is_what_was_compiled() -> None:
+    """The Mesh as it is now is in force once the proxy has been compiled by it."""
+    before, now = metered(port=1000), metered(port=2000, mtls=True)
+    known = Known(MeshView(now, {"backend-1": dataplane()}))
+    known.results["backend-1"] = Known(MeshView(before, {"backend-1": dataplane()})).results["backend-1"]
+    answer = explainer(known).dataplane("default", "backend-1")
+    assert answer is not None
+    assert answer["settings"]["port"]["value"] == 1000
+    assert answer["urls"] == ["http://192.168.0.1:1000/metrics"]
+    assert "the Mesh has no mTLS" in answer["tls"]["reason"]
+    assert answer["access"]["restricted"] is False
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ async def test_a_dataplane_whose_proxy_is_away_is_listed_and_explained_as_that(
     (found,) = await api.store.list("Dataplane")
     away = marked(found, {REGISTERED: "h", BROUGHT: AGENT, AWAY: "true"})
     await api.store.commit([Put(away)])
-    while api.world.dataplane(("default", "backend-1")) is not None:
+    while api.reconciler.dataplane("default", "backend-1") is not None:
         await asyncio.sleep(0)
     status, answer = await ask(client, "GET", f"{ONE}/_metrics")
     assert status == 404 and "backend-1 is away" in answer["detail"] and "delete" in answer["detail"]

@@ -60,7 +60,7 @@ async def test_what_is_stored_before_the_start_is_published(store: SqliteStore) 
         assert [a.target.name for a in reconciler.assignments.value.assignments] == ["backend-1"]
         config = reconciler.agent_config("default", "backend-1").value
         assert config is not None and config.enabled
-        assert reconciler.age() == 0
+        assert reconciler.following.age() == 0
 
 
 async def test_an_empty_store_is_ready_too(store: SqliteStore) -> None:
@@ -130,7 +130,7 @@ class FlakyStore:
 async def test_a_store_that_is_away_is_read_when_it_is_back(store: SqliteStore) -> None:
     await store.commit([Put(metered()), Put(dataplane())])
     async with following(FlakyStore(store, 3), SnapshotCache(), retry=0.01) as reconciler:
-        assert not reconciler.store_is_away
+        assert not reconciler.following.store_is_away
         assert len(reconciler.assignments.value.assignments) == 1
 
 
@@ -139,9 +139,9 @@ async def test_of_a_store_that_was_never_there_nothing_is_known(store: SqliteSto
     away: Any = FlakyStore(store, 1)
     reconciler = Reconciler(away, SnapshotCache(), retry=3600.0)
     task = asyncio.create_task(reconciler.run())
-    await until(lambda: reconciler.store_is_away, lambda: asyncio.sleep(0.01))
+    await until(lambda: reconciler.following.store_is_away, lambda: asyncio.sleep(0.01))
     assert reconciler.away() == "away since the start, and there is nothing to serve yet"
-    assert reconciler.in_step_at >= before
+    assert reconciler.following.in_step_at >= before
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -149,7 +149,7 @@ async def test_of_a_store_that_was_never_there_nothing_is_known(store: SqliteSto
 async def test_of_a_store_that_went_away_the_age_of_what_is_served_is_told(store: SqliteStore) -> None:
     async with following(store, SnapshotCache()) as reconciler:
         assert reconciler.away() is None
-        reconciler.store_is_away = True
+        reconciler.following.store_is_away = True
         assert (reconciler.away() or "").startswith("away, serving what was known ")
 
 
@@ -256,6 +256,11 @@ async def test_an_authority_that_takes_long_holds_up_its_own_mesh_only(store: Sq
                 lambda: reconciler.compiled("quick", "backend-1") is not None, lambda: asyncio.sleep(0.01)
             )
             assert reconciler.compiled("slow", "backend-1") is None
+            (waits,) = (each for each in reconciler.dataplanes() if each.mesh == "slow")
+            outcome = reconciler.outcome(waits)
+            assert outcome is not None and outcome.effective is not None and outcome.snapshot is None
+            assert outcome.effective.port.value == 5670
+            assert reconciler.outcome(dataplane(mesh="nowhere")) is None
             assert [found.code for found in reconciler.mesh_findings("slow")] == ["mesh-ca-unusable"]
             await store.commit([Put(metered("slow", port=1234))])
             trust.go.set()
@@ -266,6 +271,7 @@ async def test_an_authority_that_takes_long_holds_up_its_own_mesh_only(store: Sq
                 ),
                 lambda: asyncio.sleep(0.01),
             )
+            assert reconciler.outcome(waits) is reconciler.compiled("slow", "backend-1")
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
