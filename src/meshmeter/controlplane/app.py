@@ -48,10 +48,10 @@ from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.store_watch import StoreWatch
 from meshmeter.controlplane.tokens.limits import RateLimit
 from meshmeter.controlplane.tokens.service import TokenService
-from meshmeter.descriptors import raise_limit
 from meshmeter.effective.addresses import is_loopback
 from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
+from meshmeter.file_descriptors import raise_limit
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.steady_clock import CautiousClock, SteadyClock
 from meshmeter.store.base import Put
