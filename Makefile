@@ -35,7 +35,7 @@ check: ## formatting, lint, types, import layers, test layout, citations
 format: ## format the code and apply safe lint fixes
 	@scripts/format
 
-dist: ## build the wheel and the sdist in dist/, and try both in empty environments
+dist: ## build sdist and wheels in dist/, and try them in empty environments
 	@scripts/dist
 
 fuzz: ## fuzz the merge kernels (ARGS="--minutes 5"; --help lists more)

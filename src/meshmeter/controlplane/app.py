@@ -14,6 +14,7 @@ from ssl import SSLContext
 from aiohttp import web
 
 from meshmeter import logs
+from meshmeter.addresses import is_loopback
 from meshmeter.controlplane.ads.hooks import AdsHooks
 from meshmeter.controlplane.ads.server import AdsServer
 from meshmeter.controlplane.api.explain import Explainer
@@ -22,7 +23,6 @@ from meshmeter.controlplane.api.resources import resource_app
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery.sd_api import discovery_app, discovery_runner
-from meshmeter.controlplane.host_addresses import host_addresses
 from meshmeter.controlplane.http.auth import (
     Verifier,
     bearer_token,
@@ -48,10 +48,10 @@ from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.store_watch import StoreWatch
 from meshmeter.controlplane.tokens.limits import RateLimit
 from meshmeter.controlplane.tokens.service import TokenService
-from meshmeter.effective.addresses import is_loopback
 from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
 from meshmeter.file_descriptors import raise_limit
+from meshmeter.host_addresses import host_addresses
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.steady_clock import CautiousClock, SteadyClock
 from meshmeter.store.base import Put
@@ -283,7 +283,16 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 def _own_ports(settings: Settings, bound: Mapping[str, socket.socket]) -> OwnPorts:
     """Where the servers are. ADS is not bound yet; with port 0 nobody can have meant it."""
     servers = [(*at.getsockname()[:2], name) for name, at in bound.items()]
-    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), host_addresses())
+    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), _host_addresses())
+
+
+def _host_addresses() -> frozenset[str]:
+    """None where the kernel does not tell: then only loopback and the servers' own addresses are known as ours."""
+    try:
+        return frozenset(map(str, host_addresses()))
+    except OSError as exc:
+        log.warning("the addresses of this host cannot be seen (is AF_NETLINK forbidden?): %s", exc)
+        return frozenset()
 
 
 class _Sockets:

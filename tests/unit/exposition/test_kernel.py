@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from importlib import metadata
 from types import ModuleType
 
 import pytest
@@ -58,7 +60,23 @@ def test_a_compiled_kernel_of_another_version_is_not_used() -> None:
         choose("native")
 
 
+def test_applications_are_merged_at_once_only_if_they_are_small() -> None:
+    assert PYTHON.is_quick(envoy=100 << 10, others=8 << 10)
+    assert not PYTHON.is_quick(envoy=200 << 10, others=0)
+    assert not PYTHON.is_quick(envoy=0, others=9 << 10)
+    assert require.native_kernel().is_quick(envoy=1 << 20, others=200 << 10)
+
+
 def test_names() -> None:
     assert NAMES == ("auto", "python", "native")
     with pytest.raises(SettingsError, match="there is no kernel 'rust', only auto, python, native"):
         choose("rust")
+
+
+def test_the_extra_asks_for_the_compiled_kernel_of_this_contract() -> None:
+    require.native_kernel()
+    adapter = importlib.import_module(ADAPTER)
+    required = [r.partition(";") for r in metadata.requires("meshmeter") or ()]
+    wanted = [name.strip() for name, _, when in required if "native" in when]
+    assert wanted == [f"meshmeter-native==0.{adapter.CONTRACT}.*"]
+    assert metadata.version("meshmeter-native").startswith(f"0.{adapter.CONTRACT}.")

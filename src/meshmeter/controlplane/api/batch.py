@@ -16,11 +16,11 @@ from typing import Any
 
 import yaml
 
+from meshmeter.addresses import IPNetwork
 from meshmeter.controlplane.admission.documents import change_violations, completed, same_content
 from meshmeter.controlplane.api.hidden_keys import hide
 from meshmeter.controlplane.reconcile.world import World
 from meshmeter.documents.forms import is_kubernetes
-from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.impact import Impact, impact
 from meshmeter.errors import InvalidResource, MeshNotFound, VersionConflict, Violation
 from meshmeter.resources import codec, mesh

@@ -29,6 +29,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from meshmeter import __version__
+from meshmeter.addresses import IPNetwork
 from meshmeter.controlplane.admission.documents import change_violations, completed, decode_for
 from meshmeter.controlplane.admission.written_by import is_away
 from meshmeter.controlplane.api import identities as identity_api
@@ -47,7 +48,6 @@ from meshmeter.controlplane.api.tokens import TokenApi, Tokens
 from meshmeter.controlplane.http.errors import Handler, Refusal, error_middleware
 from meshmeter.controlplane.http.request_body import LARGEST_BATCH, read_document, read_json
 from meshmeter.documents.forms import is_kubernetes
-from meshmeter.effective.addresses import IPNetwork
 from meshmeter.errors import (
     InvalidResource,
     MeshNotFound,

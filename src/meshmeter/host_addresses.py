@@ -25,7 +25,7 @@ SECONDS = 1.0
 """How long the kernel is waited for, which answers at once."""
 
 
-def own_addresses() -> frozenset[IPv4Address | IPv6Address]:
+def host_addresses() -> frozenset[IPv4Address | IPv6Address]:
     """Every address of every interface. Raises OSError if the kernel does not tell, as where a sandbox forbids
     AF_NETLINK."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE) as kernel:
