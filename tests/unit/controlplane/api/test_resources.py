@@ -378,14 +378,16 @@ async def test_what_is_no_batch_is_refused(client: ClientSession, body: object) 
     assert (await ask(client, "POST", "/_apply", body))[0] == 400
 
 
-async def test_ten_thousand_documents_are_one_batch(client: ClientSession) -> None:
+async def test_ten_thousand_documents_are_one_batch(tmp_path: Path) -> None:
     documents = [{**DATAPLANE, "name": f"dp-{number}"} for number in range(10_000)]
     body = BytesIO(json.dumps({"documents": documents}).encode())
-    async with client.post("/_apply", data=body, headers={"Content-Type": "application/json"}) as response:
-        assert response.status == 200
-        results = (await response.json())["results"]
-    assert {result["result"] for result in results} == {"Created"}
-    assert (await ask(client, "GET", "/dataplanes?size=1"))[1]["total"] == 10_000
+    headers = {"Content-Type": "application/json"}
+    async with serve(tmp_path, reconciled=False) as api, api.client() as client:
+        async with client.post("/_apply", data=body, headers=headers) as response:
+            assert response.status == 200
+            results = (await response.json())["results"]
+        assert {result["result"] for result in results} == {"Created"}
+        assert (await ask(client, "GET", "/dataplanes?size=1"))[1]["total"] == 10_000
 
 
 # What holds
