@@ -232,8 +232,8 @@ class SqliteStore:
                 key.mesh,
                 key.name,
                 meta.version,
-                meta.creation_time.isoformat(),
-                meta.modification_time.isoformat(),
+                time_text(meta.creation_time),
+                time_text(meta.modification_time),
                 document,
             ],
         )

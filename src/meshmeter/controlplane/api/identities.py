@@ -10,7 +10,7 @@ identity token for exactly its own.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from aiohttp import web
@@ -34,6 +34,7 @@ from meshmeter.resources.mesh import KIND as MESH
 from meshmeter.resources.resource import Key
 from meshmeter.resources.syntax import tag_value_fault
 from meshmeter.store.base import Store
+from meshmeter.times import rfc3339
 
 IDENTITIES = "/meshes/{mesh}/identities"
 TRUST = "/meshes/{mesh}/trust"
@@ -130,8 +131,8 @@ class IdentityApi:
                 "service": service,
                 "certificate": issued.certificate_pem,
                 "trustBundle": issued.bundle_pem,
-                "notBefore": _time(issued.not_before),
-                "notAfter": _time(issued.not_after),
+                "notBefore": rfc3339(issued.not_before),
+                "notAfter": rfc3339(issued.not_after),
             },
             status=201,
         )
@@ -176,7 +177,3 @@ def _no_mtls(mesh: str) -> Refusal:
         "Could not issue an identity",
         f"mesh {mesh} does not exist or has no mTLS: set mtls.enabledBackend of the Mesh first",
     )
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

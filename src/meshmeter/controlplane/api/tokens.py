@@ -15,7 +15,7 @@ everything else is optional and narrows what the token allows (kuma-facts 9.6, d
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -34,6 +34,7 @@ from meshmeter.durations import parse_duration
 from meshmeter.errors import InvalidResource, MeshNotFound, Unauthenticated, Violation
 from meshmeter.resources.syntax import tag_value_fault
 from meshmeter.store.token_records import TokenRecord
+from meshmeter.times import rfc3339
 
 LARGEST_REQUEST = 64 << 10
 """Bytes."""
@@ -163,15 +164,11 @@ def record_json(record: TokenRecord) -> dict[str, Any]:
         "id": record.id,
         "kind": record.audience.rpartition("/")[2],
         "keyId": record.key_id,
-        "issuedAt": _time(record.issued_at),
-        "expiresAt": _time(record.expires_at),
-        "revokedAt": _time(record.revoked_at) if record.revoked_at is not None else None,
+        "issuedAt": rfc3339(record.issued_at),
+        "expiresAt": rfc3339(record.expires_at),
+        "revokedAt": rfc3339(record.revoked_at) if record.revoked_at is not None else None,
         **record.subject,
     }
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class _Fields:
