@@ -17,9 +17,9 @@ from meshmeter import logs
 from meshmeter.addresses import is_loopback
 from meshmeter.controlplane.ads.hooks import AdsHooks
 from meshmeter.controlplane.ads.server import AdsServer
+from meshmeter.controlplane.api.app import resource_app
 from meshmeter.controlplane.api.explain import Explainer
 from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
-from meshmeter.controlplane.api.resources import resource_app
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery.sd_api import discovery_app, discovery_runner
@@ -37,7 +37,7 @@ from meshmeter.controlplane.identity.mesh_trust import MeshTrust
 from meshmeter.controlplane.identity.secret_vault import SecretVault
 from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.proxies.dataplane_api import DataplaneApi
-from meshmeter.controlplane.proxies.departures import Departures
+from meshmeter.controlplane.proxies.garbage_collector import GarbageCollector
 from meshmeter.controlplane.proxies.registration import Registrar, Surroundings
 from meshmeter.controlplane.proxies.registry import RETURN_SECONDS, ProxyRegistry
 from meshmeter.controlplane.reconcile.mtls_switch import MtlsSwitch
@@ -48,9 +48,9 @@ from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.store_watch import StoreWatch
 from meshmeter.controlplane.tokens.limits import RateLimit
 from meshmeter.controlplane.tokens.service import TokenService
-from meshmeter.descriptors import raise_limit
 from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
+from meshmeter.file_descriptors import raise_limit
 from meshmeter.host_addresses import host_addresses
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.steady_clock import CautiousClock, SteadyClock
@@ -189,7 +189,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         tasks.start(tokens.run(), "tokens")
         tasks.start(trust.run(reconciler), "mesh trust")
         tasks.start(certificate.run(), "server certificate")
-        tasks.start(Departures(registry, reconciler).run(), "departures")
+        tasks.start(GarbageCollector(registry, reconciler).run(), "garbage collector")
         readiness.starting("compiling what the store holds")
         await reconciler.ready.wait()
 

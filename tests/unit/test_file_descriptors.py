@@ -11,11 +11,11 @@ import sys
 
 import pytest
 
-from meshmeter.descriptors import tell_seldom
+from meshmeter.file_descriptors import tell_seldom
 
 PROGRAM = """
 import resource
-from meshmeter.descriptors import raise_limit
+from meshmeter.file_descriptors import raise_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 128))
 print(raise_limit(), raise_limit(), resource.getrlimit(resource.RLIMIT_NOFILE))
 """

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from meshmeter.agent.asking import Refused, body_of, followed, session_of
 from meshmeter.agent.decoding import ACCEPT_ENCODING, DecodingError, TooLarge
+from meshmeter.agent.http_client import Refused, body_of, followed, session_of
 
 
 @dataclass

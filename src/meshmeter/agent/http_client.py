@@ -1,4 +1,4 @@
-"""Asking: one request to an application over HTTP and what it is answered, or why that is of no use.
+"""The HTTP client: one request to an application over HTTP and what it is answered, or why that is of no use.
 
 Nothing is sent or believed that the agent's surroundings would have: no proxies, no cookies, no redirects to elsewhere.
 Whoever asks sets the deadline and tells of failures: aiohttp's, and the ones here.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from meshmeter.controlplane.proxies.departures import Departures
+from meshmeter.controlplane.proxies.garbage_collector import GarbageCollector
 from meshmeter.controlplane.proxies.registry import ProxyRegistry
 from meshmeter.controlplane.reconcile.reconciler import Reconciler
 from meshmeter.effective.credentials import CertificateState, ProvidedCertificate
@@ -32,7 +32,7 @@ async def test_who_is_gone_is_forgotten_and_who_is_there_is_not(tmp_path: Path) 
     store = await SqliteStore.open(tmp_path / "m.db")
     registry, reconciler = ProxyRegistry(clock=lambda: passed[0]), Reconciler(store, SnapshotCache())
     task = asyncio.create_task(reconciler.run())
-    departures = Departures(registry, reconciler, after=60.0)
+    collector = GarbageCollector(registry, reconciler, after=60.0)
     names = [f"dp-{number}" for number in range(20)]
     await store.commit([Put(metered()), *(Put(dataplane(name)) for name in names)])
     await until(lambda: len(reconciler.dataplanes()) == len(names))
@@ -50,10 +50,10 @@ async def test_who_is_gone_is_forgotten_and_who_is_there_is_not(tmp_path: Path) 
     registry.forget(("default", names[2]))
     registry.stream_closed("default", names[2])
 
-    departures.look()
+    collector.look()
     assert len(reconciler.remembered()) == len(names)
     passed[0] += 120.0
-    departures.look()
+    collector.look()
     there = {("default", names[0]), ("default", names[1])}  # one has a Dataplane, one a stream
     assert reconciler.remembered() == registry.keys() == there
     assert set(reconciler.provided_certificates()) == there

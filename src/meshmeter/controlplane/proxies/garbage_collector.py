@@ -1,4 +1,7 @@
-"""Forgets proxies that came and went: whatever is kept of one that has no Dataplane, no stream and no poll any more."""
+"""The garbage collector of proxies that came and went.
+
+It forgets whatever is kept of one that has no Dataplane, no stream and no poll any more.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ LOOK = 10.0
 """Seconds between two looks."""
 
 
-class Departures:
+class GarbageCollector:
     """`run` looks from time to time."""
 
     def __init__(
