@@ -3,7 +3,7 @@
 Code, tests and pages cite rules by a page and a number: `kuma-facts 7.2`, `design 8`, `D21` or `deviations D11-D16`,
 `decision 3`. The page has to have that section, row or note. Links between pages, the headings that they name, and
 paths such as `docs/api.md` have to exist too. A link to a Python module whose text is a name, [`Store`](…/base.py), has
-to find it defined there, and the architecture links to every package.
+to find it defined there, and so has the name of a module, `store.base`; the architecture links to every package.
 
 What leads nowhere is printed as `file:line: what`.
 """
@@ -34,6 +34,9 @@ SECTIONS = {
 ROWS = Path("docs/reference/deviations.md")
 NOTES = Path("docs/decisions")
 MAP = Path("docs/architecture.md")
+SOURCE = Path("src/meshmeter")
+FILES_AND_FIELDS = frozenset({"agent", "envoy"})
+"""Packages whose names also begin those of other things, `agent.sock` or `envoy.usedOnly`."""
 PACKAGES = ("src/meshmeter/*/__init__.py", "src/meshmeter/controlplane/*/__init__.py")
 """What the map has a paragraph about."""
 
@@ -45,6 +48,7 @@ _ROW = re.compile(r"\bD([1-9]\d?)(?:\s*[-\u2013]\s*D([1-9]\d?))?\b")
 _NOTE = re.compile(r"\bdecision\s+(\d{1,4})\b")
 _PATH = re.compile(r"(?<![\w/.:-])(?:docs|src|tests|scripts|examples)/[\w./-]*\w")
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+_MODULE = re.compile(r"`([a-z]\w*(?:\.[A-Za-z_]\w*)+)`")
 _NAME = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)`")
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.MULTILINE)
@@ -124,6 +128,12 @@ class Repository:
             self.followed += 1
             if int(found[1]) not in self.notes:
                 yield text.line(found.start()), f"{found[0]}: {NOTES} has no such note"
+        for found in _MODULE.finditer(text.content):
+            package, *rest = found[1].split(".")
+            if package not in FILES_AND_FIELDS and (self.root / SOURCE / package / "__init__.py").exists():
+                self.followed += 1
+                if not _leads_somewhere(self.root / SOURCE / package, rest):
+                    yield text.line(found.start()), f"{found[1]} does not exist"
         for found in _PATH.finditer(text.content):
             if path.suffix == ".md" or found[0].endswith(".md"):
                 self.followed += 1
@@ -177,6 +187,17 @@ class Repository:
                 again = f"{slug}-{count}"
             found.add(again)
         return frozenset(found)
+
+
+def _leads_somewhere(package: Path, names: list[str]) -> bool:
+    """Whether modules, and what they define, can be found by these names one after another."""
+    for index, name in enumerate(names):
+        if (module := package / f"{name}.py").exists():
+            return all(_defines(module, defined) for defined in names[index + 1 :])
+        if not (package / name / "__init__.py").exists():
+            return _defines(package / "__init__.py", name)
+        package /= name
+    return True
 
 
 def _defines(module: Path, name: str) -> bool:

@@ -54,6 +54,7 @@ def check(root: Path) -> tuple[int, list[str]]:
             "docs/a.md",
             "[`Store.commit`](../src/meshmeter/store/base.py) [a word](../src/meshmeter/store/base.py)",
         ),
+        ("src/a.py", '"""`store.base`, `store.base.Store.commit`, `spec.nothing`, `agent.sock`"""'),
         ("docs/a.md", "```\n[a](nowhere.md)\n```\n"),
     ],
 )
@@ -81,6 +82,8 @@ def test_what_leads_somewhere_is_no_fault(tree: Path, file: str, text: str) -> N
         ("docs/a.md", "[a](decisions/0003-a-note.md#none)", "docs/a.md:1: the link "),
         ("docs/a.md", "[`Store.put`](../src/meshmeter/store/base.py)", "docs/a.md:1: the link "),
         ("src/meshmeter/mads/__init__.py", "", "docs/architecture.md: has no link to src/meshmeter/mads"),
+        ("src/a.py", "# `store.gone`", "src/a.py:1: store.gone does not exist"),
+        ("docs/a.md", "\n`store.base.Gone`", "docs/a.md:2: store.base.Gone does not exist"),
         ("docs/a.md", "text [over\ntwo lines](none.md)", "docs/a.md:1: the link none.md leads to no file"),
         ("docs/a.md", "run scripts/gone for it", "docs/a.md:1: scripts/gone does not exist"),
     ],

@@ -16,9 +16,9 @@ from pathlib import Path
 from aiohttp import ClientSession, web
 
 from meshmeter.certs.tokens import ADMIN
+from meshmeter.controlplane.api.app import resource_app
 from meshmeter.controlplane.api.explain import Explainer
 from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
-from meshmeter.controlplane.api.resources import resource_app
 from meshmeter.controlplane.http.auth import Verifier, bearer_token, require_admin
 from meshmeter.controlplane.identity.secret_vault import SecretVault
 from meshmeter.controlplane.proxies.registry import ProxyRegistry

@@ -17,9 +17,9 @@ from meshmeter import logs
 from meshmeter.addresses import is_loopback
 from meshmeter.controlplane.ads.hooks import AdsHooks
 from meshmeter.controlplane.ads.server import AdsServer
+from meshmeter.controlplane.api.app import resource_app
 from meshmeter.controlplane.api.explain import Explainer
 from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
-from meshmeter.controlplane.api.resources import resource_app
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery.sd_api import discovery_app, discovery_runner
