@@ -1,8 +1,8 @@
 """The reconciler: follows the store, recompiles what a change touches, and publishes the three projections.
 
-Store events go into the `ResourceIndex`; the proxies they touch become dirty; after a short settling time each dirty proxy is
-compiled once and its results are published, but only where they differ from what is out already. While the store is
-away everything published stays as it is (design 8).
+Store events go into the `ResourceIndex`; the proxies they touch become dirty; after a short settling time each dirty
+proxy is compiled once and its results are published, but only where they differ from what is out already. While the
+store is away everything published stays as it is (design 8).
 """
 
 from __future__ import annotations
