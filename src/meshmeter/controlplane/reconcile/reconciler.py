@@ -203,13 +203,15 @@ class Reconciler:
 
     def restage(self, mesh: str) -> None:
         """The mesh has reached another stage of mTLS."""
-        view = self._index.view(mesh)
-        self._mark({(mesh, name) for name in view.dataplanes} if view else set(), {mesh})
+        self._mark(self._proxies(mesh), {mesh})
 
     def recompile_mesh(self, mesh: str) -> None:
         """Something besides the resources changed for all proxies of a mesh."""
+        self._mark(self._proxies(mesh))
+
+    def _proxies(self, mesh: str) -> set[ProxyKey]:
         view = self._index.view(mesh)
-        self._mark({(mesh, name) for name in view.dataplanes} if view else set())
+        return {(mesh, name) for name in view.dataplanes} if view else set()
 
     # The loop
 
