@@ -45,10 +45,10 @@ log = logging.getLogger(__name__)
 SETTLE = 0.02
 """Seconds to wait for more changes before compiling; a burst of changes is then compiled once."""
 
-PATIENCE = 0.05
+PREPARE_TIMEOUT = 0.05
 """Seconds that all meshes wait for the authority of one that changed; usually it is there at once."""
 
-START_PATIENCE = 2.0
+START_PREPARE_TIMEOUT = 2.0
 """The same at the start, when nothing is published yet."""
 
 RETRY = 1.0
@@ -247,8 +247,8 @@ class Reconciler:
                 dirty, self._dirty = self._dirty, set()
                 self._compiling = dirty
                 meshes, self._dirty_meshes = self._dirty_meshes, set()
-                patience = PATIENCE if self.ready.is_set() else START_PATIENCE
-                await self._preparation.prepare(meshes, tasks, patience)
+                timeout = PREPARE_TIMEOUT if self.ready.is_set() else START_PREPARE_TIMEOUT
+                await self._preparation.prepare(meshes, tasks, timeout)
                 await self._compile_all(dirty - self._preparation.hold(dirty))
                 self._compiling = set()
                 if not self._dirty and not self._dirty_meshes:
