@@ -30,7 +30,7 @@ from meshmeter.xds.messages import METHOD, SERVICE, Response, encode_response
 from meshmeter.xds.protos import message
 from meshmeter.xds.types import CLUSTER, LISTENER
 
-SIZES, QUICK_SIZES = (100, 1_000, 5_000), (10, 100)
+SIZES, QUICK_SIZES = (10, 100, 1_000), (10, 100)
 """Connected proxies."""
 
 ASKED = 50

@@ -1,10 +1,10 @@
 """The parts of a control plane between its store and its servers, as a process of its own to be measured:
 `control_plane_process.py SETTINGS.json`.
 
-SETTINGS holds `folder`, `dataplanes`, how many of them the store has, and `proxies`, how many of those will connect. The
-first line that it says has the ports of `discovery` and `ads`, the `ca` of ADS and the `tokens` of those proxies. Then it
-reads lines: `dataplane 7` changes Dataplane 7, `mesh` changes what every proxy of the mesh serves; the answer is the
-time of `perf_counter`, which all processes share, when the change was stored, and its revision (`worlds`).
+SETTINGS holds `folder`, `dataplanes`, how many of them the store has, and `proxies`, how many of those will connect.
+The first line that it says has the ports of `discovery` and `ads`, the `ca` of ADS and the `tokens` of those proxies.
+Then it reads lines: `dataplane 7` changes Dataplane 7, `mesh` changes what every proxy of the mesh serves; the answer
+is the time of `perf_counter`, which all processes share, when the change was stored, and its revision (`worlds`).
 """
 
 from __future__ import annotations
