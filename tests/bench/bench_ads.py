@@ -47,7 +47,7 @@ REQUEST, RESPONSE = (
 def figures(quick: bool) -> Iterator[Figure]:
     """For each size, and as a ratio to the smallest what should not depend on it."""
     yield from curve(
-        QUICK_SIZES if quick else SIZES, 10 if quick else 50, 1 if quick else 5, 1 if quick else 10
+        QUICK_SIZES if quick else SIZES, 10 if quick else 200, 1 if quick else 5, 1 if quick else 10
     )
 
 
