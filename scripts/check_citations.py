@@ -2,7 +2,10 @@
 
 Code, tests and pages cite rules by a page and a number: `kuma-facts 7.2`, `design 8`, `D21` or `deviations D11-D16`,
 `decision 3`. The page has to have that section, row or note. Links between pages, the headings that they name, and
-paths such as `docs/api.md` have to exist too. What leads nowhere is printed as `file:line: what`.
+paths such as `docs/api.md` have to exist too. A link to a Python module whose text is a name, [`Store`](…/base.py), has
+to find it defined there, and so has the name of a module, `store.base`; the architecture links to every package.
+
+What leads nowhere is printed as `file:line: what`.
 """
 
 from __future__ import annotations
@@ -30,6 +33,12 @@ SECTIONS = {
 """Words that cite a page by the number of a section."""
 ROWS = Path("docs/reference/deviations.md")
 NOTES = Path("docs/decisions")
+MAP = Path("docs/architecture.md")
+SOURCE = Path("src/meshmeter")
+FILES_AND_FIELDS = frozenset({"agent", "envoy"})
+"""Packages whose names also begin those of other things, `agent.sock` or `envoy.usedOnly`."""
+PACKAGES = ("src/meshmeter/*/__init__.py", "src/meshmeter/controlplane/*/__init__.py")
+"""What the map has a paragraph about."""
 
 _NUMBER = r"\d+(?:\.\d+)?"
 _AND = r"(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s+to\s+|\s*[-\u2013]\s*)"
@@ -38,7 +47,9 @@ _NO_SECTION = re.compile(r"(?<![\w/-])kuma-facts(?!\.md|\s+\d)")
 _ROW = re.compile(r"\bD([1-9]\d?)(?:\s*[-\u2013]\s*D([1-9]\d?))?\b")
 _NOTE = re.compile(r"\bdecision\s+(\d{1,4})\b")
 _PATH = re.compile(r"(?<![\w/.:-])(?:docs|src|tests|scripts|examples)/[\w./-]*\w")
-_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+_MODULE = re.compile(r"`([a-z]\w*(?:\.[A-Za-z_]\w*)+)`")
+_NAME = re.compile(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)`")
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.MULTILINE)
 _ID = re.compile(r"<a (?:id|name)=\"([^\"]+)\">")
@@ -86,6 +97,7 @@ class Repository:
             if path.suffix == ".md":
                 found += self._links(path, text)
             yield from (f"{path}:{line}: {what}" for line, what in sorted(set(found)))
+        yield from self._unmapped()
 
     def _files(self) -> list[Path]:
         files = [path for folder in FOLDERS for path in (self.root / folder).rglob("*")]
@@ -116,24 +128,42 @@ class Repository:
             self.followed += 1
             if int(found[1]) not in self.notes:
                 yield text.line(found.start()), f"{found[0]}: {NOTES} has no such note"
+        for found in _MODULE.finditer(text.content):
+            package, *rest = found[1].split(".")
+            if package not in FILES_AND_FIELDS and (self.root / SOURCE / package / "__init__.py").exists():
+                self.followed += 1
+                if not _leads_somewhere(self.root / SOURCE / package, rest):
+                    yield text.line(found.start()), f"{found[1]} does not exist"
         for found in _PATH.finditer(text.content):
             if path.suffix == ".md" or found[0].endswith(".md"):
                 self.followed += 1
                 if not (self.root / found[0]).exists():
                     yield text.line(found.start()), f"{found[0]} does not exist"
 
-    def _links(self, path: Path, text: str) -> Iterator[tuple[int, str]]:
-        for number, line in enumerate(_without_fences(text).split("\n"), 1):
-            for target in _LINK.findall(line):
-                if re.match(r"[a-z+]+:", target):
-                    continue
-                self.followed += 1
-                name, _, anchor = target.partition("#")
-                to = (self.root / path).parent / name if name else self.root / path
-                if not to.exists():
-                    yield number, f"the link {target} leads to no file"
-                elif anchor and anchor not in self.anchors(to):
-                    yield number, f"the link {target} leads to no heading"
+    def _links(self, path: Path, page: str) -> Iterator[tuple[int, str]]:
+        content = _without_fences(page)
+        for found in _LINK.finditer(content):
+            number, (text, target) = content.count("\n", 0, found.start()) + 1, found.groups()
+            if re.match(r"[a-z+]+:", target):
+                continue
+            self.followed += 1
+            name, _, anchor = target.partition("#")
+            to = (self.root / path).parent / name if name else self.root / path
+            if not to.exists():
+                yield number, f"the link {target} leads to no file"
+            elif anchor and anchor not in self.anchors(to):
+                yield number, f"the link {target} leads to no heading"
+            elif to.suffix == ".py" and (named := _NAME.fullmatch(text)):
+                missing = [part for part in named[1].split(".") if not _defines(to, part)]
+                if missing:
+                    yield number, f"the link {target} leads to a module without {missing[0]}"
+
+    def _unmapped(self) -> Iterator[str]:
+        mapped = {(self.root / MAP).parent / target for _, target in _LINK.findall(self.page(MAP))}
+        known = {path.resolve() for path in mapped}
+        for module in sorted(found for pattern in PACKAGES for found in self.root.glob(pattern)):
+            if module.parent.resolve() not in known:
+                yield f"{MAP}: has no link to {module.parent.relative_to(self.root)}"
 
     def _page(self, path: Path) -> str:
         file = self.root / path
@@ -157,6 +187,22 @@ class Repository:
                 again = f"{slug}-{count}"
             found.add(again)
         return frozenset(found)
+
+
+def _leads_somewhere(package: Path, names: list[str]) -> bool:
+    """Whether modules, and what they define, can be found by these names one after another."""
+    for index, name in enumerate(names):
+        if (module := package / f"{name}.py").exists():
+            return all(_defines(module, defined) for defined in names[index + 1 :])
+        if not (package / name / "__init__.py").exists():
+            return _defines(package / "__init__.py", name)
+        package /= name
+    return True
+
+
+def _defines(module: Path, name: str) -> bool:
+    source = module.read_text(encoding="utf-8")
+    return re.search(rf"^\s*(?:async )?(?:def|class) {name}\b|^{name}\b", source, re.MULTILINE) is not None
 
 
 def _without_fences(text: str) -> str:

@@ -8,7 +8,7 @@ use crate::names::Escaping;
 pub enum Fault {
     /// Not a sample, not UTF-8, a label twice, or a number that Prometheus would not read.
     Malformed,
-    /// Too many labels, or a label that is too long.
+    /// Too many labels, or a label or a whole line that is too long.
     LabelLimit,
     /// The source has more samples than it may.
     SampleLimit,
@@ -141,7 +141,7 @@ pub struct SourceStats {
 /// The answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
-    /// One valid body, in pieces of whole families.
+    /// One valid body, in pieces of whole lines.
     pub pieces: Vec<Vec<u8>>,
     /// In the order of the sources given.
     pub sources: Vec<SourceStats>,

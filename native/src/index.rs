@@ -1,16 +1,20 @@
 //! The index of one body: which family is where, found without reading samples.
 
-use std::borrow::Cow;
-use std::hash::BuildHasher;
+mod body;
+mod metadata;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter, memmem};
 
+pub use self::body::{LONGEST, any_long, normalise};
+use self::metadata::{Declarations, Keyword, Name, parse_metadata};
 use crate::deadline::{Deadline, Late};
 use crate::families::{Part, Role, Shape, Type, without_suffix};
 use crate::names::Escaping;
 use crate::sample;
-use crate::text::{is_blank, is_legacy_name, name_length, unescape};
+use crate::text::{is_blank, is_legacy_name, unescape};
 
 /// One family of one source.
 #[derive(Debug)]
@@ -36,41 +40,15 @@ pub struct Index {
     pub malformed: Vec<usize>,
     /// Offsets of lines whose families are too many.
     pub beyond: Vec<usize>,
-}
-
-/// The body as `index` reads it: no BOM, no carriage returns before newlines, no indentation, a newline at the end.
-#[must_use]
-pub fn normalise(body: &[u8]) -> Cow<'_, [u8]> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let mut body = Cow::Borrowed(body);
-    if memmem::find(&body, b"\r\n").is_some() {
-        body = Cow::Owned(without(&body, |body, at| body[at] == b'\r' && body.get(at + 1) == Some(&b'\n')));
-    }
-    let indented = matches!(body.first(), Some(b' ' | b'\t'))
-        || memchr_iter(b'\n', &body).any(|at| matches!(body.get(at + 1), Some(b' ' | b'\t')));
-    if indented {
-        let mut at_start = true;
-        body = Cow::Owned(without(&body, |body, at| {
-            let blank = at_start && matches!(body[at], b' ' | b'\t');
-            at_start = blank || body[at] == b'\n';
-            blank
-        }));
-    }
-    if body.last().is_some_and(|&last| last != b'\n') {
-        body.to_mut().push(b'\n');
-    }
-    body
-}
-
-fn without(body: &[u8], mut unwanted: impl FnMut(&[u8], usize) -> bool) -> Vec<u8> {
-    (0..body.len()).filter(|&at| !unwanted(body, at)).map(|at| body[at]).collect()
+    /// Offsets of lines that are longer than `LONGEST`.
+    pub long: Vec<usize>,
 }
 
 /// Find the families of a normalised body; names that become the same are one family.
 ///
 /// The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined by
 /// naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are passed
-/// over. Fails if the deadline is over.
+/// over, as are longer comments than `LONGEST`. Fails if the deadline is over.
 pub fn index(
     body: &[u8],
     openmetrics: bool,
@@ -103,39 +81,6 @@ pub fn index(
     Ok(indexer.index)
 }
 
-/// What metadata lines say of a name.
-struct Declaration<'b> {
-    name: Cow<'b, [u8]>,
-    kind: Option<Type>,
-    help: Option<Cow<'b, [u8]>>,
-    unit: Option<Cow<'b, [u8]>>,
-}
-
-#[derive(Default)]
-struct Declarations<'b> {
-    list: Vec<Declaration<'b>>,
-    /// Places in the list.
-    by_name: HashTable<usize>,
-    hasher: DefaultHashBuilder,
-}
-
-impl<'b> Declarations<'b> {
-    /// That of a name; `None` if it would be more than `most`.
-    fn of(&mut self, name: Cow<'b, [u8]>, most: usize) -> Option<&mut Declaration<'b>> {
-        let Declarations { list, by_name, hasher } = self;
-        let hash = hasher.hash_one(name.as_ref());
-        if let Some(&at) = by_name.find(hash, |&at| list[at].name == name) {
-            return Some(&mut list[at]);
-        }
-        if list.len() == most {
-            return None;
-        }
-        by_name.insert_unique(hash, list.len(), |&at| hasher.hash_one(list[at].name.as_ref()));
-        list.push(Declaration { name, kind: None, help: None, unit: None });
-        list.last_mut()
-    }
-}
-
 struct Indexer<'b> {
     body: &'b [u8],
     openmetrics: bool,
@@ -166,7 +111,9 @@ impl<'b> Indexer<'b> {
             } else {
                 self.count_line()?;
                 let end = memchr(b'\n', &body[at..]).map_or(body.len(), |found| at + found);
-                self.metadata(&body[at..end]);
+                if end - at <= LONGEST {
+                    self.metadata(&body[at..end]);
+                }
                 at = end + 1;
             }
         }
@@ -295,7 +242,11 @@ impl<'b> Indexer<'b> {
         while at < end {
             let next = memchr(b'\n', &body[at..end]).map_or(end, |found| at + found + 1);
             self.count_line()?;
-            self.assign_line(at, next);
+            if next - at > LONGEST {
+                self.index.long.push(at);
+            } else {
+                self.assign_line(at, next);
+            }
             at = next;
         }
         Ok(())
@@ -307,6 +258,9 @@ impl<'b> Indexer<'b> {
         for newline in memchr_iter(b'\n', &self.body[start..end]) {
             let line = &self.body[at..=start + newline];
             at += line.len();
+            if line.len() > LONGEST {
+                return None;
+            }
             if owner.is_some() && line.starts_with(last) && ends_token(line[last.len()]) {
                 continue;
             }
@@ -381,64 +335,6 @@ fn ends_token(byte: u8) -> bool {
 /// What a line begins with, up to a blank, a brace or its end.
 fn first_token(line: &[u8]) -> &[u8] {
     &line[..line.iter().position(|&byte| ends_token(byte)).unwrap_or(line.len())]
-}
-
-enum Keyword {
-    Help,
-    Type,
-    Unit,
-}
-
-enum Name<'b> {
-    Bare(&'b [u8]),
-    Quoted(&'b [u8]),
-}
-
-/// A metadata line as keyword, name and text; `None` for any other comment.
-fn parse_metadata(line: &[u8]) -> Option<(Keyword, Name<'_>, &[u8])> {
-    let (line, _) = skip_blanks(line.strip_prefix(b"#")?);
-    let (keyword, rest) = line.split_at_checked(4)?;
-    let keyword = match keyword {
-        b"HELP" => Keyword::Help,
-        b"TYPE" => Keyword::Type,
-        b"UNIT" => Keyword::Unit,
-        _ => return None,
-    };
-    let (rest, blanks) = skip_blanks(rest);
-    if blanks == 0 {
-        return None;
-    }
-    let (name, rest) = if let Some(rest) = rest.strip_prefix(b"\"") {
-        let end = closing_quote(rest)?;
-        (Name::Quoted(&rest[..end]), &rest[end + 1..])
-    } else {
-        let (name, rest) = rest.split_at(name_length(rest));
-        if name.is_empty() {
-            return None;
-        }
-        (Name::Bare(name), rest)
-    };
-    let (text, blanks) = skip_blanks(rest);
-    if (blanks == 0 && !rest.is_empty()) || memchr(0, line).is_some() || std::str::from_utf8(line).is_err() {
-        return None;
-    }
-    Some((keyword, name, text))
-}
-
-fn skip_blanks(text: &[u8]) -> (&[u8], usize) {
-    let blanks = text.iter().position(|&byte| byte != b' ' && byte != b'\t').unwrap_or(text.len());
-    (&text[blanks..], blanks)
-}
-
-fn closing_quote(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        match *text.get(at)? {
-            b'"' => return Some(at),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
 }
 
 #[cfg(test)]

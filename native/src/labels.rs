@@ -1,11 +1,13 @@
 //! Label sets: one number per distinct set, so that equal series have the same number.
 
+mod interner;
+
 use std::borrow::Cow;
-use std::hash::BuildHasher;
 use std::ops::Range;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::HashMap;
 
+use self::interner::{Interner, number};
 use crate::clusters::relabel;
 use crate::contract::{Limits, Options, Source};
 use crate::names::Escaping;
@@ -14,54 +16,6 @@ use crate::text::quote_label;
 
 /// The number of a label set.
 pub type Id = u32;
-
-/// What is known of byte strings that stand somewhere in a table's memory.
-struct Interner<T> {
-    known: Vec<Entry<T>>,
-    table: HashTable<u32>,
-    hasher: DefaultHashBuilder,
-}
-
-struct Entry<T> {
-    start: usize,
-    length: u32,
-    value: T,
-}
-
-impl<T> Entry<T> {
-    fn key<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
-        &bytes[self.start..self.start + self.length as usize]
-    }
-}
-
-impl<T> Default for Interner<T> {
-    fn default() -> Self {
-        Interner { known: Vec::new(), table: HashTable::new(), hasher: DefaultHashBuilder::default() }
-    }
-}
-
-impl<T: Copy> Interner<T> {
-    fn get(&self, bytes: &[u8], key: &[u8]) -> Option<T> {
-        let hash = self.hasher.hash_one(key);
-        let found = self.table.find(hash, |&at| self.known[at as usize].key(bytes) == key)?;
-        Some(self.known[*found as usize].value)
-    }
-
-    /// Remember a key that is not known yet, by its place.
-    fn add(&mut self, bytes: &[u8], place: Range<usize>, value: T) {
-        let at = number(self.known.len());
-        self.known.push(Entry { start: place.start, length: number(place.len()), value });
-        let Interner { known, table, hasher } = self;
-        table.insert_unique(hasher.hash_one(&bytes[place]), at, |&at| {
-            hasher.hash_one(known[at as usize].key(bytes))
-        });
-    }
-}
-
-/// An index as it is stored. A body would have to be larger than 4 GiB to have more series.
-fn number(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
-}
 
 #[derive(Clone, Copy)]
 struct LabelSet {

@@ -10,15 +10,16 @@
 //! is not as expected, and not one of the few forms known here, is no plain family: nothing is written and the general
 //! way (`reading`, `split`, `encoder`) does it, which gives the same bytes for plain families as well, only slower.
 
+mod histograms;
+
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use memchr::{memchr, memrchr};
 
+use self::histograms::{Edges, Sum};
 use crate::families::{Type, openmetrics_name};
 use crate::labels::{Id, LabelTable, Marks, SourceLabels};
-use crate::numbers::{self, Total};
-use crate::reading::split_edge;
 use crate::sample::plain_labels;
 use crate::text::is_legacy_name;
 
@@ -27,7 +28,7 @@ const MOST_DIGITS: usize = 18;
 
 /// A family of text 0.0.4 without help and unit.
 #[derive(Clone, Copy, Debug)]
-pub struct Family<'b> {
+pub(crate) struct Family<'b> {
     /// Its name.
     pub name: &'b [u8],
     /// Its type.
@@ -40,7 +41,7 @@ impl<'b> Family<'b> {
     /// The family of a block that is a `# TYPE` line, sample lines, and the empty line that older versions of Envoy
     /// write behind them; `None` if it begins in any other way.
     #[must_use]
-    pub fn of_block(block: &'b [u8]) -> Option<Self> {
+    pub(crate) fn of_block(block: &'b [u8]) -> Option<Self> {
         let rest = block.strip_prefix(b"# TYPE ")?;
         let (head, lines) = rest.split_at(memchr(b'\n', rest)? + 1);
         let (name, word) = head.split_at(memchr(b' ', head)?);
@@ -57,7 +58,7 @@ impl<'b> Family<'b> {
 
 /// What a family is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// Text 0.0.4.
     Text,
     /// OpenMetrics, under its type.
@@ -68,7 +69,7 @@ pub enum Form {
 
 /// How many samples a family has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Count {
+pub(crate) struct Count {
     /// As it was read.
     pub read: usize,
     /// As it was written, with the clusters merged.
@@ -87,15 +88,9 @@ struct Known {
     next: usize,
 }
 
-/// The sum of a histogram: alone as it was read.
-struct Sum {
-    total: Total,
-    only: Option<(usize, usize)>,
-}
-
 /// Reads and writes plain families of one source; remembers its labels and bounds.
 #[derive(Default)]
-pub struct Plain {
+pub(crate) struct Plain {
     texts: Vec<u8>,
     known: Vec<Known>,
     by_text: HashTable<usize>,
@@ -117,20 +112,10 @@ pub struct Plain {
     start: Vec<u8>,
 }
 
-/// The bounds of the buckets of a family's histograms.
-#[derive(Default)]
-struct Edges {
-    /// As they are read, with what follows: `0.5"} `.
-    read: Vec<Vec<u8>>,
-    /// As they are written, in the same way.
-    written: Vec<Vec<u8>>,
-    bounds: Vec<f64>,
-}
-
 impl Plain {
     /// Write the family to the end of `out` and count its samples. `None`, and nothing is written, if it is not plain,
     /// has no samples, or has anything that would have to be dropped or counted.
-    pub fn write(
+    pub(crate) fn write(
         &mut self,
         family: &Family<'_>,
         form: Form,
@@ -210,139 +195,6 @@ impl Plain {
         }
     }
 
-    fn read_histograms(
-        &mut self,
-        family: &Family<'_>,
-        labels: &mut SourceLabels,
-        table: &mut LabelTable,
-    ) -> Option<usize> {
-        let lines = family.lines;
-        let (mut rest, mut read, mut before) = (lines, 0, None);
-        while !rest.is_empty() {
-            let bucket = rest.strip_prefix(family.name)?.strip_prefix(b"_bucket")?;
-            let at = self.expected(before);
-            let expected = self.known.get(at).and_then(|known| edge_start(bucket, self.text(known)));
-            let (found, start) = match expected {
-                Some(length) => (at, length),
-                None => self.find_metric(bucket, labels, table)?,
-            };
-            self.follow(before, found);
-            let start = &rest[..rest.len() - bucket.len() + start];
-            if before.is_none() {
-                self.edges.learn(start, rest)?;
-                self.same &= self.edges.read == self.edges.written;
-            }
-            before = Some(found);
-            let place = self.place(found)?;
-            let count;
-            (count, rest) = self.read_buckets(start, rest, place)?;
-            rest = self.read_sum(family, found, place, rest)?;
-            rest = rest.strip_prefix(family.name)?.strip_prefix(b"_count")?;
-            rest = rest.strip_prefix(self.text(&self.known[found]))?;
-            let (value, length) = integer(rest, false)?;
-            if value != count {
-                return None;
-            }
-            rest = &rest[length..];
-            read += self.edges.read.len() + 2;
-        }
-        Some(read)
-    }
-
-    /// The last of the buckets, and what follows them. `start` is what each of the lines begins with.
-    fn read_buckets<'r>(
-        &mut self,
-        start: &[u8],
-        mut rest: &'r [u8],
-        place: Place,
-    ) -> Option<(i64, &'r [u8])> {
-        let mut count = 0;
-        let first = match place {
-            Place::New => self.values.len(),
-            Place::Old(place) => place * self.edges.read.len(),
-        };
-        for (n, edge) in self.edges.read.iter().enumerate() {
-            rest = rest.strip_prefix(start)?.strip_prefix(edge.as_slice())?;
-            let (value, length) = integer(rest, false)?;
-            if value < count {
-                return None;
-            }
-            rest = &rest[length..];
-            count = value;
-            match place {
-                Place::New => self.values.push(value),
-                Place::Old(_) => {
-                    let known = &mut self.values[first + n];
-                    *known = known.checked_add(value)?;
-                }
-            }
-        }
-        Some((count, rest))
-    }
-
-    fn read_sum<'r>(
-        &mut self,
-        family: &Family<'r>,
-        found: usize,
-        place: Place,
-        rest: &'r [u8],
-    ) -> Option<&'r [u8]> {
-        let rest = rest.strip_prefix(family.name)?.strip_prefix(b"_sum")?;
-        let rest = rest.strip_prefix(self.text(&self.known[found]))?;
-        let end = memchr(b'\n', rest)?;
-        let value = &rest[..end];
-        if !value.first()?.is_ascii_digit() || !numbers::is_plain(value) {
-            return None;
-        }
-        match place {
-            Place::New => {
-                let at = family.lines.len() - rest.len();
-                self.sums.push(Sum { total: Total::of(value), only: Some((at, at + end)) });
-            }
-            Place::Old(place) => {
-                let sum = &mut self.sums[place];
-                sum.total.add(value);
-                sum.only = None;
-            }
-        }
-        Some(&rest[end + 1..])
-    }
-
-    fn write_histograms(&mut self, family: &Family<'_>, table: &LabelTable, out: &mut Vec<u8>) {
-        let mut digits = itoa::Buffer::new();
-        let buckets = self.edges.written.len();
-        for (place, (&target, values)) in
-            self.targets.iter().zip(self.values.chunks_exact(buckets)).enumerate()
-        {
-            let labels = table.braced(target);
-            self.start.clear();
-            self.start.extend_from_slice(family.name);
-            self.start.extend_from_slice(b"_bucket{");
-            if let [b'{', inner @ .., b'}', b' '] = labels {
-                self.start.extend_from_slice(inner);
-                self.start.push(b',');
-            }
-            self.start.extend_from_slice(b"le=\"");
-            for (&value, edge) in values.iter().zip(&self.edges.written) {
-                out.extend_from_slice(&self.start);
-                out.extend_from_slice(edge);
-                end_line(value, &mut digits, out);
-            }
-            out.extend_from_slice(family.name);
-            out.extend_from_slice(b"_sum");
-            out.extend_from_slice(labels);
-            match self.sums[place].only {
-                Some((start, end)) => out.extend_from_slice(&family.lines[start..end]),
-                None => out.extend_from_slice(&self.sums[place].total.text()),
-            }
-            out.push(b'\n');
-            out.extend_from_slice(family.name);
-            out.extend_from_slice(b"_count");
-            out.extend_from_slice(labels);
-            end_line(values[buckets - 1], &mut digits, out);
-        }
-    }
-
     fn text(&self, known: &Known) -> &[u8] {
         &self.texts[known.start..known.end]
     }
@@ -374,31 +226,6 @@ impl Plain {
                 Place::New
             }
         })
-    }
-
-    /// The labels of a line, and the length of what all buckets of their metric have in common. `bucket` is the line
-    /// from its labels on.
-    fn find_metric(
-        &mut self,
-        bucket: &[u8],
-        labels: &mut SourceLabels,
-        table: &mut LabelTable,
-    ) -> Option<(usize, usize)> {
-        let line = &bucket[..memchr(b'\n', bucket)?];
-        let (front, value) = bucket.split_at(memrchr(b' ', line)? + 1);
-        let (inner, bound) = split_edge(front.strip_prefix(b"{")?.strip_suffix(b"} ")?, b"le")?;
-        // The labels of a line that is refused are not to be remembered.
-        integer(value, false)?;
-        numbers::parse(bound).filter(|bound| !bound.is_nan())?;
-        let mut text = std::mem::take(&mut self.start);
-        text.clear();
-        text.push(b'{');
-        text.extend_from_slice(inner);
-        text.extend_from_slice(b"} ");
-        let found = self.find(&text, labels, table);
-        let length = edge_start(bucket, &text);
-        self.start = text;
-        Some((found?, length?))
     }
 
     /// The labels with this text.
@@ -433,44 +260,6 @@ impl Plain {
 enum Place {
     New,
     Old(usize),
-}
-
-impl Edges {
-    /// Take the bounds of the lines that begin with `start`, if they rise from zero or more to infinity.
-    fn learn(&mut self, start: &[u8], mut rest: &[u8]) -> Option<()> {
-        let mut count = 0;
-        while let Some(edge) = rest.strip_prefix(start) {
-            if self.read.get(count).is_none_or(|known| !edge.starts_with(known)) {
-                self.read.truncate(count);
-                self.written.truncate(count);
-                self.bounds.truncate(count);
-                let text = &edge[..memchr(b'"', edge)?];
-                let bound = numbers::parse(text)?;
-                if bound < 0.0 || self.bounds.last().is_some_and(|&last| last >= bound) {
-                    return None;
-                }
-                self.written.push([&numbers::bound(bound)?, &b"\"} "[..]].concat());
-                self.read.push([text, b"\"} "].concat());
-                self.bounds.push(bound);
-            }
-            count += 1;
-            rest = &edge[memchr(b'\n', edge)? + 1..];
-        }
-        self.read.truncate(count);
-        self.written.truncate(count);
-        self.bounds.truncate(count);
-        (self.bounds.last() == Some(&f64::INFINITY)).then_some(())
-    }
-}
-
-/// The length of what the lines of a metric's buckets have in common behind the name, if `bucket` begins with it: the
-/// labels with this text, and `le="`.
-fn edge_start(bucket: &[u8], text: &[u8]) -> Option<usize> {
-    let open = text.strip_suffix(b"} ")?;
-    let rest = bucket.strip_prefix(open)?;
-    let rest = if open == b"{" { rest } else { rest.strip_prefix(b",")? };
-    let rest = rest.strip_prefix(b"le=\"")?;
-    Some(bucket.len() - rest.len())
 }
 
 /// The integer that a line ends with, as it would be written, and its length with the newline.

@@ -3,111 +3,36 @@
 //! A line in the plain form that Envoy and client libraries write is read where it stands; any other line goes through
 //! `sample::parse`, which knows about blanks, escapes, timestamps and exemplars. Both give the same result.
 
+mod bounds;
+mod record;
+mod target;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use crate::contract::{Fault, Limits, Options, Problem, Source, SourceStats};
+pub(crate) use self::bounds::split_edge;
+use self::bounds::{Bound, edge_label};
+use self::record::{EXCERPT, Found};
+pub use self::record::{Mark, Record};
+pub use self::target::Scratch;
+use self::target::{Target, tail};
+use crate::contract::{Fault, Options, Problem, Source, SourceStats};
 use crate::deadline::{Deadline, Late};
-use crate::families::{Part, Role, Shape, Type, role_of};
+use crate::families::{Role, Shape, Type, role_of};
 use crate::index::{Index, index};
-use crate::labels::{Id, LabelTable, Marks, SourceLabels};
+use crate::labels::LabelTable;
 use crate::names::Escaping;
 use crate::numbers;
 use crate::sample::{self, Sample};
-use crate::samples::{Edge, Metric, Samples, Tail, time_of};
+use crate::samples::Samples;
 use crate::text::{is_blank, is_legacy_name};
 
 /// How many families a source with a limit of samples may have, or declare without samples; more if it may have more
 /// samples.
 const FAMILIES: usize = 100_000;
-
-/// Bytes that are kept of a line: one more than are shown, which tells whether it is cut within a character.
-const EXCERPT: usize = 121;
-
-/// The first thing that was dropped for a reason.
-#[derive(Clone)]
-struct Found {
-    fault: Fault,
-    /// Of a line whose number can be told.
-    offset: Option<usize>,
-    family: Vec<u8>,
-    text: Vec<u8>,
-}
-
-/// What is known of a source beside its body: it may have several, one after the other.
-pub struct Record {
-    /// Its samples in the answer.
-    pub samples: usize,
-    /// How its labels are read.
-    pub labels: SourceLabels,
-    /// Whether lines of its body are told by their number.
-    numbered: bool,
-    full: bool,
-    dropped: [usize; Fault::ALL.len()],
-    /// One for each reason; shared with the mark until there is another.
-    first: Arc<Vec<Found>>,
-}
-
-impl Record {
-    /// Of a source of which nothing was read so far.
-    #[must_use]
-    pub fn new(source: &Source<'_>, options: &Options, numbered: bool) -> Self {
-        Record {
-            samples: 0,
-            labels: SourceLabels::new(source, options),
-            numbered,
-            full: false,
-            dropped: [0; Fault::ALL.len()],
-            first: Arc::default(),
-        }
-    }
-
-    /// What is counted so far, for `back`.
-    #[must_use]
-    pub fn mark(&self) -> Mark {
-        Mark { full: self.full, dropped: self.dropped, first: Arc::clone(&self.first) }
-    }
-
-    /// Count nothing of what came since.
-    pub fn back(&mut self, mark: Mark) {
-        (self.full, self.dropped, self.first) = (mark.full, mark.dropped, mark.first);
-    }
-
-    /// Whether the source reached its limit of samples.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.full
-    }
-
-    /// Whether the source may have as many samples more.
-    #[must_use]
-    pub fn has_room(&self, samples: usize, limits: &Limits) -> bool {
-        limits.samples.is_none_or(|limit| self.samples + samples <= limit)
-    }
-
-    /// Keep what was found if it is the first for its reason: the first line, as families may be interleaved.
-    fn tell(&mut self, fault: Fault, offset: Option<usize>, found: impl FnOnce() -> Found) {
-        match self.first.iter().position(|known| known.fault == fault) {
-            None => Arc::make_mut(&mut self.first).push(found()),
-            Some(at) => match (offset, self.first[at].offset) {
-                (Some(offset), Some(known)) if offset < known => {
-                    Arc::make_mut(&mut self.first)[at] = found();
-                }
-                _ => {}
-            },
-        }
-    }
-}
-
-/// What was counted of a source at some time.
-pub struct Mark {
-    full: bool,
-    dropped: [usize; Fault::ALL.len()],
-    first: Arc<Vec<Found>>,
-}
 
 /// One body of a source and what became of it so far.
 pub struct Reader<'b> {
@@ -125,38 +50,6 @@ pub struct Reader<'b> {
     escaping: Escaping,
     buckets: HashMap<&'b [u8], Option<Bound<'b>>>,
     quantiles: HashMap<&'b [u8], Option<Bound<'b>>>,
-}
-
-/// A bucket bound or a quantile: the number, and how it is written.
-#[derive(Clone, Debug)]
-struct Bound<'b> {
-    number: f64,
-    spelled: Cow<'b, [u8]>,
-}
-
-/// Where label sets of the family at hand are among its samples.
-#[derive(Default)]
-pub struct Scratch {
-    /// In plain samples or metrics.
-    pub marks: Marks,
-    created: Marks,
-    bare: Marks,
-    loose: Marks,
-}
-
-/// What is needed while one family is read.
-struct Target<'r, 'b> {
-    kind: Type,
-    roles: &'r [(Vec<u8>, Role)],
-    /// Roles of names that need no quotes.
-    bare: Vec<(&'r [u8], Role)>,
-    samples: Samples<'b>,
-    table: &'r mut LabelTable,
-    scratch: &'r mut Scratch,
-    /// Whether samples of one series with other times are kept apart.
-    apart: bool,
-    /// Labels of the last plain line of a composite family, and where its metric is.
-    last: Option<(&'b [u8], usize)>,
 }
 
 impl<'b> Reader<'b> {
@@ -201,6 +94,9 @@ impl<'b> Reader<'b> {
         }
         for offset in std::mem::take(&mut self.index.beyond) {
             self.fault(Fault::SampleLimit, offset);
+        }
+        for offset in std::mem::take(&mut self.index.long) {
+            self.fault(Fault::LabelLimit, offset);
         }
     }
 
@@ -270,7 +166,8 @@ impl<'b> Reader<'b> {
         let samples = self.read_spans(&spans, &shape, lines, table, scratch);
         self.index.families[family].spans = spans;
         let samples = samples?;
-        if !self.record.has_room(samples.len(), &self.source.limits) {
+        let more = if shape.kind == Type::Histogram { samples.open_ended() } else { 0 };
+        if !self.record.has_room(samples.len() + more, &self.source.limits) {
             self.record.full = true;
             self.drop(Fault::SampleLimit, samples.len(), &shape.name);
             return Ok(Samples::default());
@@ -325,9 +222,6 @@ impl<'b> Reader<'b> {
         }
         let mut samples = target.samples;
         samples.metrics.iter_mut().for_each(|(_, metric)| metric.sort());
-        if shape.kind == Type::Histogram {
-            samples.complete(target.table);
-        }
         Ok(samples)
     }
 
@@ -420,34 +314,6 @@ impl<'b> Reader<'b> {
         Ok(())
     }
 
-    /// As `bound`, remembered by its text.
-    fn known_bound(&mut self, role: Role, text: &'b [u8]) -> Option<Bound<'b>> {
-        let known = if role == Role::Bucket { &self.buckets } else { &self.quantiles };
-        if let Some(bound) = known.get(text) {
-            return bound.clone();
-        }
-        let bound = self.bound(role, Cow::Borrowed(text));
-        let known = if role == Role::Bucket { &mut self.buckets } else { &mut self.quantiles };
-        known.insert(text, bound.clone());
-        bound
-    }
-
-    /// A bucket bound or quantile; `None` if it is none. Envoy's bounds get the one spelling that all its merged
-    /// clusters share, applications keep theirs.
-    fn bound(&self, role: Role, text: Cow<'b, [u8]>) -> Option<Bound<'b>> {
-        let number = numbers::parse(&text).filter(|number| !number.is_nan())?;
-        if role == Role::Quantile && !(0.0..=1.0).contains(&number) {
-            return None;
-        }
-        let own = if self.source.envoy && role == Role::Bucket { numbers::bound(number) } else { None };
-        let spelled = match (own, number.is_finite()) {
-            (Some(own), _) if own != *text => Cow::Owned(own),
-            (_, true) => text,
-            (_, false) => Cow::Owned(numbers::shortest(number)),
-        };
-        Some(Bound { number: number + 0.0, spelled }) // no negative zero
-    }
-
     fn fault(&mut self, fault: Fault, offset: usize) {
         self.record.dropped[fault as usize] += 1;
         let (body, told) = (self.body, self.record.numbered.then_some(offset));
@@ -459,134 +325,10 @@ impl<'b> Reader<'b> {
     }
 }
 
-impl<'b> Target<'_, 'b> {
-    fn add_value(&mut self, labels: Id, role: Role, tail: Tail<'b>) -> Result<(), Fault> {
-        let (scratch, samples) = (&mut *self.scratch, &mut self.samples);
-        let (marks, values) = match role {
-            Role::Part(Part::Created) => (&mut scratch.created, &mut samples.created),
-            Role::Bare => (&mut scratch.bare, &mut samples.plain),
-            Role::Loose => (&mut scratch.loose, &mut samples.loose),
-            _ => (&mut scratch.marks, &mut samples.plain),
-        };
-        let mut labels = labels;
-        if let Some(at) = marks.get_or_put(labels, values.len()) {
-            labels = match (time_of(&values[at].1), time_of(&tail)) {
-                (Some(first), Some(time)) if self.apart && first.to_bits() != time.to_bits() => {
-                    self.table.at(labels, time)
-                }
-                _ => return Err(Fault::Duplicate),
-            };
-            if marks.get_or_put(labels, values.len()).is_some() {
-                return Err(Fault::Duplicate);
-            }
-            samples.several = true;
-        }
-        values.push((labels, tail));
-        Ok(())
-    }
-
-    /// Where the metric with these labels is; a new one if there is none.
-    fn metric(&mut self, labels: Id) -> usize {
-        let metrics = &mut self.samples.metrics;
-        let next = metrics.len();
-        self.scratch.marks.get_or_put(labels, next).unwrap_or_else(|| {
-            let edges = metrics.last().map_or(0, |(_, last)| last.edges().len());
-            metrics.push((labels, Metric::with_capacity(edges)));
-            next
-        })
-    }
-
-    /// Add a sample that may have a time to a metric or, if its time is not that of the metric's first sample, to one
-    /// of its own, unless some of the metric have a time and others none.
-    fn add_timed(
-        &mut self,
-        at: usize,
-        labels: Id,
-        role: Role,
-        bound: Option<Bound<'b>>,
-        tail: Tail<'b>,
-    ) -> Result<(), Fault> {
-        let (time, first) = (time_of(&tail), &mut self.samples.metrics[at].1);
-        if first.is_empty() {
-            first.time = time;
-        }
-        let same = first.time.map(f64::to_bits) == time.map(f64::to_bits);
-        if let (Some(time), Some(_), false, true) = (time, first.time, same || first.mixed, self.apart) {
-            first.followed = true;
-            self.samples.several = true;
-            let at = {
-                let later = self.table.at(labels, time);
-                self.metric(later)
-            };
-            self.samples.metrics[at].1.time = Some(time);
-            return self.add_to_metric(at, role, bound, tail);
-        }
-        if !same {
-            let taken = match (role, &bound) {
-                (_, Some(bound)) => first.has_edge(bound.number),
-                (Role::Part(part), None) => first.part(part).is_some(),
-                (_, None) => false,
-            };
-            if first.followed || taken {
-                return Err(Fault::Duplicate);
-            }
-            first.mixed = true;
-        }
-        self.add_to_metric(at, role, bound, tail)
-    }
-
-    fn add_to_metric(
-        &mut self,
-        at: usize,
-        role: Role,
-        bound: Option<Bound<'b>>,
-        tail: Tail<'b>,
-    ) -> Result<(), Fault> {
-        let metric = &mut self.samples.metrics[at].1;
-        let new = match (role, bound) {
-            (_, Some(Bound { number, spelled })) => metric.add_edge(Edge { bound: number, spelled, tail }),
-            (Role::Part(part), None) => metric.add_part(part, tail),
-            (_, None) => return Err(Fault::Malformed),
-        };
-        if new { Ok(()) } else { Err(Fault::Duplicate) }
-    }
-}
-
-/// A value with what follows it on the line.
-fn tail<'b>(value: Tail<'b>, time: Option<&[u8]>, exemplar: &[u8]) -> Tail<'b> {
-    if time.is_none() && exemplar.is_empty() {
-        return value;
-    }
-    let mut tail = value.into_owned();
-    if let Some(time) = time {
-        tail.push(b' ');
-        tail.extend_from_slice(time);
-    }
-    if !exemplar.is_empty() {
-        tail.push(b' ');
-        tail.extend_from_slice(exemplar);
-    }
-    Cow::Owned(tail)
-}
-
 /// Lines of a normalised body that are no comments, without looking at each; of several empty ones some count.
 fn count(body: &[u8]) -> usize {
     let comments = memmem::find_iter(body, b"\n#").count() + usize::from(body.starts_with(b"#"));
     memchr_iter(b'\n', body).count() - comments - memmem::find_iter(body, b"\n\n").count()
-}
-
-fn edge_label(role: Role) -> &'static [u8] {
-    if role == Role::Bucket { b"le" } else { b"quantile" }
-}
-
-/// Plain labels without the last one, which must be the given one, and the value of that.
-pub(crate) fn split_edge<'b>(text: &'b [u8], label: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
-    let text = text.strip_suffix(b"\"")?;
-    let quote = memrchr(b'"', text)?;
-    let front = text[..quote].strip_suffix(b"=")?.strip_suffix(label)?;
-    let front =
-        if front.is_empty() { front } else { front.strip_suffix(b",").filter(|rest| !rest.is_empty())? };
-    Some((front, &text[quote + 1..]))
 }
 
 #[cfg(test)]

@@ -116,6 +116,11 @@ impl<'b> Metric<'b> {
         self.edges.last().is_some_and(|edge| edge.bound == f64::INFINITY)
     }
 
+    /// Whether the count may become the bucket for all observations.
+    fn is_closable(&self) -> bool {
+        !self.is_closed() && self.part(Part::Count).is_some()
+    }
+
     /// Make the count the bucket for all observations, if there is none.
     fn close(&mut self) {
         if !self.is_closed()
@@ -190,17 +195,32 @@ impl<'b> Samples<'b> {
 
     /// Give histograms that say how many observations there were, but have no bucket for all of them, that bucket: the
     /// two are the same number, and Prometheus's own encoder (expfmt) writes it in their place. Nothing is added where
-    /// the family cannot have its type all the same.
-    pub fn complete(&mut self, table: &LabelTable) {
+    /// the family cannot have its type all the same. Returns which metrics got one, by their places.
+    pub fn complete(&mut self, table: &LabelTable) -> Vec<usize> {
         if !self.plain.is_empty() || !self.loose.is_empty() {
-            return;
+            return Vec::new();
         }
         let completable = |id: Id, metric: &Metric<'b>| {
             metric.is_closed() || (metric.part(Part::Count).is_some() && !table.has(id, b"le"))
         };
-        if self.metrics.iter().all(|(id, metric)| completable(*id, metric)) {
-            self.metrics.iter_mut().for_each(|(_, metric)| metric.close());
+        if !self.metrics.iter().all(|(id, metric)| completable(*id, metric)) {
+            return Vec::new();
         }
+        let open = self.metrics.iter().enumerate().filter(|(_, (_, metric))| !metric.is_closed());
+        let open: Vec<usize> = open.map(|(at, _)| at).collect();
+        open.iter().for_each(|&at| self.metrics[at].1.close());
+        open
+    }
+
+    /// Take back what `complete` did.
+    pub fn reopen(&mut self, closed: &[usize]) {
+        closed.iter().for_each(|&at| _ = self.metrics[at].1.edges.pop());
+    }
+
+    /// How many buckets `complete` may add.
+    #[must_use]
+    pub fn open_ended(&self) -> usize {
+        self.metrics.iter().filter(|(_, metric)| metric.is_closable()).count()
     }
 }
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from meshmeter.addresses import IPNetwork
 from meshmeter.durations import parse_single
-from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.aggregates import EffectiveAggregate
 from meshmeter.effective.interfaces import listen_address
 from meshmeter.effective.metrics import EffectiveMetrics

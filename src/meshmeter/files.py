@@ -26,6 +26,16 @@ def read_file(path: str | os.PathLike[str], limit: int = LARGEST) -> bytes:
         os.close(handle)
 
 
+def read_given(path: str | os.PathLike[str], limit: int = LARGEST) -> bytes:
+    """The same for what somebody names for one command: it may be a pipe, as of a shell's `<(...)`, whose writer is
+    waited for. Raises OSError."""
+    handle = os.open(path, _OPEN & ~os.O_NONBLOCK)
+    try:
+        return read_handle(handle, path, limit, pipes=True)
+    finally:
+        os.close(handle)
+
+
 def read_secret(path: Path, limit: int = LARGEST) -> bytes:
     """The same for a secret that we keep: of our user or root, and closed to others, as a copy or a restored backup may
     not be. Raises OSError."""
@@ -42,10 +52,11 @@ def read_secret(path: Path, limit: int = LARGEST) -> bytes:
         os.close(handle)
 
 
-def read_handle(handle: int, path: str | os.PathLike[str], limit: int) -> bytes:
-    """The content of what is open already; it stays open. `path` is for messages. Raises OSError."""
+def read_handle(handle: int, path: str | os.PathLike[str], limit: int, *, pipes: bool = False) -> bytes:
+    """The content of what is open already; it stays open. `path` is for messages, `pipes` whether it may be one. Raises
+    OSError."""
     found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(found.st_mode) and not (pipes and stat.S_ISFIFO(found.st_mode)):
         raise OSError(errno.EINVAL, f"it is {kind(found.st_mode)}, not a regular file", os.fspath(path))
     pieces, size = [], 0
     while piece := os.read(handle, min(limit + 1 - size, 1 << 16)):

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from meshmeter import agent_config
-from meshmeter.effective.addresses import IPNetwork
+from meshmeter.addresses import IPNetwork
 from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials, ProvidedCertificate
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.own_ports import NO_PORTS, OwnPorts

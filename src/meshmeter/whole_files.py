@@ -8,7 +8,8 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Replace the file by one with this content and mode, which is on disk when this returns. Raises OSError."""
+    """Replace the file by one with this content and mode, which is on disk when this returns: whoever reads it sees the
+    old or the new content, never half of one. Raises OSError, which names the file."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -17,7 +18,9 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as exc:
+        if isinstance(exc, OSError):
+            exc.filename = str(path)
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)

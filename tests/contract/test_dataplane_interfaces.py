@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contract.conformance import Case, vectors
 from contract.universal import dataplane_spec
+from meshmeter.addresses import parse_ip
 from meshmeter.effective.interfaces import listen_address, reachable_address, taken_by
-from meshmeter.resources.addresses import parse_ip
 
 
 @vectors("envoy-metrics-listener", "uses-interface")

@@ -14,6 +14,9 @@ PAGES = {
     "docs/reference/kuma-facts.md": "# Formats\n\n## 1 Resources\n\n### 1.2 Names\n\n```\n## 3 no heading\n```\n",
     "docs/reference/design.md": "## 1 Processes\n\n## 2 Layout\n",
     "docs/reference/deviations.md": '| # | |\n|---|---|\n| <a id="d1"></a>D1 | x |\n| <a id="d2"></a>D2 | x |\n',
+    "src/meshmeter/store/__init__.py": "",
+    "src/meshmeter/store/base.py": "class Store:\n    async def commit(self) -> None: ...\n",
+    "docs/architecture.md": "[`store`](../src/meshmeter/store)\n",
     "docs/decisions/0003-a-note.md": "# 3. A note\n\n## A *plain* `heading`, twice\n\n## A plain heading twice\n",
 }
 
@@ -47,6 +50,11 @@ def check(root: Path) -> tuple[int, list[str]]:
         ("docs/a.md", "[a](decisions/0003-a-note.md) [b](reference/deviations.md#d2) [c](#here)\n# Here"),
         ("docs/a.md", "[a](decisions/0003-a-note.md#a-plain-heading-twice-1)"),
         ("docs/a.md", "[a](reference/kuma-facts.md#12-names) [b](https://example.org/none) docs/decisions/"),
+        (
+            "docs/a.md",
+            "[`Store.commit`](../src/meshmeter/store/base.py) [a word](../src/meshmeter/store/base.py)",
+        ),
+        ("src/a.py", '"""`store.base`, `store.base.Store.commit`, `spec.nothing`, `agent.sock`"""'),
         ("docs/a.md", "```\n[a](nowhere.md)\n```\n"),
     ],
 )
@@ -72,6 +80,11 @@ def test_what_leads_somewhere_is_no_fault(tree: Path, file: str, text: str) -> N
         ("src/a.py", "# docs/none.md", "src/a.py:1: docs/none.md does not exist"),
         ("README.md", "x\n[a](docs/none.md)", "README.md:2: the link docs/none.md leads to no file"),
         ("docs/a.md", "[a](decisions/0003-a-note.md#none)", "docs/a.md:1: the link "),
+        ("docs/a.md", "[`Store.put`](../src/meshmeter/store/base.py)", "docs/a.md:1: the link "),
+        ("src/meshmeter/mads/__init__.py", "", "docs/architecture.md: has no link to src/meshmeter/mads"),
+        ("src/a.py", "# `store.gone`", "src/a.py:1: store.gone does not exist"),
+        ("docs/a.md", "\n`store.base.Gone`", "docs/a.md:2: store.base.Gone does not exist"),
+        ("docs/a.md", "text [over\ntwo lines](none.md)", "docs/a.md:1: the link none.md leads to no file"),
         ("docs/a.md", "run scripts/gone for it", "docs/a.md:1: scripts/gone does not exist"),
     ],
 )

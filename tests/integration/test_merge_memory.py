@@ -17,7 +17,7 @@ MOST = {"native": 4.0, "python": 8.0}
 
 
 @pytest.mark.parametrize("kernel", MOST)
-@pytest.mark.parametrize("shape", ["full", "full_odd_line", "full_pairs", "full_metrics"])
+@pytest.mark.parametrize("shape", ["full", "full_odd_line", "full_pairs", "full_metrics", "label_pairs"])
 @pytest.mark.attack("B2: a body just inside of all limits takes many times its size in memory")
 def test_the_peak_is_a_small_multiple_of_the_body(kernel: str, shape: str) -> None:
     if kernel == "native":

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from meshmeter.descriptors import raise_limit
+from meshmeter.file_descriptors import raise_limit
 from support.access import ask, stream
 from support.processes import ControlPlane, eventually, get
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from aiohttp import ClientSession, web
 
 from meshmeter.certs.tokens import ADMIN
+from meshmeter.controlplane.api.app import resource_app
 from meshmeter.controlplane.api.explain import Explainer
 from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
-from meshmeter.controlplane.api.resources import resource_app
 from meshmeter.controlplane.http.auth import Verifier, bearer_token, require_admin
 from meshmeter.controlplane.identity.secret_vault import SecretVault
 from meshmeter.controlplane.proxies.registry import ProxyRegistry
@@ -60,14 +60,17 @@ class ServedApi:
 
 
 @asynccontextmanager
-async def serve(folder: Path, identities_per_token: int = 1000) -> AsyncIterator[ServedApi]:
+async def serve(
+    folder: Path, identities_per_token: int = 1000, *, reconciled: bool = True
+) -> AsyncIterator[ServedApi]:
+    """`reconciled`: whether what is stored is compiled, which takes its time, and only `explain` tells of it."""
     store = await SqliteStore.open(folder / "test.db")
     await store.commit([Put(with_defaults(default_mesh()))])
     reconciler, registry = Reconciler(store, SnapshotCache()), ProxyRegistry()
     tokens = await TokenService.open(store, SigningKeys.open(folder), folder / "admin.token")
     authority = MeshAuthority()
     verifier = Verifier(tokens.keys, tokens.is_revoked)
-    following = asyncio.get_running_loop().create_task(reconciler.run())
+    following = asyncio.get_running_loop().create_task(reconciler.run() if reconciled else asyncio.sleep(0))
     app = resource_app(
         store,
         authenticate=require_admin(verifier),

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,13 +48,19 @@ def fill(folder: Path) -> None:
 def run_with_files_up_to(
     size: int, *command: str, environ: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command that can write no file larger than this; to its end."""
+    """Run a command that can write no file larger than this; to its end.
+
+    The limit is set by a process of its own: between fork and exec of one in which gRPC's threads run, as in that of
+    the tests, gRPC aborts now and then.
+    """
+    limited = "import os, resource, sys; size = int(sys.argv[1]); " + (
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)); os.execvp(sys.argv[2], sys.argv[2:])"
+    )
     return subprocess.run(
-        command,
+        [sys.executable, "-c", limited, str(size), *command],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
         env={**os.environ, **(environ or {})},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from meshmeter.files import read_file, read_secret
+from meshmeter.files import read_file, read_given, read_secret
 from support.require import root
 
 
@@ -40,6 +41,23 @@ def test_what_would_wait_or_never_end_is_refused(tmp_path: Path) -> None:
         server.bind(str(listening))
         with pytest.raises(OSError):
             read_file(listening)
+
+
+def test_for_one_command_a_pipe_is_waited_for_and_read_to_the_limit(tmp_path: Path) -> None:
+    pipe, file = tmp_path / "pipe", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.write_bytes(b"12345")
+    with ThreadPoolExecutor(1) as writer:
+        for content, limit in ((b"12345", 5), (b"123456", 5)):
+            written = writer.submit(pipe.write_bytes, content)
+            if len(content) > limit:
+                with pytest.raises(OSError, match="larger than 5 bytes"):
+                    read_given(pipe, limit)
+            else:
+                assert read_given(pipe, limit) == read_given(file, limit) == content
+            written.result(30)
+    with pytest.raises(OSError, match="a device"):
+        read_given("/dev/zero")
 
 
 @pytest.mark.parametrize("others", [0o644, 0o660, 0o604])

@@ -24,8 +24,9 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "file"
     (file / "inside").mkdir(parents=True)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError) as refused:
         write_whole(file, b"new", 0o600)
+    assert refused.value.filename == str(file)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 

@@ -17,28 +17,8 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from meshmeter.agent.own_addresses import own_addresses
-
-Address = IPv4Address | IPv6Address
-
-METADATA = frozenset(
-    map(
-        ip_address,
-        (
-            "100.100.100.200",  # Alibaba Cloud
-            "168.63.129.16",  # Azure, beside the link-local one
-            "192.0.0.192",  # Oracle Cloud
-            "fd00:ec2::254",  # AWS
-            "fd20:ce::254",  # Google Cloud
-            "fd00:c1::a9fe:a9fe",  # Oracle Cloud
-            "fd00:42::42",  # Scaleway
-        ),
-    )
-)
-"""Where cloud metadata services, which hand out credentials, answer beside 169.254.0.0/16 and fe80::/10."""
-
-_NAT64 = ip_network("64:ff9b::/96")
-_COMPATIBLE = ip_network("::/96")
+from meshmeter.addresses import METADATA, TRANSLATED, IPAddress
+from meshmeter.host_addresses import host_addresses
 
 
 class AddressRefused(OSError):
@@ -61,7 +41,7 @@ class AddressPolicy:
     def __init__(
         self,
         networks: Sequence[str] = (),
-        own: Callable[[], frozenset[Address]] = own_addresses,
+        own: Callable[[], frozenset[IPAddress]] = host_addresses,
         *,
         endpoint: tuple[str, int] = ("", 0),
     ):
@@ -135,17 +115,17 @@ class CheckedResolver(AbstractResolver):
         await self._resolver.close()
 
 
-def _unmapped(address: Address) -> Address:
+def _unmapped(address: IPAddress) -> IPAddress:
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
 
 
-def _meant(address: Address) -> list[Address]:
+def _meant(address: IPAddress) -> list[IPAddress]:
     """The address, and the IPv4 one that a translator on the way would make of it."""
     if isinstance(address, IPv4Address):
         return [address]
     embedded = IPv4Address(int(address) & 0xFFFFFFFF)
-    is_translated = address in _NAT64 or (address in _COMPATIBLE and int(address) > 1)
+    is_translated = int(address) > 1 and any(address in network for network in TRANSLATED)
     return [
         address,
         *([embedded] if is_translated else []),
@@ -154,7 +134,7 @@ def _meant(address: Address) -> list[Address]:
     ]
 
 
-def _never(address: Address) -> str | None:
+def _never(address: IPAddress) -> str | None:
     if address.is_link_local:
         return "a link-local address"
     if address in METADATA:

@@ -34,11 +34,11 @@ from meshmeter.agent.self_server import SelfServer
 from meshmeter.agent.settings import Settings
 from meshmeter.agent.signals import StopSignals
 from meshmeter.agent.work_dir import WorkDir, default_path, locked, shared_folders
-from meshmeter.descriptors import raise_limit, tell_seldom
 from meshmeter.documents.encoding import decode
 from meshmeter.documents.reader import Document
 from meshmeter.errors import ApiError, MeshmeterError, SettingsError, StartupError, TokenError
 from meshmeter.exposition.kernel import Kernel
+from meshmeter.file_descriptors import raise_limit, tell_seldom
 from meshmeter.files import read_file
 
 log = logging.getLogger(__name__)

@@ -23,10 +23,10 @@ import aiohttp
 from meshmeter.agent.address_policy import AddressPolicy, AddressRefused, CheckedResolver, literal
 from meshmeter.agent.admin_connections import AdminConnections, BrokenAnswer, NotConnected, OnPiece
 from meshmeter.agent.allowed_files import NO_FILES, AllowedFiles, FileRefused
-from meshmeter.agent.asking import Refused, followed, refusal, session_of
 from meshmeter.agent.credentials import CredentialsError, TlsContexts, authorization
 from meshmeter.agent.decoding import DecodingError, TooLarge
 from meshmeter.agent.heads import with_heads
+from meshmeter.agent.http_client import Refused, followed, refusal, session_of
 from meshmeter.scrape.config import SourceOptions
 from meshmeter.scrape.plan import ENVOY, ENVOY_ACCEPT, Application, ScrapePlan
 from meshmeter.scrape.results import FetchError, FetchResult

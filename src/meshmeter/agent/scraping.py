@@ -81,7 +81,7 @@ class Scraping:
             nonlocal received, held
             received += len(piece)
             held += len(piece)
-            made = await self._off_the_loop(held // EASIER, lambda: merging.feed(piece))
+            made = await self._off_the_loop(held // EASIER, (), lambda: merging.feed(piece))
             if made:
                 held = 0
                 answer.add(*made)
@@ -95,9 +95,10 @@ class Scraping:
         self._learn(plan, results)
         if not answer.status:
             return await self._answer_at_once(given, [envoy, *results], answer, end)
-        size, own = sum(len(result.body) for result in results), self._own_text(plan)
+        own = self._own_text(plan)
         body, reports = await self._off_the_loop(
-            size,
+            0,
+            results,
             lambda: finish(
                 given,
                 format,
@@ -115,18 +116,22 @@ class Scraping:
     async def _answer_at_once(
         self, plan: ScrapePlan, results: Sequence[FetchResult], answer: Answer, end: float
     ) -> tuple[int, tuple[SourceReport, ...]]:
-        size, own = sum(len(result.body) for result in results), self._own_text(plan)
+        own = self._own_text(plan)
         response, reports = await self._off_the_loop(
-            size, lambda: gather(plan, results, self._kernel, own, end - self._clock())
+            len(results[0].body),
+            results[1:],
+            lambda: gather(plan, results, self._kernel, own, end - self._clock()),
         )
         answer.start(response.status, response.content_type)
         answer.add(*response.pieces)
         return response.status, reports
 
-    async def _off_the_loop(self, size: int, work: Callable[[], T]) -> T:
-        """In a thread, if it is much, so that other scrapes go on. What is little is done at once: a thread has to
-        wait for the interpreter, which a loop that reads an answer holds for milliseconds."""
-        if size <= self._kernel.at_once:
+    async def _off_the_loop(
+        self, envoy: int, applications: Sequence[FetchResult], work: Callable[[], T]
+    ) -> T:
+        """In a thread, if it is much or may be dear, so that other scrapes go on. What is little is done at once: a
+        thread has to wait for the interpreter, which a loop that reads an answer holds for milliseconds."""
+        if self._kernel.is_quick(envoy=envoy, others=sum(len(result.body) for result in applications)):
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 

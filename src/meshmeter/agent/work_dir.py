@@ -19,6 +19,7 @@ from typing import Any
 
 from meshmeter.errors import StartupError
 from meshmeter.folders import UnsafeFolder, opened
+from meshmeter.whole_files import write_whole
 
 SOCKET_PATH_LIMIT = 107
 """Bytes; Linux keeps a unix socket's path in 108, the last one being NUL."""
@@ -132,20 +133,8 @@ def _lock(path: Path) -> int:
 
 
 def write_private(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON with mode 0600; whoever reads it sees the old or the new content, never half of one. Raises OSError,
-    which names the file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as exc:
-        if isinstance(exc, OSError):
-            exc.filename = str(path)
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write JSON whole, with mode 0600. Raises OSError, which names the file."""
+    write_whole(path, json.dumps(content).encode(), 0o600)
 
 
 def _check_private(found: os.stat_result, path: Path) -> None:

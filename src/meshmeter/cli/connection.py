@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from meshmeter.addresses import is_loopback
 from meshmeter.errors import SettingsError
+from meshmeter.files import read_file, read_given
 
 ADDRESS_VARIABLE = "MESHMETER_API_ADDRESS"
 TOKEN_VARIABLE = "MESHMETER_TOKEN"
@@ -99,7 +100,7 @@ def local_endpoint(directory: Path, server: str) -> str | None:
     """Where a server of the control plane of the directory listens, None if it does not run. Raises SettingsError."""
     file = directory / "endpoints.json"
     try:
-        return str(json.loads(file.read_text())[server]).rstrip("/")
+        return str(json.loads(read_file(file))[server]).rstrip("/")
     except FileNotFoundError:
         return None
     except OSError as exc:
@@ -148,7 +149,7 @@ def _local_token(directory: Path, address: str, *, is_ours: bool) -> str:
 def read_token(file: Path, source: str) -> str:
     """The token in a file that the user named with `source`. Raises SettingsError, which never shows it."""
     try:
-        token = file.read_text().strip()
+        token = read_given(file).decode().strip()
     except OSError as exc:
         raise SettingsError(f"{source}: {file}: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
@@ -168,8 +169,4 @@ def _is_private(address: str) -> bool:
 
 
 def _is_loopback(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(urlsplit(address).hostname or "")

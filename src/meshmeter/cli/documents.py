@@ -11,8 +11,9 @@ from pathlib import Path
 from meshmeter.agent.variables import NAME, substitute
 from meshmeter.documents.encoding import decode as decode_text
 from meshmeter.documents.faults import located
-from meshmeter.documents.reader import Document, read_documents
+from meshmeter.documents.reader import LARGEST_TEXT, Document, read_documents
 from meshmeter.errors import InvalidResource, SettingsError, Violation
+from meshmeter.files import read_given
 from meshmeter.resources import secret
 from meshmeter.resources.codec import decode
 from meshmeter.resources.resource import AnyResource, Key
@@ -145,14 +146,14 @@ def read_variables(given: Sequence[str]) -> dict[str, str]:
 def _contents(name: str) -> list[tuple[str, bytes]]:
     """Origin and content of every file that `name` stands for."""
     if name == STDIN:
-        return [("stdin", sys.stdin.buffer.read())]
+        return [("stdin", sys.stdin.buffer.read(LARGEST_TEXT + 1))]  # one more, which its reader refuses
     path = Path(name)
     try:
         if path.is_dir():
             files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
         else:
             files = [path]
-        return [(str(file), file.read_bytes()) for file in files]
+        return [(str(file), read_given(file, LARGEST_TEXT)) for file in files]
     except OSError as exc:
         raise SettingsError(f"--file {exc.filename or name}: {exc.strerror}") from exc
 

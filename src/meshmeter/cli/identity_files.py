@@ -17,6 +17,7 @@ from pathlib import Path
 from cryptography import x509
 
 from meshmeter.certs.mesh_ca import BACKDATE
+from meshmeter.files import read_file
 from meshmeter.folders import check_folder
 from meshmeter.whole_files import sync_folder, write_whole
 
@@ -71,8 +72,8 @@ def write_identity(folder: Path, certificate: str, key: bytes, trust_bundle: str
 def read_identity(folder: Path) -> HeldIdentity | None:
     """What the folder holds; None if it is not a whole, readable identity."""
     try:
-        (folder / KEY).read_bytes()
-        return _held((folder / CERTIFICATE).read_text(), (folder / TRUST).read_text())
+        read_file(folder / KEY)
+        return _held(read_file(folder / CERTIFICATE).decode(), read_file(folder / TRUST).decode())
     except (OSError, ValueError):
         return None
 

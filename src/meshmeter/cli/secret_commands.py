@@ -79,11 +79,14 @@ def read_secret(file: Path) -> str:
     import sys
 
     from meshmeter.errors import SettingsError
+    from meshmeter.files import LARGEST, read_given
 
     try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        content = sys.stdin.buffer.read(LARGEST + 1) if str(file) == "-" else read_given(file)
     except OSError as exc:
         raise SettingsError(f"--file: {file}: {exc.strerror}") from exc
+    if len(content) > LARGEST:
+        raise SettingsError(f"--file: {file} is larger than {LARGEST} bytes")
     if not content:
         raise SettingsError(f"--file: {file} is empty")
     return base64.b64encode(content).decode()

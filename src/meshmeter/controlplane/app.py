@@ -14,15 +14,15 @@ from ssl import SSLContext
 from aiohttp import web
 
 from meshmeter import logs
+from meshmeter.addresses import is_loopback
 from meshmeter.controlplane.ads.hooks import AdsHooks
 from meshmeter.controlplane.ads.server import AdsServer
+from meshmeter.controlplane.api.app import resource_app
 from meshmeter.controlplane.api.explain import Explainer
 from meshmeter.controlplane.api.identities import IdentityApi, has_mtls
-from meshmeter.controlplane.api.resources import resource_app
 from meshmeter.controlplane.data_dir import DATABASE, DataDir, open_data_dir
 from meshmeter.controlplane.diagnostics import Readiness, diagnostics_app
 from meshmeter.controlplane.discovery.sd_api import discovery_app, discovery_runner
-from meshmeter.controlplane.host_addresses import host_addresses
 from meshmeter.controlplane.http.auth import (
     Verifier,
     bearer_token,
@@ -30,14 +30,14 @@ from meshmeter.controlplane.http.auth import (
     metrics_access,
     require_admin,
 )
-from meshmeter.controlplane.http.door import Door
+from meshmeter.controlplane.http.limit_listener import LimitListener
 from meshmeter.controlplane.http.limits import IDLE_SECONDS, Limits, fitting
 from meshmeter.controlplane.http.local_clients import LocalClients
 from meshmeter.controlplane.identity.mesh_trust import MeshTrust
 from meshmeter.controlplane.identity.secret_vault import SecretVault
 from meshmeter.controlplane.lifecycle import Background, until_told
 from meshmeter.controlplane.proxies.dataplane_api import DataplaneApi
-from meshmeter.controlplane.proxies.departures import Departures
+from meshmeter.controlplane.proxies.garbage_collector import GarbageCollector
 from meshmeter.controlplane.proxies.registration import Registrar, Surroundings
 from meshmeter.controlplane.proxies.registry import RETURN_SECONDS, ProxyRegistry
 from meshmeter.controlplane.reconcile.mtls_switch import MtlsSwitch
@@ -48,10 +48,10 @@ from meshmeter.controlplane.settings import Settings
 from meshmeter.controlplane.store_watch import StoreWatch
 from meshmeter.controlplane.tokens.limits import RateLimit
 from meshmeter.controlplane.tokens.service import TokenService
-from meshmeter.descriptors import raise_limit
-from meshmeter.effective.addresses import is_loopback
 from meshmeter.effective.own_ports import OwnPorts
 from meshmeter.errors import StartupError, Unauthenticated
+from meshmeter.file_descriptors import raise_limit
+from meshmeter.host_addresses import host_addresses
 from meshmeter.resources.defaults import allow_all_permission, default_mesh, with_defaults
 from meshmeter.steady_clock import CautiousClock, SteadyClock
 from meshmeter.store.base import Put
@@ -189,7 +189,7 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
         tasks.start(tokens.run(), "tokens")
         tasks.start(trust.run(reconciler), "mesh trust")
         tasks.start(certificate.run(), "server certificate")
-        tasks.start(Departures(registry, reconciler).run(), "departures")
+        tasks.start(GarbageCollector(registry, reconciler).run(), "garbage collector")
         readiness.starting("compiling what the store holds")
         await reconciler.ready.wait()
 
@@ -283,7 +283,16 @@ async def control_plane(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
 def _own_ports(settings: Settings, bound: Mapping[str, socket.socket]) -> OwnPorts:
     """Where the servers are. ADS is not bound yet; with port 0 nobody can have meant it."""
     servers = [(*at.getsockname()[:2], name) for name, at in bound.items()]
-    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), host_addresses())
+    return OwnPorts((*servers, (settings.bind_with_tls, settings.ads_port, "ADS")), _host_addresses())
+
+
+def _host_addresses() -> frozenset[str]:
+    """None where the kernel does not tell: then only loopback and the servers' own addresses are known as ours."""
+    try:
+        return frozenset(map(str, host_addresses()))
+    except OSError as exc:
+        log.warning("the addresses of this host cannot be seen (is AF_NETLINK forbidden?): %s", exc)
+        return frozenset()
 
 
 class _Sockets:
@@ -321,17 +330,17 @@ class _Sockets:
     ) -> None:
         """Listen and answer from now on. Raises StartupError naming the option."""
         refused = self._metrics.refused_connections.labels(name).inc
-        door = Door(bound, self._limits, name=name, tls=tls, on_refused=refused)
-        app.middlewares.insert(0, door.middleware)
+        listener = LimitListener(bound, self._limits, name=name, tls=tls, on_refused=refused)
+        app.middlewares.insert(0, listener.middleware)
         self._metrics.count_requests(app, name)
-        self._metrics.watch_connections(name, lambda: door.connections)
+        self._metrics.watch_connections(name, lambda: listener.connections)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         assert runner.server is not None
         try:
             bound.listen(BACKLOG)
-            door.open(runner.server)
-            self._stack.push_async_callback(door.close)
+            listener.open(runner.server)
+            self._stack.push_async_callback(listener.close)
         except OSError as exc:
             # Two that start at once may both bind a port; only one of them may listen on it.
             raise self._taken(":".join(map(str, bound.getsockname()[:2])), bound, exc) from exc

@@ -21,10 +21,12 @@ from meshmeter import __version__
 from meshmeter.controlplane.data_dir import DATABASE
 from meshmeter.controlplane.identity.secret_vault import KEY_FILE
 from meshmeter.errors import MeshmeterError, StartupError, StoreUnavailable
+from meshmeter.files import read_file
 from meshmeter.store.lock import FileLock
 from meshmeter.store.opened_file import BESIDE
 from meshmeter.store.schema import STEPS
 from meshmeter.store.soundness import connect_to_read, damage
+from meshmeter.times import rfc3339
 from meshmeter.whole_files import sync_folder, write_whole
 
 MANIFEST = "backup.json"
@@ -79,7 +81,7 @@ def back_up(data_dir: Path, target: Path, *, keys: Path | None = None, now: date
             _sync(partial)
             manifest = {
                 "program": f"meshmeter {__version__}",
-                "made": now.isoformat(timespec="seconds"),
+                "made": rfc3339(now),
                 "sha256": _digest(partial),
                 "revision": made.revision,
                 "keys": False,
@@ -88,7 +90,7 @@ def back_up(data_dir: Path, target: Path, *, keys: Path | None = None, now: date
         write_whole(target / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n", 0o600)
         for file in found:
             assert keys is not None
-            write_whole(keys / file.name, file.read_bytes(), 0o644 if file.suffix == ".crt" else 0o600)
+            write_whole(keys / file.name, read_file(file), 0o644 if file.suffix == ".crt" else 0o600)
     return Made(made.resources, made.secrets, made.tokens, made.revision, tuple(file.name for file in found))
 
 
@@ -144,7 +146,7 @@ def _restore(source: Path, data_dir: Path, keys: Path | None, before_use: Callab
                 if not (data_dir / file.name).exists():
                     written.append(data_dir / file.name)
                     mode = 0o644 if file.suffix == ".crt" else 0o600
-                    write_whole(data_dir / file.name, file.read_bytes(), mode)
+                    write_whole(data_dir / file.name, read_file(file), mode)
             os.replace(partial, data_dir / DATABASE)
         except BaseException:
             for file in written:
@@ -165,7 +167,7 @@ def _refuse_what_is_there(data_dir: Path, brought: Sequence[Path]) -> None:
     names = {file.name: file for file in brought}
     for there in sorted(data_dir.iterdir()):
         if there.name in names:
-            if there.read_bytes() != names[there.name].read_bytes():
+            if read_file(there) != read_file(names[there.name]):
                 raise BackupError(f"{there} is another one than {names[there.name]}: move it away")
         elif not any(there.match(pattern) for pattern in (*KEYS, *_MADE_AGAIN, f".{DATABASE}.restoring")):
             raise BackupError(
@@ -176,7 +178,7 @@ def _refuse_what_is_there(data_dir: Path, brought: Sequence[Path]) -> None:
 def _compare_with_manifest(source: Path, digest: str) -> None:
     """What `backup.json` says, unless there is none: a copy may have been made by other means."""
     try:
-        manifest = json.loads((source / MANIFEST).read_bytes())
+        manifest = json.loads(read_file(source / MANIFEST))
         expected = manifest["sha256"]
     except FileNotFoundError:
         return

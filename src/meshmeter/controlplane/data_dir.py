@@ -3,11 +3,11 @@
     ca.crt                  its own CA, which agents and Envoys trust; hand it out freely
     ca.key                  0600
     server.crt, server.key  for every server that speaks TLS; made anew when old or when names change (key 0600)
-    signing.key             signs tokens, 0600; signing-KID.key are earlier ones (`signing_keys`)
-    admin.token             admin token of the CLI on this host, 0600 (`token_service`)
+    signing.key             signs tokens, 0600; signing-KID.key are earlier ones (`tokens.signing_keys`)
+    admin.token             admin token of the CLI on this host, 0600 (`tokens.service`)
     endpoints.json          where the running control plane listens
     meshmeter.db            the store
-    secrets.key             encrypts the store's secrets, 0600 (`secret_vault`)
+    secrets.key             encrypts the store's secrets, 0600 (`identity.secret_vault`)
 
 The directory is 0700; one that others may write to is refused. Files are written whole or not at all.
 """

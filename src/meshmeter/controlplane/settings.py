@@ -14,9 +14,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
+from meshmeter.addresses import is_loopback
 from meshmeter.documents.reader import parse_documents
 from meshmeter.durations import parse_duration
-from meshmeter.effective.addresses import is_loopback
 from meshmeter.errors import InvalidResource, SettingsError
 from meshmeter.files import read_file
 from meshmeter.resources.limits import DEFAULT_LIMITS, Limits

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from meshmeter.effective import addresses
+from meshmeter import addresses
+from meshmeter.addresses import IPNetwork, is_metadata, parse_ip
 from meshmeter.effective.access import select_permission
-from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.aggregates import EffectiveAggregate
 from meshmeter.effective.credentials import CertificateState, Credentials
 from meshmeter.effective.findings import Finding, finding
@@ -21,7 +21,6 @@ from meshmeter.effective.origin import Sourced
 from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
 from meshmeter.effective.precedence import ConfLayer
 from meshmeter.effective.transport import Transport, mtls_enabled
-from meshmeter.resources.addresses import is_metadata, parse_ip
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.metrics import TlsMode

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from meshmeter.resources.addresses import parse_ip
+from meshmeter.addresses import parse_ip
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from meshmeter.addresses import IPNetwork
 from meshmeter.effective.access import admitted_sources, select_permission
-from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
 from meshmeter.effective.transport import Transport
 from meshmeter.effective.view import MeshView

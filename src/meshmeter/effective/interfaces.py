@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from meshmeter.effective.addresses import overlap
+from meshmeter.addresses import overlap
 from meshmeter.resources.dataplane import DataplaneSpec, Networking
 
 DEFAULT_OUTBOUND_ADDRESS = "127.0.0.1"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from meshmeter.effective.addresses import IPNetwork
+from meshmeter.addresses import IPNetwork
 from meshmeter.effective.aggregates import DEFAULT_PATH, EffectiveAggregate, join_aggregates
 from meshmeter.effective.checks import (
     check_aggregate,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from meshmeter.effective.addresses import is_loopback, is_wildcard, same
+from meshmeter.addresses import is_loopback, is_wildcard, same
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from meshmeter.addresses import is_metadata
 from meshmeter.effective.interfaces import reachable_address
 from meshmeter.effective.metrics import EffectiveMetrics
 from meshmeter.effective.transport import Transport
-from meshmeter.resources.addresses import is_metadata
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.resource import Resource
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from meshmeter.addresses import is_metadata
 from meshmeter.effective.access import matches
 from meshmeter.effective.view import MeshView
 from meshmeter.envoy.addresses import ip_literal, load_assignment, socket_address
 from meshmeter.envoy.protocols import Protocol, protocol_of
-from meshmeter.resources.addresses import is_metadata
 from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec, Inbound, Networking
 from meshmeter.xds import types
 

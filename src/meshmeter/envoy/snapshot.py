@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from meshmeter.addresses import overlap
 from meshmeter.effective.access import select_permission
-from meshmeter.effective.addresses import overlap
 from meshmeter.effective.certificate_lifetime import certificate_lifetime
 from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
 from meshmeter.effective.interfaces import DEFAULT_OUTBOUND_ADDRESS, listen_address

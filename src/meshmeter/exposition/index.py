@@ -20,6 +20,8 @@ _METADATA = re.compile(
     rb'(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"([^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+)")(?:[ \t]+(.*))?',
     re.DOTALL,
 )
+LONGEST = 1 << 20
+"""Bytes of a line that is read. Time is not looked at within a line, and a long one takes many times its length."""
 _OFTEN = 256
 _STRETCH = 64 << 10
 _INDENTED = re.compile(rb"^[ \t]+", re.MULTILINE)
@@ -68,6 +70,8 @@ class Index:
     """Offsets of lines that belong to no family."""
     beyond: Sequence[int]
     """Offsets of lines whose families are too many."""
+    long: Sequence[int]
+    """Offsets of lines that are longer than `LONGEST`."""
 
 
 def stretches(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -101,7 +105,7 @@ def index(
 
     The first TYPE, HELP and UNIT of a family hold. `# EOF` is a comment wherever it stands: bodies are often joined
     by naive tools. There are `most` families, by declarations and then by samples; comments and samples of more are
-    passed over. `check` is called every now and then, and may raise.
+    passed over, as are longer comments than `LONGEST`. `check` is called every now and then, and may raise.
     """
     return _Indexer(body, openmetrics, escaping, most, check).run()
 
@@ -125,7 +129,7 @@ class _Indexer:
         other."""
         self._used: dict[bytes, Family] = {}
         self._most = most
-        self._malformed, self._beyond = array("Q"), array("Q")
+        self._malformed, self._beyond, self._long = array("Q"), array("Q"), array("Q")
 
     def run(self) -> Index:
         regions = list(self._regions())
@@ -135,7 +139,8 @@ class _Indexer:
             if n % _OFTEN == 0:
                 self._check()
             self._assign(start, end)
-        return Index(self._body, self._used, len(self._families), self._malformed, self._beyond)
+        declared = len(self._families)
+        return Index(self._body, self._used, declared, self._malformed, self._beyond, self._long)
 
     def _regions(self) -> Iterator[tuple[int, int]]:
         """The stretches of sample lines between comments; declares the families on the way."""
@@ -154,7 +159,8 @@ class _Indexer:
                 comments += 1
                 if comments % _OFTEN == 0:
                     self._check()
-                self._metadata(body[start:end], types, texts)
+                if end - start <= LONGEST:
+                    self._metadata(body[start:end], types, texts)
                 at = end + 1
             else:
                 at = start
@@ -221,6 +227,9 @@ class _Indexer:
         for n, line in enumerate(_FIRST_TOKEN.finditer(body, start, end)):
             if n % _OFTEN == 0:
                 self._check()
+            if line.end() - line.start() > LONGEST:
+                self._long.append(line.start())
+                continue
             name = line[1]
             if not _NAME_BOUNDARY.fullmatch(name):
                 text = line[0][:-1]
@@ -242,6 +251,8 @@ class _Indexer:
         only: Family | None = None
         for a, b in stretches(self._body, start, end):
             self._check()
+            if b - a > LONGEST and b - max(a, self._body.rfind(b"\n", a, b - 1) + 1) > LONGEST:
+                return None
             for name in set(_FIRST_TOKEN.findall(self._body, a, b)):
                 owner = self._owners.get(name)
                 if owner is None or (only is not None and owner is not only):

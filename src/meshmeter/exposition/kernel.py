@@ -25,13 +25,19 @@ class Kernel:
     begin: Begin
     why: str = ""
     """Why it is not the compiled one, where that was not asked for."""
-    at_once: int = 128 << 10
-    """Bytes that it merges in about a millisecond or two, as Envoy writes them: so little is not worth another thread.
-    Odd lines take the Python kernel up to a hundred times as long."""
+    envoys_at_once: int = 128 << 10
+    """Bytes that it merges in a few milliseconds, as Envoy writes them: so little is not worth another thread."""
+    others_at_once: int = 8 << 10
+    """Bytes of applications that it merges in at most some 50 ms, however odd they are: a family for each eight bytes
+    takes up to two hundred times as long as what Envoy writes."""
 
     def merge(self, sources: Sequence[Source], options: Options) -> MergeResult:
         """One valid body from those of the sources."""
         return merge(self.begin, sources, options)
+
+    def is_quick(self, *, envoy: int, others: int) -> bool:
+        """Whether so many bytes of Envoy and of applications are merged at once rather than in a thread."""
+        return envoy <= self.envoys_at_once and others <= self.others_at_once
 
     def __str__(self) -> str:
         return f"{self.name}, {self.why}" if self.why else self.name
@@ -56,4 +62,4 @@ def choose(name: str = AUTO) -> Kernel:
             f"the compiled merge kernel cannot be loaded ({exc}): build it with `make native`, or choose the kernel "
             "python or auto"
         ) from exc
-    return Kernel("native", native.begin, at_once=1 << 20)
+    return Kernel("native", native.begin, envoys_at_once=1 << 20, others_at_once=256 << 10)

@@ -40,7 +40,7 @@ class Fault(StrEnum):
     MALFORMED = "malformed_line"
     """Not a sample, not UTF-8, a label twice, or a number that Prometheus would not read."""
     LABEL_LIMIT = "label_limit"
-    """Too many labels, or a label that is too long."""
+    """Too many labels, or a label or a whole line that is too long."""
     SAMPLE_LIMIT = "sample_limit"
     TOTAL_LIMIT = "total_limit"
     """The merged answer would be longer than allowed."""

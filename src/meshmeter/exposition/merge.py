@@ -115,7 +115,7 @@ class MergeResult:
     """Compared by what it says; where it is cut into pieces does not count."""
 
     pieces: Sequence[bytes]
-    """One valid body, in pieces of whole families: large ones are never held twice."""
+    """One valid body, in pieces of whole lines: large ones are never held twice."""
     sources: tuple[SourceStats, ...]
     """In the order of the sources given."""
 

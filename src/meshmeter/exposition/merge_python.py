@@ -167,24 +167,30 @@ class _Out:
         if not len(samples):
             return False
         openmetrics = self._openmetrics
+        closed = samples.complete() if fits and family.type is Type.HISTOGRAM else []
         typed = fits and soundness.sound(family.name, family.type, samples, openmetrics=openmetrics)
+        if not typed:
+            samples.reopen(closed)
+            closed = []
+        samples.sort()
         write = encoder.openmetrics if openmetrics else encoder.text
         written = deque(write(family.head(), samples, typed=typed))
         if self._left is not None:
             length = sum(map(len, written))
             if length > self._left:
-                for reader, count, _ in counts:
-                    reader.drop(Fault.TOTAL_LIMIT, count, family.name)
+                for has in counts:
+                    has.reader.drop(Fault.TOTAL_LIMIT, has.samples, family.name)
                 return False
             self._left -= length
         while written:  # nothing of it is there twice
             self._body += written.popleft()
             if len(self._body) >= PIECE:
                 self._cut()
-        for reader, count, exemplars in counts:
-            reader.samples += count
-            reader.drop(Fault.TYPE, fits and not typed and count > 0, family.name)
-            reader.drop(Fault.EXEMPLAR, 0 if typed else exemplars, family.name)
+        lost = not typed and (not openmetrics or _reserved(family) is not None)
+        for has in counts:
+            has.reader.samples += has.samples + sum(at in has.metrics for at in closed)
+            has.reader.drop(Fault.TYPE, lost and has.samples > 0, family.name)
+            has.reader.drop(Fault.EXEMPLAR, 0 if typed else has.exemplars, family.name)
         return True
 
     def take(self) -> list[bytes]:
@@ -232,25 +238,36 @@ def _join(readers: Iterable[Reader], taken: Set[bytes]) -> list[_Merged]:
     return list(joined.values())
 
 
-def _collect(family: _Merged) -> tuple[Samples, list[tuple[Reader, int, int]]]:
-    """The samples of a family over all sources, and how many, and how many exemplars, each source has in it. Raises
-    Late."""
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """What a source has in a family."""
+
+    reader: Reader
+    samples: int
+    exemplars: int
+    metrics: range
+    """Places of its metrics among those of the family."""
+
+
+def _collect(family: _Merged) -> tuple[Samples, list[_Count]]:
+    """The samples of a family over all sources, and what each of them has in it. Raises Late."""
     collected = Samples()
     counts = []
     for reader, part in family.parts:
         samples = reader.read(part)
         if reader.any_split:
+            if family.type is Type.HISTOGRAM:
+                samples.complete()  # before it is summed: a cluster that lacks +Inf counts there with its last bound
             samples, quantiles = merge_split(samples, family.type)
             reader.drop(Fault.QUANTILE, quantiles, family.name)
-        found = len(samples)
+        found, first = len(samples), len(collected.metrics)
         if not len(collected):
             collected = samples
         else:
             refused = collected.add(samples)
             reader.drop(Fault.DUPLICATE, refused, family.name)
             found -= refused
-        counts.append((reader, found, samples.exemplars))
-    collected.sort()
+        counts.append(_Count(reader, found, samples.exemplars, range(first, len(collected.metrics))))
     return collected, counts
 
 

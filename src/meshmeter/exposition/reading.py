@@ -119,6 +119,8 @@ class Reader:
             self._fault(Fault.MALFORMED, offset)
         for offset in self.index.beyond:
             self._fault(Fault.SAMPLE_LIMIT, offset)
+        for offset in self.index.long:
+            self._fault(Fault.LABEL_LIMIT, offset)
 
     def take_families(self) -> list[Family]:
         """Those of the body that is open, to be held by the caller alone."""
@@ -173,9 +175,8 @@ class Reader:
         for start, end in self._stretches(family):
             if not self._plain(start, end, family, samples):
                 self._line_by_line(start, end, family, samples)
-        if family.type is Type.HISTOGRAM:
-            samples.complete()
-        if limit is not None and self.samples + len(samples) > limit:
+        most = len(samples) + (samples.open_ended if family.type is Type.HISTOGRAM else 0)
+        if limit is not None and self.samples + most > limit:
             self._full = True
             self.drop(Fault.SAMPLE_LIMIT, len(samples), family.name)
             return Samples()

@@ -172,16 +172,29 @@ class Samples:
             self.loose = _in_order(self.loose, time_of)
             self.metrics = _in_order(self.metrics, lambda metric: metric.time)
 
-    def complete(self) -> None:
+    def complete(self) -> list[int]:
         """Give histograms that say how many observations there were, but have no bucket for all of them, that bucket:
         the two are the same number, and Prometheus's own encoder (expfmt) writes it in their place. Nothing is added
-        where the family cannot have its type all the same."""
+        where the family cannot have its type all the same. Returns which metrics got one, by their places."""
         if self.plain or self.loose:
-            return
-        open_ended = [(s, metric) for s, metric in self.metrics.items() if math.inf not in metric.edges]
-        if all(Role.COUNT in metric.parts and not labels.has(b"le") for labels, metric in open_ended):
-            for _, metric in open_ended:
-                metric.edges[math.inf] = (b"+Inf", metric.parts[Role.COUNT])
+            return []
+        open_ended = [(at, s, m) for at, (s, m) in enumerate(self.metrics.items()) if math.inf not in m.edges]
+        if not all(Role.COUNT in metric.parts and not labels.has(b"le") for _, labels, metric in open_ended):
+            return []
+        for _, _, metric in open_ended:
+            metric.edges[math.inf] = (b"+Inf", metric.parts[Role.COUNT])
+        return [at for at, _, _ in open_ended]
+
+    def reopen(self, closed: list[int]) -> None:
+        """Take back what `complete` did."""
+        metrics = list(self.metrics.values()) if closed else []
+        for at in closed:
+            del metrics[at].edges[math.inf]
+
+    @property
+    def open_ended(self) -> int:
+        """How many buckets `complete` may add."""
+        return sum(Role.COUNT in m.parts and math.inf not in m.edges for m in self.metrics.values())
 
 
 def value(tail: bytes) -> bytes:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from meshmeter.errors import InvalidResource, Violation
 from meshmeter.resources import syntax
@@ -24,7 +26,21 @@ DEFAULT_MESH = "default"
 LARGEST = 512 << 10
 """Bytes of one secret."""
 
-_FIELDS = ("type", "mesh", "name", "data")
+
+class SecretDocument(BaseModel):
+    """A document, as it is described; `read_secret` reads it."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    type: Literal["Secret"] = "Secret"
+    mesh: str = ""
+    """As in the path."""
+    name: str = ""
+    """As in the path."""
+    data: str = Field(json_schema_extra={"contentEncoding": "base64"}, examples=["c2VjcmV0"])
+
+
+_FIELDS = tuple(SecretDocument.model_fields)
 _IGNORED = ("labels", "creationTime", "modificationTime", "kri")
 """What other control planes print beside them."""
 

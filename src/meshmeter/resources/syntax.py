@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 
-from meshmeter.resources.addresses import is_odd_literal
+from meshmeter.addresses import is_odd_literal
 
 LONGEST_NAME = 253
 LONGEST_MESH_NAME = 63
@@ -124,16 +124,6 @@ def is_ip(address: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_unspecified(address: str) -> bool:
-    """True for `0.0.0.0` and `::`, however written."""
-    return is_ip(address) and ip_address(address).is_unspecified
-
-
-def is_loopback(address: str) -> bool:
-    """True for an address that only this host can reach."""
-    return address.lower() == "localhost" or (is_ip(address) and ip_address(address).is_loopback)
 
 
 def is_host(address: str) -> bool:

@@ -8,7 +8,8 @@ from ipaddress import ip_address
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from meshmeter.agent.address_policy import Address, AddressPolicy, AddressRefused, CheckedResolver, literal
+from meshmeter.addresses import IPAddress
+from meshmeter.agent.address_policy import AddressPolicy, AddressRefused, CheckedResolver, literal
 
 EVERYTHING = ("0.0.0.0/0", "::/0")
 OWN = frozenset({ip_address("192.0.2.2"), ip_address("2001:db8::2")})
@@ -55,6 +56,10 @@ class Names(AbstractResolver):
         "100.100.100.200",
         "168.63.129.16",
         "fd00:ec2::254",
+        "fd20:ce::254",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:42::42",
+        "64:ff9b:1::a9fe:a9fe",
         "0.0.0.0",
         "0.1.2.3",
         "::",
@@ -83,7 +88,7 @@ def test_others_only_where_it_is_allowed() -> None:
 
 
 def test_a_kernel_that_does_not_tell_its_addresses_allows_nothing() -> None:
-    def unknown() -> frozenset[Address]:
+    def unknown() -> frozenset[IPAddress]:
         raise OSError(97, "Address family not supported by protocol")
 
     with pytest.raises(AddressRefused, match="AF_NETLINK"):

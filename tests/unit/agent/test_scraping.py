@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from pathlib import Path
+from threading import get_ident
 
 import pytest
 from aiohttp import web
@@ -16,6 +17,7 @@ from meshmeter.agent.coalescing import Answer
 from meshmeter.agent.fetcher import Fetcher
 from meshmeter.agent.scraping import Scraping
 from meshmeter.exposition.kernel import PYTHON, choose
+from meshmeter.exposition.merge import DEFAULT_LIMITS, Limits, MergeResult, Options, Source
 from meshmeter.scrape.config import ScrapeConfig, SourceConfig
 from meshmeter.scrape.plan import Request, plan
 from meshmeter.scrape.report import SourceReport
@@ -206,6 +208,34 @@ async def test_an_application_that_changes_its_format_is_converted(world: World)
     assert body.endswith("# EOF\n") and "app_up 2 1700000000" in body
     body, _ = await world.scrape(OPENMETRICS)
     assert "# EOF" not in body and "app_up 2 1700000000000" in body
+
+
+@pytest.mark.parametrize("accept", [None, OPENMETRICS])
+@pytest.mark.parametrize("dear", [True, False])
+@pytest.mark.attack("B2: an application of 100 KiB holds the agent's loop for half a second")
+async def test_what_may_be_dear_is_merged_beside_the_loop(
+    world: World, accept: str | None, dear: bool
+) -> None:
+    threads: list[int] = []
+
+    class Watched:
+        """A merging of the Python kernel that tells where it is finished."""
+
+        def __init__(self, options: Options, limits: Limits = DEFAULT_LIMITS):
+            self._merging = PYTHON.begin(options, limits)
+            self.feed = self._merging.feed
+
+        def finish(self, sources: Sequence[Source], *, whole: bool = True) -> MergeResult:
+            threads.append(get_ident())
+            return self._merging.finish(sources, whole=whole)
+
+    with closing(world.scraping):
+        world.scraping = Scraping(world.fetcher, replace(PYTHON, begin=Watched))
+    world.application = b"".join(b"f%d 1\n" % n for n in range(2000 if dear else 12))
+    for _ in range(2):  # the second one is streamed
+        body, _ = await world.scrape(accept)
+        assert "f11 1" in body
+    assert {thread == get_ident() for thread in threads} == {not dear}
 
 
 async def test_two_filters_are_answered_at_once(world: World) -> None:

@@ -60,6 +60,13 @@ def test_a_compiled_kernel_of_another_version_is_not_used() -> None:
         choose("native")
 
 
+def test_applications_are_merged_at_once_only_if_they_are_small() -> None:
+    assert PYTHON.is_quick(envoy=100 << 10, others=8 << 10)
+    assert not PYTHON.is_quick(envoy=200 << 10, others=0)
+    assert not PYTHON.is_quick(envoy=0, others=9 << 10)
+    assert require.native_kernel().is_quick(envoy=1 << 20, others=200 << 10)
+
+
 def test_names() -> None:
     assert NAMES == ("auto", "python", "native")
     with pytest.raises(SettingsError, match="there is no kernel 'rust', only auto, python, native"):

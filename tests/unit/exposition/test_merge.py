@@ -339,6 +339,29 @@ def test_limits_of_labels() -> None:
     assert result.sources[0].dropped == {"label_limit": 3}
 
 
+@pytest.mark.parametrize("envoys", [False, True])
+@pytest.mark.parametrize("filling", ["v", "\\\\\\\\"])
+@pytest.mark.attack("B2: within one line nobody looks at the clock")
+def test_a_line_of_more_than_a_mib_is_not_read(filling: str, envoys: bool) -> None:
+    def line(name: str, length: int) -> str:
+        inner = length - len(name) - len('{x=""} 1\n')
+        return name + '{x="' + filling * (inner // len(filling)) + "v" * (inner % len(filling)) + '"} 1\n'
+
+    a, b = ("envoy_a", "envoy_b") if envoys else ("a", "b")
+    longest, declared = line(a, 1 << 20), f"# TYPE {a} gauge\n{a} 1\n"
+    body = declared + line(a, (1 << 20) + 1) + longest + line(b, (1 << 20) + 1)
+    result = run([Source("app", body.encode(), envoy=envoys, limits=Limits(label_value_bytes=None))])
+    assert result.body.decode().replace(',kuma_io_mesh_traffic="true"', "") == declared + longest
+    assert result.sources[0].dropped == {"label_limit": 2}
+    assert [problem.line for problem in result.sources[0].problems] == [0 if envoys else 3]
+
+
+def test_comments_of_more_than_a_mib_say_nothing() -> None:
+    help = "# HELP a " + "x" * (1 << 20) + "\n"
+    check(help + "# TYPE a gauge\na 1\n", "# TYPE a gauge\na 1\n")
+    check("# TYPE a gauge" + " " * (1 << 20) + "\na 1\n", "# TYPE a untyped\na 1\n")
+
+
 def test_limit_of_samples_keeps_families_whole() -> None:
     source = app('a 1\nb{x="1"} 1\nb{x="2"} 2\nc 1\n', limits=Limits(samples=2))
     result = run([source])
@@ -476,6 +499,49 @@ def test_a_counter_beside_a_gauge_of_its_name_loses_only_its_type() -> None:
         "# TYPE a gauge\na 1\n# TYPE a_total counter\na_total 2\n",
         "# TYPE a gauge\na 1\n# TYPE a_total unknown\na_total 2\n# EOF\n",
         answer=OPENMETRICS,
+        type=1,
+    )
+    first, second = app("# TYPE c counter\nc 1\n"), app("# TYPE c counter\nc_total 2\n", "two", OPENMETRICS)
+    result = run([first, second], OPENMETRICS)
+    assert result.body == b"# TYPE c unknown\nc 1\n# TYPE c_total unknown\nc_total 2\n# EOF\n"
+    assert [stats.dropped for stats in result.sources] == [{}, {"type": 1}]
+    result = run(
+        [envoy("# TYPE envoy_c gauge\nenvoy_c 1\n# TYPE envoy_c_total counter\nenvoy_c_total 2\n")],
+        OPENMETRICS,
+    )
+    assert b"# TYPE envoy_c_total unknown\n" in result.body and result.sources[0].dropped == {"type": 1}
+
+
+def test_a_histogram_is_closed_where_the_family_of_all_sources_can_be() -> None:
+    one = app('# TYPE h histogram\nh_bucket{le="1"} 1\nh_count 2\n', "one")
+    open_ended = app('# TYPE h histogram\nh_bucket{x="1",le="1"} 1\n', "two")
+    result = run([one, open_ended])
+    assert result.body.decode() == (
+        '# TYPE h_bucket untyped\nh_bucket{le="1"} 1\nh_bucket{x="1",le="1"} 1\n# TYPE h_count untyped\nh_count 2\n'
+    )
+    assert [(s.samples, s.dropped) for s in result.sources] == [(2, {"type": 1}), (1, {"type": 1})]
+    other = app('# TYPE h histogram\nh_bucket{le="1"} 5\nh_bucket{y="1",le="1"} 3\nh_count{y="1"} 3\n', "two")
+    result = run([one, other])
+    assert result.body.decode() == (
+        '# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_count 2\n'
+        'h_bucket{y="1",le="1"} 3\nh_bucket{y="1",le="+Inf"} 3\nh_count{y="1"} 3\n'
+    )
+    assert [(s.samples, s.dropped) for s in result.sources] == [(3, {}), (3, {"duplicate_series": 1})]
+
+
+def test_a_histogram_that_loses_its_type_gets_no_bucket() -> None:
+    check(
+        '# TYPE h histogram\nh_count 2\n# TYPE h_created gauge\nh_created{x="1"} 1\n# TYPE h gauge\n',
+        '# TYPE h_count unknown\nh_count 2\n# TYPE h_created unknown\nh_created{x="1"} 1\n# EOF\n',
+        answer=OPENMETRICS,
+        type=1,
+    )
+    check(
+        '# TYPE h histogram\nh_bucket{le="1"} 3\nh_count 2\nh_sum 1\n',
+        '# TYPE h_bucket unknown\nh_bucket{le="1"} 3\n# TYPE h_sum unknown\nh_sum 1\n'
+        "# TYPE h_count unknown\nh_count 2\n# EOF\n",
+        answer=OPENMETRICS,
+        type=1,
     )
 
 

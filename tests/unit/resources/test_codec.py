@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from meshmeter.addresses import is_metadata, is_wildcard
 from meshmeter.documents.faults import located
 from meshmeter.documents.reader import Parsed, parse_documents, read_documents
 from meshmeter.errors import InvalidResource
-from meshmeter.resources.addresses import is_metadata
 from meshmeter.resources.base import Model
 from meshmeter.resources.codec import (
     decode,
@@ -310,7 +310,7 @@ dataplanes = st.builds(
         "metrics": {"type": "prometheus", "conf": conf},
     },
     names,
-    st.ip_addresses().filter(lambda ip: not ip.is_unspecified and not is_metadata(str(ip))),
+    st.ip_addresses().filter(lambda ip: not is_wildcard(str(ip)) and not is_metadata(str(ip))),
     confs,
 )
 permissions = st.builds(

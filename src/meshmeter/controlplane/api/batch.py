@@ -15,12 +15,14 @@ from enum import StrEnum
 from typing import Any
 
 import yaml
+from pydantic import NonNegativeInt
 
+from meshmeter.addresses import IPNetwork
 from meshmeter.controlplane.admission.documents import change_violations, completed, same_content
+from meshmeter.controlplane.api.bodies import AnswerBody
 from meshmeter.controlplane.api.hidden_keys import hide
-from meshmeter.controlplane.reconcile.world import World
+from meshmeter.controlplane.reconcile.resource_index import ResourceIndex
 from meshmeter.documents.forms import is_kubernetes
-from meshmeter.effective.addresses import IPNetwork
 from meshmeter.effective.impact import Impact, impact
 from meshmeter.errors import InvalidResource, MeshNotFound, VersionConflict, Violation
 from meshmeter.resources import codec, mesh
@@ -47,6 +49,38 @@ class Outcome(StrEnum):
     UNCHANGED = "Unchanged"
 
 
+class AppliedDocument(AnswerBody):
+    """One document, and what became of it."""
+
+    kind: str
+    mesh: str
+    name: str
+    result: Outcome
+    diff: str
+    """Unified diff, with dry-run."""
+    warnings: list[str]
+
+
+class Affected(AnswerBody):
+    """Numbers of proxies that come out differently: in any aspect, and in each."""
+
+    proxies: NonNegativeInt
+    endpoint: NonNegativeInt
+    port: NonNegativeInt
+    path: NonNegativeInt
+    tls: NonNegativeInt
+    access: NonNegativeInt
+    sources: NonNegativeInt
+    filter: NonNegativeInt
+
+
+class Applied(AnswerBody):
+    """What became of each document, and what they come to."""
+
+    results: list[AppliedDocument]
+    affected: Affected
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One document, decoded, and what became of it."""
@@ -69,16 +103,17 @@ class Result:
         old = f"{self.resource.key}, stored" if self.stored else "/dev/null"
         return "\n".join(difflib.unified_diff(before, after, old, f"{self.resource.key}, new", lineterm=""))
 
-    def to_json(self, *, with_diff: bool) -> dict[str, Any]:
+    def applied(self, *, with_diff: bool) -> AppliedDocument:
+        """As it is answered."""
         key = self.resource.key
-        return {
-            "kind": key.kind,
-            "mesh": key.mesh,
-            "name": key.name,
-            "result": str(self.outcome),
-            "diff": self.diff() if with_diff else "",
-            "warnings": [str(warning) for warning in self.warnings],
-        }
+        return AppliedDocument(
+            kind=key.kind,
+            mesh=key.mesh,
+            name=key.name,
+            result=self.outcome,
+            diff=self.diff() if with_diff else "",
+            warnings=[str(warning) for warning in self.warnings],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +123,12 @@ class Batch:
     results: tuple[Result, ...]
     affected: Impact
 
-    def to_json(self, *, with_diff: bool) -> dict[str, Any]:
-        return {
-            "results": [result.to_json(with_diff=with_diff) for result in self.results],
-            "affected": self.affected.to_json(),
-        }
+    def applied(self, *, with_diff: bool) -> Applied:
+        """As it is answered."""
+        return Applied(
+            results=[result.applied(with_diff=with_diff) for result in self.results],
+            affected=Affected(**self.affected.to_json()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +250,7 @@ def _affected(
     by_mesh: defaultdict[str, list[AnyResource]] = defaultdict(list)
     for result in changed:
         by_mesh[_mesh_of(result.resource)].append(result.resource)
-    touched = World(r for r in contents if _mesh_of(r) in by_mesh)
+    touched = ResourceIndex(r for r in contents if _mesh_of(r) in by_mesh)
     before = {name: touched.view(name) for name in by_mesh}
     for result in changed:
         touched.apply(result.resource.key, result.resource)

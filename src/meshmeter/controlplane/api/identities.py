@@ -10,69 +10,81 @@ identity token for exactly its own.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Protocol
+from typing import Annotated
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from meshmeter.certs.signing_requests import read_request
 from meshmeter.certs.tokens import ADMIN, Claims, check_identity
+from meshmeter.controlplane.api.bodies import AnswerBody, RequestBody, Time
 from meshmeter.controlplane.http.errors import Refusal
 from meshmeter.controlplane.http.request_body import read_json
+from meshmeter.controlplane.identity.mesh_trust import MeshTrust
 from meshmeter.controlplane.tokens.limits import RateLimit
 from meshmeter.effective.transport import mtls_enabled
 from meshmeter.errors import (
-    InvalidResource,
     MeshAuthorityUnusable,
     MeshmeterError,
     NotFound,
     PermissionDenied,
-    Violation,
 )
 from meshmeter.resources.mesh import KIND as MESH
 from meshmeter.resources.resource import Key
 from meshmeter.resources.syntax import tag_value_fault
 from meshmeter.store.base import Store
 
-IDENTITIES = "/meshes/{mesh}/identities"
-TRUST = "/meshes/{mesh}/trust"
-
-ROUTES = frozenset({IDENTITIES, TRUST})
-"""Paths that this API guards itself, since not only admins may use them."""
-
 LARGEST_REQUEST = 64 << 10
 """Bytes."""
 
 
-class IssuedCertificate(Protocol):
-    """A certificate for somebody else's key."""
-
-    @property
-    def certificate_pem(self) -> str: ...
-
-    @property
-    def bundle_pem(self) -> str: ...
-
-    @property
-    def not_before(self) -> datetime: ...
-
-    @property
-    def not_after(self) -> datetime: ...
+def _service(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a text")
+    if reason := tag_value_fault(value):
+        raise ValueError(reason)
+    return value
 
 
-class Authority(Protocol):
-    """Who signs for the meshes; `mesh_trust.MeshTrust` is one."""
+def _public_key(value: object) -> ec.EllipticCurvePublicKey:
+    if not isinstance(value, str):
+        raise ValueError("must be a certificate signing request (PEM)")
+    try:
+        return read_request(value.encode())
+    except ValueError as exc:
+        raise ValueError(f"must be a certificate signing request (PEM): {exc}") from exc
 
-    async def issue(
-        self, mesh: str, service: str, public_key: ec.EllipticCurvePublicKey
-    ) -> IssuedCertificate | None:
-        """A certificate that says `spiffe://MESH/SERVICE`; None if the mesh has no mTLS."""
-        ...
 
-    async def bundle(self, mesh: str) -> str | None:
-        """What peers are verified by, PEM; None if the mesh has no mTLS."""
-        ...
+_CSR = {"type": "string", "description": "Certificate signing request (PEM), P-256."}
+
+
+class IdentityRequest(RequestBody):
+    """The service and the key of a certificate."""
+
+    service: Annotated[str, BeforeValidator(_service), Field(min_length=1)]
+    csr: Annotated[ec.EllipticCurvePublicKey, BeforeValidator(_public_key), WithJsonSchema(_CSR)]
+
+
+class Identity(AnswerBody):
+    """A certificate, and what to trust."""
+
+    mesh: str
+    service: str
+    certificate: str
+    """PEM; it says `spiffe://MESH/SERVICE`."""
+    trust_bundle: str
+    """PEM."""
+    not_before: Time
+    not_after: Time
+
+
+class Trust(AnswerBody):
+    """What the peers in a mesh may be signed by."""
+
+    mesh: str
+    trust_bundle: str
+    """PEM."""
 
 
 async def _never(_mesh: str) -> bool:
@@ -84,7 +96,7 @@ class IdentityApi:
 
     def __init__(
         self,
-        authority: Authority,
+        authority: MeshTrust,
         authenticate: Callable[[web.Request], Claims],
         *,
         rate: RateLimit | None = None,
@@ -97,53 +109,35 @@ class IdentityApi:
         self._rate = rate
         self._wants_mtls = wants_mtls
 
-    def add_routes(self, app: web.Application) -> None:
-        app.router.add_post(IDENTITIES, self._issue)
-        app.router.add_get(TRUST, self._trust)
-
-    async def _issue(self, request: web.Request) -> web.Response:
+    async def issue(self, request: web.Request) -> web.Response:
         claims, mesh = self._authenticate(request), request.match_info["mesh"]
         if self._rate is not None:
             self._rate.take(claims.id)
         body = await read_json(request, LARGEST_REQUEST)
-        service = body.get("service")
-        faults = [
-            Violation(str(field)[:253], "unknown field, known are service, csr")
-            for field in body
-            if field not in ("service", "csr")
-        ]
-        if not isinstance(service, str):
-            faults.append(Violation("service", "must be a text"))
-        elif reason := tag_value_fault(service):
-            faults.append(Violation("service", reason))
-        key = _public_key(body.get("csr"), faults)
-        if faults or key is None or not isinstance(service, str):
-            raise InvalidResource(faults, "The identity request is not valid")
+        asked = IdentityRequest.read(body, "The identity request is not valid")
         if claims.audience != ADMIN:
-            check_identity(claims, mesh, service)
-        issued = await self._authority.issue(mesh, service, key)
+            check_identity(claims, mesh, asked.service)
+        issued = await self._authority.issue(mesh, asked.service, asked.csr)
         if issued is None:
             raise await self._no_authority(mesh)
-        return web.json_response(
-            {
-                "mesh": mesh,
-                "service": service,
-                "certificate": issued.certificate_pem,
-                "trustBundle": issued.bundle_pem,
-                "notBefore": _time(issued.not_before),
-                "notAfter": _time(issued.not_after),
-            },
-            status=201,
+        answer = Identity(
+            mesh=mesh,
+            service=asked.service,
+            certificate=issued.certificate_pem,
+            trust_bundle=issued.bundle_pem,
+            not_before=issued.not_before,
+            not_after=issued.not_after,
         )
+        return answer.response(201)
 
-    async def _trust(self, request: web.Request) -> web.Response:
+    async def trust(self, request: web.Request) -> web.Response:
         claims, mesh = self._authenticate(request), request.match_info["mesh"]
         if claims.audience != ADMIN and claims.mesh != mesh:
             raise PermissionDenied(f"the token is for mesh {claims.mesh or ''}, not for {mesh}")
         bundle = await self._authority.bundle(mesh)
         if bundle is None:
             raise await self._no_authority(mesh)
-        return web.json_response({"mesh": mesh, "trustBundle": bundle})
+        return Trust(mesh=mesh, trust_bundle=bundle).response()
 
     async def _no_authority(self, mesh: str) -> MeshmeterError:
         if await self._wants_mtls(mesh):
@@ -159,24 +153,9 @@ async def has_mtls(store: Store, mesh: str) -> bool:
         return False
 
 
-def _public_key(csr: object, faults: list[Violation]) -> ec.EllipticCurvePublicKey | None:
-    if not isinstance(csr, str):
-        faults.append(Violation("csr", "must be a certificate signing request (PEM)"))
-        return None
-    try:
-        return read_request(csr.encode())
-    except ValueError as exc:
-        faults.append(Violation("csr", f"must be a certificate signing request (PEM): {exc}"))
-        return None
-
-
 def _no_mtls(mesh: str) -> Refusal:
     return Refusal(
         409,
         "Could not issue an identity",
         f"mesh {mesh} does not exist or has no mTLS: set mtls.enabledBackend of the Mesh first",
     )
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -11,9 +11,12 @@ import json
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import Field
 from yarl import URL
 
+from meshmeter.controlplane.api.bodies import AnswerBody
 from meshmeter.controlplane.http.errors import Refusal
 from meshmeter.errors import Violation
 from meshmeter.resources.resource import AnyResource
@@ -25,6 +28,15 @@ TITLE = "Could not retrieve resources"
 
 Position = tuple[str, str]
 """Mesh and name."""
+
+
+class Listing(AnswerBody):
+    """A page as it is answered."""
+
+    total: int = Field(ge=0)
+    items: list[Any]
+    next: str | None
+    """Address of the next page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,55 +9,57 @@ Needs an admin token.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from aiohttp import web
+from pydantic import Field
 
+from meshmeter.controlplane.api.bodies import AnswerBody, Nothing
 from meshmeter.controlplane.http.errors import Refusal
 from meshmeter.controlplane.http.request_body import read_document
+from meshmeter.controlplane.identity.secret_vault import SecretVault
 from meshmeter.errors import InvalidResource, NotFound
 from meshmeter.resources.secret import KIND, read_secret
 
 
-class Vault(Protocol):
-    """Where secrets are kept; `secret_vault.SecretVault` is one."""
+class Secret(AnswerBody):
+    """That there is a secret, never what it holds."""
 
-    async def get(self, name: str) -> bytes | None: ...
+    type: Literal["Secret"]
+    mesh: str
+    name: str
 
-    async def put(self, name: str, value: bytes) -> None: ...
 
-    async def delete(self, name: str) -> bool: ...
+class Secrets(AnswerBody):
+    """All of a mesh."""
 
-    async def names(self, prefix: str = "") -> Sequence[str]: ...
+    total: int = Field(ge=0)
+    items: list[Secret]
+    next: None
+    """They are one page."""
 
 
 class SecretApi:
     """The handlers."""
 
-    def __init__(self, vault: Vault, mesh_exists: Callable[[str], Awaitable[bool]]):
+    def __init__(self, vault: SecretVault, mesh_exists: Callable[[str], Awaitable[bool]]):
         self._vault = vault
         self._mesh_exists = mesh_exists
 
-    def add_routes(self, app: web.Application) -> None:
-        app.router.add_get("/meshes/{mesh}/secrets", self._list)
-        app.router.add_get("/meshes/{mesh}/secrets/{name}", self._get)
-        app.router.add_put("/meshes/{mesh}/secrets/{name}", self._put)
-        app.router.add_delete("/meshes/{mesh}/secrets/{name}", self._delete)
-
-    async def _list(self, request: web.Request) -> web.Response:
+    async def listed(self, request: web.Request) -> web.Response:
         mesh = await self._mesh(request)
         prefix = _stored_name(mesh, "")
         items = [_shown(mesh, name.removeprefix(prefix)) for name in await self._vault.names(prefix)]
-        return web.json_response({"total": len(items), "items": items, "next": None})
+        return Secrets(total=len(items), items=items, next=None).response()
 
-    async def _get(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> web.Response:
         mesh, name = await self._mesh(request), request.match_info["name"]
         if _stored_name(mesh, name) not in await self._vault.names(_stored_name(mesh, name)):
             raise NotFound(KIND, mesh, name)
-        return web.json_response(_shown(mesh, name))
+        return _shown(mesh, name).response()
 
-    async def _put(self, request: web.Request) -> web.Response:
+    async def put(self, request: web.Request) -> web.Response:
         mesh, name = await self._mesh(request), request.match_info["name"]
         body = await read_document(request, KIND)
         try:
@@ -67,13 +69,13 @@ class SecretApi:
         stored = _stored_name(mesh, name)
         is_new = stored not in await self._vault.names(stored)
         await self._vault.put(stored, data)
-        return web.json_response({}, status=201 if is_new else 200)
+        return Nothing().response(201 if is_new else 200)
 
-    async def _delete(self, request: web.Request) -> web.Response:
+    async def delete(self, request: web.Request) -> web.Response:
         mesh, name = await self._mesh(request), request.match_info["name"]
         if not await self._vault.delete(_stored_name(mesh, name)):
             raise NotFound(KIND, mesh, name)
-        return web.json_response({})
+        return Nothing().response()
 
     async def _mesh(self, request: web.Request) -> str:
         mesh = request.match_info["mesh"]
@@ -86,5 +88,5 @@ def _stored_name(mesh: str, name: str) -> str:
     return f"{mesh}/secret/{name}"
 
 
-def _shown(mesh: str, name: str) -> dict[str, str]:
-    return {"type": KIND, "mesh": mesh, "name": name}
+def _shown(mesh: str, name: str) -> Secret:
+    return Secret(type="Secret", mesh=mesh, name=name)

@@ -1,1 +1,4 @@
-"""HTTP as every server of the control plane speaks it: connections within limits, who asks, bodies, errors."""
+"""HTTP as every server of the control plane speaks it: connections within limits, who asks, bodies, errors.
+
+Never here: the paths or the subject of one API.
+"""

@@ -12,9 +12,10 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
+from pydantic import BaseModel, Field
 
 from meshmeter.errors import (
     InvalidResource,
@@ -48,18 +49,52 @@ class Refusal(MeshmeterError):
         super().__init__(f"{title}: {detail}")
 
 
+class Fault(BaseModel):
+    """One fault of a request."""
+
+    field: str
+    reason: str
+    line: Annotated[int, Field(ge=1)] = 0
+    """Left out where it is not known."""
+
+
+class Cause(BaseModel):
+    """The same in other words, for clients of Kuma."""
+
+    field: str
+    message: str
+
+
+class Error(BaseModel):
+    """Every error; without faults there are neither `invalid_parameters` nor `causes`."""
+
+    type: Literal["/std-errors"]
+    status: int
+    title: str
+    detail: str
+    invalid_parameters: list[Fault] = []
+    details: str
+    causes: list[Cause] = []
+
+
+def _fault(violation: Violation) -> Fault:
+    fault = Fault(field=violation.field, reason=violation.reason)
+    return fault.model_copy(update={"line": violation.line}) if violation.line else fault
+
+
 def error_body(status: int, title: str, detail: str, violations: Iterable[Violation] = ()) -> dict[str, Any]:
     """The JSON object of an error."""
-    body: dict[str, Any] = {"type": "/std-errors", "status": status, "title": title, "detail": detail}
     faults = tuple(violations)
-    if faults:
-        body["invalid_parameters"] = [
-            {"field": v.field, "reason": v.reason} | ({"line": v.line} if v.line else {}) for v in faults
-        ]
-    body["details"] = detail
-    if faults:
-        body["causes"] = [{"field": v.field, "message": v.reason} for v in faults]
-    return body
+    error = Error(
+        type="/std-errors",
+        status=status,
+        title=title,
+        detail=detail,
+        invalid_parameters=[_fault(v) for v in faults],
+        details=detail,
+        causes=[Cause(field=v.field, message=v.reason) for v in faults],
+    )
+    return error.model_dump(exclude_defaults=True)
 
 
 def error_response(

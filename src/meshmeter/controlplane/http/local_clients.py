@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from aiohttp import hdrs, web
 
-from meshmeter.effective.addresses import is_loopback
+from meshmeter.addresses import is_loopback
 from meshmeter.errors import PermissionDenied
 from meshmeter.quoting import quoted
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
+from meshmeter.addresses import is_loopback, is_metadata, is_wildcard
 from meshmeter.errors import Violation
 from meshmeter.resources import paths, syntax
-from meshmeter.resources.addresses import is_metadata
 from meshmeter.resources.dataplane import (
     BUILTIN_GATEWAY,
     DELEGATED_GATEWAY,
@@ -49,7 +49,7 @@ def collides(address: str | None, other: str | None) -> bool:
     """True if two sockets of one port would collide: the same address, or either is a wildcard."""
     if not address or not other:
         return False
-    if syntax.is_unspecified(address) or syntax.is_unspecified(other):
+    if is_wildcard(address) or is_wildcard(other):
         return True
     if syntax.is_ip(address) and syntax.is_ip(other):
         return ip_address(address) == ip_address(other)
@@ -81,7 +81,7 @@ def _networking(networking: Networking) -> Iterator[Violation]:
 def _host(address: str | None, path: str) -> Iterator[Violation]:
     if not address:
         yield Violation(path, "address can't be empty")
-    elif syntax.is_unspecified(address):
+    elif is_wildcard(address):
         yield Violation(path, "must not be 0.0.0.0 or ::")
     elif not syntax.is_host(address):
         yield Violation(path, "address has to be valid IP address or domain name")
@@ -120,7 +120,7 @@ def _metrics_proxy(networking: Networking, proxy: MetricsProxy) -> Iterator[Viol
     if not syntax.is_ip(address):
         yield Violation(f"{path}.address", "address has to be valid IP address")
         return
-    if not ip_address(address).is_loopback:
+    if not is_loopback(address):
         yield Violation(f"{path}.address", "must be a loopback address")
     for inbound in networking.inbound or ():
         if inbound.port == proxy.port and collides(address, inbound.address or networking.address):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from meshmeter.addresses import is_loopback
 from meshmeter.errors import Violation
 from meshmeter.resources import syntax
 from meshmeter.resources.dataplane import DataplaneSpec, Inbound, Networking
@@ -80,4 +81,4 @@ def _uses(inbound: Inbound, port: int, own: str | None) -> bool:
 
 
 def _reaches_admin(address: str | None, own: str | None) -> bool:
-    return bool(address) and (syntax.is_loopback(address or "") or collides(address, own))
+    return bool(address) and (is_loopback(address or "") or collides(address, own))

@@ -3,9 +3,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from meshmeter.controlplane.api.app import resource_app
+from meshmeter.controlplane.api.bodies import DOCUMENT
 from meshmeter.controlplane.api.identities import IdentityApi
 from meshmeter.controlplane.api.openapi import description
-from meshmeter.controlplane.api.resources import resource_app
+from meshmeter.controlplane.http.errors import error_body
+from meshmeter.errors import Violation
+from meshmeter.resources.kinds import KINDS
 
 
 def references(value: Any) -> set[str]:
@@ -31,6 +35,33 @@ def test_every_route_is_described_and_nothing_else() -> None:
     }
     described = {(path, method) for path, item in description()["paths"].items() for method in item}
     assert described == served
+
+
+def test_every_kind_has_its_document_and_nothing_of_one_kind_leads_to_another() -> None:
+    schemas = description()["components"]["schemas"]
+    for kind in KINDS:
+        assert f"{kind}Document" in schemas
+        own = str([schema for name, schema in schemas.items() if name.startswith(f"{kind}Document")])
+        assert "#/$defs/" not in own
+        assert all(f"schemas/{other}Document" not in own for other in KINDS if other != kind)
+
+
+def test_errors_have_exactly_the_fields_that_are_described() -> None:
+    described = description()["components"]["schemas"]["Error"]["properties"]
+    assert error_body(400, "t", "d", [Violation("f", "r")]).keys() == described.keys()
+
+
+def test_models_are_described_without_what_means_nothing_to_a_client() -> None:
+    schemas = description()["components"]["schemas"]
+    request = schemas["DataplaneTokenRequest"]
+    assert (request["required"], request["additionalProperties"]) == (["mesh"], False)
+    assert "default" not in request["properties"]["name"] and "title" not in request
+    assert schemas["RotationRequest"]["properties"]["overlap"]["default"] is True
+    assert "additionalProperties" not in schemas["Token"]
+    assert schemas["Overview"]["properties"]["dataplane"] == {
+        "$ref": "#/components/schemas/DataplaneDocument"
+    }
+    assert DOCUMENT not in str(schemas)
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -76,6 +76,23 @@ async def test_a_discovery_token_for_a_mesh_that_is_not_there(api: ServedApi) ->
     assert await faults(api, "/tokens/discovery", {"meshes": "default"}) == {"meshes"}
 
 
+@pytest.mark.attack(
+    "B5: an empty name in a token request is left out, and the token allows more than was asked"
+)
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/tokens/discovery", {"meshes": [""]}, "meshes[0]"),
+        ("/tokens/dataplane", {"mesh": "default", "tags": {"a": [""]}}, 'tags["a"]'),
+        ("/tokens/dataplane", {"mesh": "default", "tags": {"": "1"}}, 'tags[""]'),
+    ],
+)
+async def test_an_empty_name_is_refused(api: ServedApi, path: str, body: Any, field: str) -> None:
+    before = len(api.tokens.records())
+    assert await faults(api, path, body) == {field}
+    assert len(api.tokens.records()) == before
+
+
 async def call(api: ServedApi, method: str, path: str, body: object = None) -> tuple[int, Any]:
     async with api.client() as client, client.request(method, path, json=body) as response:
         return response.status, await response.json()
