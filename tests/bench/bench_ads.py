@@ -23,8 +23,8 @@ from figures import Figure
 from measured import Measured
 from worlds import bench_dataplane, bench_mesh, in_envoy, proxy_info
 
-from meshmeter.descriptors import raise_limit
 from meshmeter.effective.view import MeshView
+from meshmeter.file_descriptors import raise_limit
 from meshmeter.pipeline import compile_proxy
 from meshmeter.xds.messages import METHOD, SERVICE, Response, encode_response
 from meshmeter.xds.protos import message

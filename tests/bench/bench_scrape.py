@@ -147,7 +147,7 @@ def running_world(count: int, kernel: str, bodies: list[bytes], limit: int | Non
                 "127.0.0.1",
                 stack.enter_context(application(body)),
                 "/metrics",
-                SourceOptions(body_bytes=limit),
+                SourceOptions(body_bytes=limit, samples=0 if limit else None),
             )
             for n, body in enumerate(bodies)
         ]

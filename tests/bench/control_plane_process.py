@@ -29,7 +29,7 @@ from meshmeter.controlplane.ads.server import AdsServer
 from meshmeter.controlplane.discovery.sd_api import discovery_app, discovery_runner
 from meshmeter.controlplane.http.auth import discovery_access
 from meshmeter.controlplane.self_metrics import SelfMetrics
-from meshmeter.descriptors import raise_limit
+from meshmeter.file_descriptors import raise_limit
 from meshmeter.store.base import Put
 from support.control_plane_parts import Parts, running_parts
 
