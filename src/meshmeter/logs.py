@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from meshmeter.secrecy import redact
+from meshmeter.times import rfc3339
 
 FORMATS = ("console", "json")
 LEVELS = ("debug", "info", "warning", "error")
@@ -85,8 +86,7 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 
 
 def _time(record: logging.LogRecord) -> str:
-    stamp = datetime.fromtimestamp(record.created, UTC)
-    return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(datetime.fromtimestamp(record.created, UTC), "milliseconds")
 
 
 class _WithoutForeignBytes(logging.Filter):

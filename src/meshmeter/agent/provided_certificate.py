@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from meshmeter.files import read_file
+from meshmeter.times import rfc3339
 
 LARGEST_FILE = 1 << 20
 """Bytes of a certificate or key file."""
@@ -55,7 +56,7 @@ class Finding:
     """The host names and addresses that it is for, its subject alternative names; None unless it is usable."""
 
     def to_json(self) -> dict[str, Any]:
-        not_after = self.not_after.isoformat() if self.not_after else None
+        not_after = rfc3339(self.not_after) if self.not_after else None
         names = list(self.names[:MOST_NAMES]) if self.names is not None else None
         return {"state": self.state, "detail": self.detail, "notAfter": not_after, "names": names}
 

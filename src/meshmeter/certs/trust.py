@@ -15,6 +15,8 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from meshmeter.times import read_rfc3339, rfc3339
+
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
@@ -60,13 +62,13 @@ class TrustRecord:
                     {
                         "fingerprint": anchor.fingerprint,
                         "bundle": anchor.bundle_pem,
-                        "until": anchor.until.isoformat() if anchor.until else None,
+                        "until": rfc3339(anchor.until, "auto") if anchor.until else None,
                         "keptFor": anchor.kept_for.total_seconds() if anchor.kept_for else None,
                     }
                     for anchor in self.anchors
                 ],
                 "lifetime": self.lifetime.total_seconds(),
-                "switchAt": self.switch_at.isoformat() if self.switch_at else None,
+                "switchAt": rfc3339(self.switch_at, "auto") if self.switch_at else None,
             }
         ).encode()
 
@@ -129,9 +131,4 @@ def _not_longer(anchor: Anchor, now: datetime) -> Anchor:
 
 
 def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError(f"{text} has no time zone")
-    return time
+    return read_rfc3339(text) if text is not None else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from meshmeter.cli.output import age, table
 from meshmeter.exposition.excerpt import escaped
+from meshmeter.times import rfc3339
 
 Json = Mapping[str, Any]
 
@@ -176,7 +177,7 @@ def _trouble(trouble: Json) -> str:
 
 def _moment(seconds: float) -> str:
     try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return rfc3339(datetime.fromtimestamp(seconds, UTC))
     except (OverflowError, OSError, ValueError):
         return "an unknown time"
 

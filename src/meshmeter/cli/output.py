@@ -11,6 +11,7 @@ from typing import Any
 
 from meshmeter.cli import colours
 from meshmeter.errors import Violation
+from meshmeter.times import read_rfc3339
 
 GAP = "   "
 """Between two columns."""
@@ -110,7 +111,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def age(since: str | None, now: datetime | None = None) -> str:
     """How long ago an RFC 3339 time was, in the two largest units: `3d4h`, `5m10s`, `0s`; `-` if unknown."""
     try:
-        moment = datetime.fromisoformat(since or "")
+        moment = read_rfc3339(since or "")
         seconds = int(((now or datetime.now(UTC)) - moment).total_seconds())
     except (ValueError, TypeError):
         return "-"

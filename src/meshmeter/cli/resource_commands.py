@@ -215,13 +215,13 @@ def validate(
     given = read_input(file, var)
     valid, found = given.checked()
     output.faults(found)
-    advice = [str(warning) for warning in given.warnings]
+    noted = [str(warning) for warning in given.warnings]
     for checked in valid:
         if checked.resource is not None:
-            advice += (given.warning(checked.index, str(warning)) for warning in warnings(checked.resource))
-    for warning in advice:
+            noted += (given.warning(checked.index, str(warning)) for warning in warnings(checked.resource))
+    for warning in noted:
         output.warn(warning)
-    if found or (strict and advice):
+    if found or (strict and noted):
         raise typer.Exit(exit_codes.REFUSED)
     if not valid:
         output.fail("there is no document in what was given")

@@ -30,7 +30,7 @@ from meshmeter.controlplane.http.auth import (
     metrics_access,
     require_admin,
 )
-from meshmeter.controlplane.http.door import Door
+from meshmeter.controlplane.http.limit_listener import LimitListener
 from meshmeter.controlplane.http.limits import IDLE_SECONDS, Limits, fitting
 from meshmeter.controlplane.http.local_clients import LocalClients
 from meshmeter.controlplane.identity.mesh_trust import MeshTrust
@@ -330,17 +330,17 @@ class _Sockets:
     ) -> None:
         """Listen and answer from now on. Raises StartupError naming the option."""
         refused = self._metrics.refused_connections.labels(name).inc
-        door = Door(bound, self._limits, name=name, tls=tls, on_refused=refused)
-        app.middlewares.insert(0, door.middleware)
+        listener = LimitListener(bound, self._limits, name=name, tls=tls, on_refused=refused)
+        app.middlewares.insert(0, listener.middleware)
         self._metrics.count_requests(app, name)
-        self._metrics.watch_connections(name, lambda: door.connections)
+        self._metrics.watch_connections(name, lambda: listener.connections)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         assert runner.server is not None
         try:
             bound.listen(BACKLOG)
-            door.open(runner.server)
-            self._stack.push_async_callback(door.close)
+            listener.open(runner.server)
+            self._stack.push_async_callback(listener.close)
         except OSError as exc:
             # Two that start at once may both bind a port; only one of them may listen on it.
             raise self._taken(":".join(map(str, bound.getsockname()[:2])), bound, exc) from exc

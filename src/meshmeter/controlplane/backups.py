@@ -26,6 +26,7 @@ from meshmeter.store.lock import FileLock
 from meshmeter.store.opened_file import BESIDE
 from meshmeter.store.schema import STEPS
 from meshmeter.store.soundness import connect_to_read, damage
+from meshmeter.times import rfc3339
 from meshmeter.whole_files import sync_folder, write_whole
 
 MANIFEST = "backup.json"
@@ -80,7 +81,7 @@ def back_up(data_dir: Path, target: Path, *, keys: Path | None = None, now: date
             _sync(partial)
             manifest = {
                 "program": f"meshmeter {__version__}",
-                "made": now.isoformat(timespec="seconds"),
+                "made": rfc3339(now),
                 "sha256": _digest(partial),
                 "revision": made.revision,
                 "keys": False,

@@ -8,10 +8,10 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
 
 from meshmeter.errors import StoreUnavailable
 from meshmeter.store.soundness import look_for_damage
+from meshmeter.store.sqlite import SqliteStore
 
 log = logging.getLogger(__name__)
 
@@ -19,21 +19,12 @@ LOOK = 2.0
 """Seconds between two looks whether the file is there."""
 
 
-class WatchedStore(Protocol):
-    """The store, as far as it is watched; `SqliteStore` is one."""
-
-    @property
-    def fault(self) -> str | None: ...
-
-    async def look(self) -> str | None: ...
-
-
 class StoreWatch:
     """`run` looks, `reason` tells."""
 
     def __init__(
         self,
-        store: WatchedStore,
+        store: SqliteStore,
         path: Path,
         *,
         interval: float,

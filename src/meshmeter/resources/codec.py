@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from meshmeter.errors import InvalidResource, Violation
@@ -17,6 +17,7 @@ from meshmeter.resources.kinds import KINDS
 from meshmeter.resources.resource import EPOCH, AnyResource, Meta, Resource
 from meshmeter.resources.strict_decoding import conform, show
 from meshmeter.resources.validation.rules import violations
+from meshmeter.times import read_rfc3339, rfc3339
 
 __all__ = [
     "decode",
@@ -48,8 +49,8 @@ def to_universal(resource: AnyResource) -> dict[str, Any]:
         head["mesh"] = meta.mesh
     head |= {
         "name": meta.name,
-        "creationTime": _time(meta.creation_time),
-        "modificationTime": _time(meta.modification_time),
+        "creationTime": rfc3339(meta.creation_time, "auto"),
+        "modificationTime": rfc3339(meta.modification_time, "auto"),
     }
     if meta.labels:
         head["labels"] = dict(meta.labels)
@@ -86,8 +87,8 @@ def to_stored(resource: AnyResource) -> dict[str, Any]:
         "annotations": dict(meta.annotations),
         "nameExtensions": dict(meta.name_extensions),
         "version": meta.version,
-        "creationTime": meta.creation_time.isoformat(),
-        "modificationTime": meta.modification_time.isoformat(),
+        "creationTime": rfc3339(meta.creation_time, "auto"),
+        "modificationTime": rfc3339(meta.modification_time, "auto"),
         "spec": _dump(resource.spec),
     }
 
@@ -114,8 +115,8 @@ def from_stored(stored: Mapping[str, Any]) -> AnyResource:
             annotations=stored.get("annotations", {}),
             name_extensions=stored.get("nameExtensions", {}),
             version=stored.get("version", 0),
-            creation_time=_read_time(stored.get("creationTime")),
-            modification_time=_read_time(stored.get("modificationTime")),
+            creation_time=_stored_time(stored.get("creationTime")),
+            modification_time=_stored_time(stored.get("modificationTime")),
             layers=stored.get("layers", {}),
         )
     except (KeyError, ValueError, TypeError) as error:
@@ -147,11 +148,5 @@ def _dump(spec: Spec) -> dict[str, Any]:
     return spec.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _time(moment: datetime) -> str:
-    """RFC 3339 in UTC, with as much of a fraction as there is."""
-    text = moment.astimezone(UTC).isoformat() if moment != EPOCH else EPOCH.isoformat()
-    return text.replace("+00:00", "Z")
-
-
-def _read_time(text: str | None) -> datetime:
-    return datetime.fromisoformat(text) if text else EPOCH
+def _stored_time(text: str | None) -> datetime:
+    return read_rfc3339(text) if text else EPOCH

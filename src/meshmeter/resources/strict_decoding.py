@@ -116,11 +116,6 @@ def show(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def payload(value: object, path: str, faults: Faults) -> Any:
-    """A part that is kept as it is: plain JSON without nulls in mappings and without control characters."""
-    return _payload(value, path, Reading(faults))
-
-
 @cache
 def _fields(model: type[Model]) -> dict[str, _Reader]:
     """The readers of a model's fields, by their names on the wire."""
@@ -264,6 +259,7 @@ def _mapping(value: object, path: str, reading: Reading) -> dict[str, Any] | Non
 
 
 def _payload(value: object, path: str, reading: Reading, depth: int = 0) -> Any:
+    """A part that is kept as it is: plain JSON without nulls in mappings and without control characters."""
     if depth > DEEPEST:
         reading.wrong(path, f"must not be nested more than {DEEPEST} levels deep")
         return None

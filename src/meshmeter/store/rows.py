@@ -15,6 +15,7 @@ from meshmeter.errors import InvalidResource, ResourceUnreadable
 from meshmeter.resources import codec
 from meshmeter.resources.resource import EPOCH, AnyResource, Key
 from meshmeter.store.token_records import TokenRecord
+from meshmeter.times import read_rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +50,8 @@ def to_resource(row: Row) -> AnyResource:
         meta = replace(
             resource.meta,
             version=version,
-            creation_time=_time(created),
-            modification_time=_time(modified),
+            creation_time=read_rfc3339(created),
+            modification_time=read_rfc3339(modified),
         )
         readable = replace(resource, meta=meta)
         to_document(readable)
@@ -61,13 +62,6 @@ def to_resource(row: Row) -> AnyResource:
         # Whatever is in a row, it costs that row and not all others.
         raise ResourceUnreadable(printable(kind), printable(mesh), printable(name), printable(exc)) from exc
     return readable
-
-
-def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text} has no time zone")
-    return moment
 
 
 def printable(value: object) -> str:
@@ -82,7 +76,8 @@ TokenRow = tuple[str, str, str, str, str, str | None, str]
 
 
 def time_text(moment: datetime) -> str:
-    """ISO 8601 in UTC, always equally long: earlier times sort first."""
+    """RFC 3339 in UTC as the database has it, always equally long and with `+00:00`: earlier times sort first, those of
+    older rows too."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
@@ -107,10 +102,10 @@ def to_record(row: TokenRow) -> TokenRecord:
             id=id_,
             key_id=key_id,
             audience=audience,
-            issued_at=_time(issued),
-            expires_at=_time(expires),
+            issued_at=read_rfc3339(issued),
+            expires_at=read_rfc3339(expires),
             subject=dict(json.loads(subject)),
-            revoked_at=_time(revoked) if revoked is not None else None,
+            revoked_at=read_rfc3339(revoked) if revoked is not None else None,
         )
     except (ValueError, TypeError, AttributeError) as exc:
         log.error(

@@ -18,7 +18,7 @@ from meshmeter.errors import (
 from meshmeter.resources import dataplane, mesh
 from meshmeter.resources.resource import AnyResource, Key
 from meshmeter.store.base import Put
-from meshmeter.store.rows import COLUMNS, Row, to_document, to_resource
+from meshmeter.store.rows import COLUMNS, Row, time_text, to_document, to_resource
 
 
 def readable(rows: Iterable[Row]) -> tuple[list[AnyResource], dict[Key, str]]:
@@ -74,8 +74,8 @@ def put(db: sqlite3.Connection, change: Put, now: datetime) -> tuple[AnyResource
             key.mesh,
             key.name,
             meta.version,
-            meta.creation_time.isoformat(),
-            meta.modification_time.isoformat(),
+            time_text(meta.creation_time),
+            time_text(meta.modification_time),
             document,
         ],
     )

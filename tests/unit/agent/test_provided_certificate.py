@@ -174,7 +174,7 @@ def test_what_the_control_plane_is_told() -> None:
     assert pc.Finding(pc.EXPIRED, "why", moment).to_json() == {
         "state": "expired",
         "detail": "why",
-        "notAfter": "2026-01-01T00:00:00+00:00",
+        "notAfter": "2026-01-01T00:00:00Z",
         "names": None,
     }
 

@@ -10,16 +10,19 @@ from meshmeter.addresses import IPNetwork
 from meshmeter.controlplane.api import routes
 from meshmeter.controlplane.api.apply import ApplyApi
 from meshmeter.controlplane.api.descriptions import DescriptionApi
+from meshmeter.controlplane.api.explain import Explainer
 from meshmeter.controlplane.api.identities import IdentityApi
 from meshmeter.controlplane.api.lookup import Lookup
 from meshmeter.controlplane.api.openapi import description
-from meshmeter.controlplane.api.proxies import ExplainProvider, ProxyApi
+from meshmeter.controlplane.api.proxies import ProxyApi
 from meshmeter.controlplane.api.resources import ResourceApi
 from meshmeter.controlplane.api.route import Access, serve
-from meshmeter.controlplane.api.secrets import SecretApi, Vault
-from meshmeter.controlplane.api.tokens import TokenApi, Tokens
+from meshmeter.controlplane.api.secrets import SecretApi
+from meshmeter.controlplane.api.tokens import TokenApi
 from meshmeter.controlplane.http.errors import Handler, error_middleware
 from meshmeter.controlplane.http.request_body import LARGEST_BATCH
+from meshmeter.controlplane.identity.secret_vault import SecretVault
+from meshmeter.controlplane.tokens.service import TokenService
 from meshmeter.resources.limits import DEFAULT_LIMITS, Limits
 from meshmeter.store.base import Store
 
@@ -33,10 +36,10 @@ def resource_app(
     store: Store,
     *,
     authenticate: Callable[[web.Request], object],
-    explainer: ExplainProvider,
-    tokens: Tokens,
+    explainer: Explainer,
+    tokens: TokenService,
     identities: IdentityApi,
-    secrets: Vault,
+    secrets: SecretVault,
     zone: str = "default",
     allowed_networks: Sequence[IPNetwork] = (),
     limits: Limits = DEFAULT_LIMITS,

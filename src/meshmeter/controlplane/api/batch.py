@@ -21,7 +21,7 @@ from meshmeter.addresses import IPNetwork
 from meshmeter.controlplane.admission.documents import change_violations, completed, same_content
 from meshmeter.controlplane.api.bodies import AnswerBody
 from meshmeter.controlplane.api.hidden_keys import hide
-from meshmeter.controlplane.reconcile.world import World
+from meshmeter.controlplane.reconcile.resource_index import ResourceIndex
 from meshmeter.documents.forms import is_kubernetes
 from meshmeter.effective.impact import Impact, impact
 from meshmeter.errors import InvalidResource, MeshNotFound, VersionConflict, Violation
@@ -250,7 +250,7 @@ def _affected(
     by_mesh: defaultdict[str, list[AnyResource]] = defaultdict(list)
     for result in changed:
         by_mesh[_mesh_of(result.resource)].append(result.resource)
-    touched = World(r for r in contents if _mesh_of(r) in by_mesh)
+    touched = ResourceIndex(r for r in contents if _mesh_of(r) in by_mesh)
     before = {name: touched.view(name) for name in by_mesh}
     for result in changed:
         touched.apply(result.resource.key, result.resource)

@@ -7,7 +7,7 @@ client reads it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from aiohttp import web
@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from meshmeter.errors import InvalidResource, Violation
 from meshmeter.resources import dataplane
 from meshmeter.resources.kinds import KINDS
+from meshmeter.times import rfc3339
 
 DOCUMENT = "x-document"
 """In the schema of a model: here stands a document of the kind of this name."""
@@ -74,7 +75,7 @@ class RequestBody(BaseModel):
 
 
 def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return rfc3339(moment)
 
 
 Time = Annotated[datetime, PlainSerializer(_time)]

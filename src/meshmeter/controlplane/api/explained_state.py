@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from meshmeter.controlplane.proxies.status import ProxyStatus, State
 from meshmeter.effective.findings import FINDINGS, Finding
 from meshmeter.effective.metrics import EffectiveMetrics
+from meshmeter.times import rfc3339
 
 METRICS_WORDS = ("serving", "refused", "off", "offline", "rejected")
 """What `metrics_word` says."""
@@ -93,4 +94,4 @@ def time_text(moment: datetime | None) -> str | None:
     """RFC 3339 in UTC, to the millisecond."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(moment, "milliseconds")

@@ -10,8 +10,7 @@ identity token for exactly its own.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,6 +21,7 @@ from meshmeter.certs.tokens import ADMIN, Claims, check_identity
 from meshmeter.controlplane.api.bodies import AnswerBody, RequestBody, Time
 from meshmeter.controlplane.http.errors import Refusal
 from meshmeter.controlplane.http.request_body import read_json
+from meshmeter.controlplane.identity.mesh_trust import MeshTrust
 from meshmeter.controlplane.tokens.limits import RateLimit
 from meshmeter.effective.transport import mtls_enabled
 from meshmeter.errors import (
@@ -87,36 +87,6 @@ class Trust(AnswerBody):
     """PEM."""
 
 
-class IssuedCertificate(Protocol):
-    """A certificate for somebody else's key."""
-
-    @property
-    def certificate_pem(self) -> str: ...
-
-    @property
-    def bundle_pem(self) -> str: ...
-
-    @property
-    def not_before(self) -> datetime: ...
-
-    @property
-    def not_after(self) -> datetime: ...
-
-
-class Authority(Protocol):
-    """Who signs for the meshes; `mesh_trust.MeshTrust` is one."""
-
-    async def issue(
-        self, mesh: str, service: str, public_key: ec.EllipticCurvePublicKey
-    ) -> IssuedCertificate | None:
-        """A certificate that says `spiffe://MESH/SERVICE`; None if the mesh has no mTLS."""
-        ...
-
-    async def bundle(self, mesh: str) -> str | None:
-        """What peers are verified by, PEM; None if the mesh has no mTLS."""
-        ...
-
-
 async def _never(_mesh: str) -> bool:
     return False
 
@@ -126,7 +96,7 @@ class IdentityApi:
 
     def __init__(
         self,
-        authority: Authority,
+        authority: MeshTrust,
         authenticate: Callable[[web.Request], Claims],
         *,
         rate: RateLimit | None = None,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Protocol
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import WithJsonSchema
 
 from meshmeter.controlplane.admission.written_by import is_away
 from meshmeter.controlplane.api.bodies import AnswerBody, DataplaneDocument
+from meshmeter.controlplane.api.explain import Explainer
 from meshmeter.controlplane.api.explained_state import METRICS_WORDS
 from meshmeter.controlplane.api.hidden_keys import hide
 from meshmeter.controlplane.api.lookup import Lookup
@@ -17,23 +18,13 @@ from meshmeter.controlplane.http.errors import Refusal
 from meshmeter.controlplane.proxies.status import State
 from meshmeter.resources import codec, dataplane
 from meshmeter.resources.kinds import KINDS
-from meshmeter.resources.resource import AnyResource, Key, Resource
+from meshmeter.resources.resource import AnyResource, Key
 from meshmeter.store.base import Store
 
 KEPT = (
     "What an operator applied to its Dataplane is kept for when it comes back; "
     "`meshmeter delete dataplane` forgets that"
 )
-
-
-class ExplainProvider(Protocol):
-    """What the API asks about proxies; `explain.Explainer` is one."""
-
-    def dataplane(self, mesh: str, name: str) -> dict[str, Any] | None: ...
-
-    def mesh(self, name: str) -> dict[str, Any] | None: ...
-
-    def overviews(self, dataplanes: Sequence[Resource[Any]]) -> Iterable[dict[str, Any]]: ...
 
 
 RecordedTime = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -69,7 +60,7 @@ class Overview(AnswerBody):
 class ProxyApi:
     """The handlers."""
 
-    def __init__(self, store: Store, lookup: Lookup, explainer: ExplainProvider):
+    def __init__(self, store: Store, lookup: Lookup, explainer: Explainer):
         self._store = store
         self._lookup = lookup
         self._explainer = explainer

@@ -9,8 +9,8 @@ Needs an admin token.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from aiohttp import web
 from pydantic import Field
@@ -18,20 +18,9 @@ from pydantic import Field
 from meshmeter.controlplane.api.bodies import AnswerBody, Nothing
 from meshmeter.controlplane.http.errors import Refusal
 from meshmeter.controlplane.http.request_body import read_document
+from meshmeter.controlplane.identity.secret_vault import SecretVault
 from meshmeter.errors import InvalidResource, NotFound
 from meshmeter.resources.secret import KIND, read_secret
-
-
-class Vault(Protocol):
-    """Where secrets are kept; `secret_vault.SecretVault` is one."""
-
-    async def get(self, name: str) -> bytes | None: ...
-
-    async def put(self, name: str, value: bytes) -> None: ...
-
-    async def delete(self, name: str) -> bool: ...
-
-    async def names(self, prefix: str = "") -> Sequence[str]: ...
 
 
 class Secret(AnswerBody):
@@ -54,7 +43,7 @@ class Secrets(AnswerBody):
 class SecretApi:
     """The handlers."""
 
-    def __init__(self, vault: Vault, mesh_exists: Callable[[str], Awaitable[bool]]):
+    def __init__(self, vault: SecretVault, mesh_exists: Callable[[str], Awaitable[bool]]):
         self._vault = vault
         self._mesh_exists = mesh_exists
 

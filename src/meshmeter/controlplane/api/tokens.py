@@ -14,9 +14,8 @@ everything else is optional and narrows what the token allows (kuma-facts 9.6, d
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -27,12 +26,11 @@ from meshmeter.certs.tokens import (
     DEFAULT_VALIDITY,
     DISCOVERY,
     IDENTITY,
-    SigningKey,
 )
 from meshmeter.controlplane.api import token_bodies as bodies
 from meshmeter.controlplane.http.request_body import read_json
+from meshmeter.controlplane.tokens.service import TokenService
 from meshmeter.errors import InvalidResource, Unauthenticated, Violation
-from meshmeter.store.token_records import TokenRecord
 
 LARGEST_REQUEST = 64 << 10
 """Bytes."""
@@ -40,34 +38,10 @@ LARGEST_REQUEST = 64 << 10
 _TITLE = "The token request is not valid"
 
 
-class Tokens(Protocol):
-    """What issues and revokes; `token_service.TokenService` is one."""
-
-    async def issue(
-        self,
-        audience: str,
-        valid_for: timedelta,
-        *,
-        mesh: str | None = None,
-        name: str | None = None,
-        tags: Mapping[str, Sequence[str]] | None = None,
-        meshes: Sequence[str] | None = None,
-        service: str | None = None,
-    ) -> str: ...
-
-    def records(self) -> Sequence[TokenRecord]: ...
-
-    async def revoke(self, token_id: str) -> TokenRecord: ...
-
-    async def revoke_token(self, token: str) -> TokenRecord: ...
-
-    async def rotate(self, *, overlap: bool) -> SigningKey: ...
-
-
 class TokenApi:
     """The handlers."""
 
-    def __init__(self, tokens: Tokens, mesh_exists: Callable[[str], Awaitable[bool]]):
+    def __init__(self, tokens: TokenService, mesh_exists: Callable[[str], Awaitable[bool]]):
         self._tokens = tokens
         self._mesh_exists = mesh_exists
 

@@ -264,7 +264,7 @@ class MeshTrust:
 
     # What time changes
 
-    async def run(self, world: Recompiler) -> None:
+    async def run(self, recompiler: Recompiler) -> None:
         """Have what is due compiled again, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             running: dict[str, asyncio.Task[None]] = {}
@@ -275,16 +275,18 @@ class MeshTrust:
                 for mesh, state in self._meshes.items():
                     due = now >= state.check_at or state.is_of_the_future(self._now())
                     if due and mesh not in running:
-                        running[mesh] = tasks.create_task(self._look(mesh, world), name=f"trust of {mesh}")
+                        running[mesh] = tasks.create_task(
+                            self._look(mesh, recompiler), name=f"trust of {mesh}"
+                        )
                 if running:
                     # Most are done at once; one that is not goes on by itself.
                     await asyncio.wait(running.values(), timeout=LOOK)
                 if proxies := self._identities.due(self._now()):
-                    world.recompile(proxies)
+                    recompiler.recompile(proxies)
 
-    async def _look(self, mesh: str, world: Recompiler) -> None:
+    async def _look(self, mesh: str, recompiler: Recompiler) -> None:
         if await self._refresh(mesh):
-            world.recompile_mesh(mesh)
+            recompiler.recompile_mesh(mesh)
 
     async def _refresh(self, mesh: str) -> bool:
         """Read the authority of a mesh again; whether anything is other than before."""

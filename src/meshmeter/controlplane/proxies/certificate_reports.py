@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from meshmeter.effective.credentials import CertificateState, ProvidedCertificate
 from meshmeter.errors import InvalidResource, Violation
+from meshmeter.times import read_rfc3339
 
 MOST_NAMES, LONGEST_NAME = 100, 255
 """Names of a certificate that are kept, and characters of each."""
@@ -27,10 +27,10 @@ def read_certificate(sent: object, field: str) -> ProvidedCertificate:
     if not isinstance(detail, str):
         raise _bad(f"{field}.detail", "must be a text")
     try:
-        not_after = datetime.fromisoformat(written) if isinstance(written, str) else None
+        not_after = read_rfc3339(written) if isinstance(written, str) else None
     except ValueError:
         not_after = None
-    if written is not None and (not_after is None or not_after.tzinfo is None):
+    if written is not None and not_after is None:
         raise _bad(f"{field}.notAfter", "must be a time such as 2030-01-31T12:00:00Z")
     return ProvidedCertificate(
         state, detail[:LONGEST_DETAIL], not_after, _names(sent.get("names"), f"{field}.names")

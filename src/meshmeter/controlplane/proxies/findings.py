@@ -6,7 +6,7 @@ A scrape report comes from an agent, maybe of another version: whatever in it is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +14,7 @@ from meshmeter.controlplane.proxies.status import ProxyStatus
 from meshmeter.effective.findings import Finding, finding
 from meshmeter.scrape.plan import ENVOY
 from meshmeter.scrape.results import FetchError
+from meshmeter.times import read_rfc3339
 
 SILENCE = timedelta(minutes=3)
 """How long an agent may tell of no scrape; longer than the usual scrape intervals."""
@@ -81,10 +82,9 @@ def runtime_findings(status: ProxyStatus, now: datetime, *, has_endpoint: bool) 
 def _silent_since(status: ProxyStatus, report: Mapping[str, Any] | None) -> datetime:
     assert status.connected_since is not None
     try:
-        received = datetime.fromisoformat(str((report or {})["received_at"]))
+        return read_rfc3339(str((report or {})["received_at"]))
     except (KeyError, ValueError):
         return status.connected_since
-    return received if received.tzinfo is not None else received.replace(tzinfo=UTC)
 
 
 def _sources(report: Mapping[str, Any]) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from typing import Any
 from meshmeter.controlplane.proxies.status import Nack, ProxyStatus
 from meshmeter.quoting import quoted
 from meshmeter.resources.resource import ProxyKey
+from meshmeter.times import rfc3339
 
 RETURN_SECONDS = 60.0
 """How long proxies may take to come back after a start of the control plane; they try every 30 s at the least."""
@@ -134,7 +135,7 @@ class ProxyRegistry:
         entry = self._touch(mesh, name)
         entry.status = replace(
             entry.status,
-            last_report={**report, "received_at": self._now().isoformat(timespec="milliseconds")},
+            last_report={**report, "received_at": rfc3339(self._now(), "milliseconds")},
         )
 
     def _touch(self, mesh: str, name: str) -> _Entry:

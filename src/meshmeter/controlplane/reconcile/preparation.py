@@ -34,8 +34,8 @@ class Preparation:
         self._again: set[str] = set()
         self._held: set[ProxyKey] = set()
 
-    async def prepare(self, meshes: Set[str], tasks: asyncio.TaskGroup, patience: float) -> None:
-        """Begin with these meshes, and wait `patience` seconds for all that are under way."""
+    async def prepare(self, meshes: Set[str], tasks: asyncio.TaskGroup, timeout: float) -> None:
+        """Begin with these meshes, and wait `timeout` seconds for all that are under way."""
         self._forget_done()
         for mesh in sorted(meshes):
             if mesh in self._under_way:
@@ -44,7 +44,7 @@ class Preparation:
                 prepare = self._prepare(mesh, self._trust)
                 self._under_way[mesh] = tasks.create_task(prepare, name=f"prepare {mesh}")
         if self._under_way:
-            await asyncio.wait(self._under_way.values(), timeout=patience)
+            await asyncio.wait(self._under_way.values(), timeout=timeout)
         self._forget_done()
 
     def hold(self, proxies: Set[ProxyKey]) -> set[ProxyKey]:

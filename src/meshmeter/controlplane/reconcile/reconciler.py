@@ -1,8 +1,8 @@
 """The reconciler: follows the store, recompiles what a change touches, and publishes the three projections.
 
-Store events go into the `World`; the proxies they touch become dirty; after a short settling time each dirty proxy is
-compiled once and its results are published, but only where they differ from what is out already. While the store is
-away everything published stays as it is (design 8).
+Store events go into the `ResourceIndex`; the proxies they touch become dirty; after a short settling time each dirty
+proxy is compiled once and its results are published, but only where they differ from what is out already. While the
+store is away everything published stays as it is (design 8).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from meshmeter.controlplane.reconcile.known_proxies import KnownProxies
 from meshmeter.controlplane.reconcile.mtls_switch import MtlsSwitch
 from meshmeter.controlplane.reconcile.preparation import Preparation
 from meshmeter.controlplane.reconcile.published import Published
+from meshmeter.controlplane.reconcile.resource_index import ResourceIndex
 from meshmeter.controlplane.reconcile.results import Results
 from meshmeter.controlplane.reconcile.store_follower import StoreFollower
 from meshmeter.controlplane.reconcile.targets import Targets
 from meshmeter.controlplane.reconcile.trust import Trust
-from meshmeter.controlplane.reconcile.world import World
 from meshmeter.effective.credentials import ProvidedCertificate
 from meshmeter.effective.findings import Finding, finding
 from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
@@ -45,10 +45,10 @@ log = logging.getLogger(__name__)
 SETTLE = 0.02
 """Seconds to wait for more changes before compiling; a burst of changes is then compiled once."""
 
-PATIENCE = 0.05
+PREPARE_TIMEOUT = 0.05
 """Seconds that all meshes wait for the authority of one that changed; usually it is there at once."""
 
-START_PATIENCE = 2.0
+START_PREPARE_TIMEOUT = 2.0
 """The same at the start, when nothing is published yet."""
 
 RETRY = 1.0
@@ -56,7 +56,7 @@ RETRY = 1.0
 
 
 class Reconciler:
-    """Owns the world picture and the published results. One event loop only."""
+    """Owns the index and the published results. One event loop only."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Reconciler:
         )
         self._on_compiled = on_compiled
         self._work = CompileWork()
-        self._world = World()
+        self._index = ResourceIndex()
         self._known = KnownProxies(trust)
         self._results = Results(cache)
         self._targets = Targets()
@@ -95,7 +95,7 @@ class Reconciler:
 
     def view(self, mesh: str) -> MeshView | None:
         """The mesh as it is now, or None if there is no such Mesh."""
-        return self._world.view(mesh)
+        return self._index.view(mesh)
 
     def compiled(self, mesh: str, name: str) -> CompiledProxy | None:
         """The latest results for one Dataplane, or None if there is none (yet)."""
@@ -104,12 +104,12 @@ class Reconciler:
     def outcome(self, dataplane: Resource[DataplaneSpec]) -> CompiledProxy | None:
         """The latest results for a Dataplane. For one that waits to be compiled for the first time: what is known now,
         as for a proxy that never connected. None if there is no such Mesh."""
-        if not self._world.has_mesh(dataplane.mesh):
+        if not self._index.has_mesh(dataplane.mesh):
             return None
         compiled = self.compiled(dataplane.mesh, dataplane.name)
         if compiled is not None:
             return compiled
-        view = self._world.view(dataplane.mesh)
+        view = self._index.view(dataplane.mesh)
         return self._compile_proxy(view, dataplane, None) if view is not None else None
 
     def mesh_findings(self, mesh: str) -> Iterator[Finding]:
@@ -130,11 +130,11 @@ class Reconciler:
 
     def dataplane(self, mesh: str, name: str) -> Resource[DataplaneSpec] | None:
         """The Dataplane as it is stored, compiled or not; None if there is none, or its proxy is away."""
-        return self._world.dataplane((mesh, name))
+        return self._index.dataplane((mesh, name))
 
     def dataplanes(self) -> list[Resource[DataplaneSpec]]:
         """Every Dataplane there is."""
-        found = (self._world.dataplane(key) for key in self._world.proxies())
+        found = (self._index.dataplane(key) for key in self._index.proxies())
         return [dataplane for dataplane in found if dataplane is not None]
 
     def agent_config(self, mesh: str, name: str) -> Published[ScrapeConfig | None]:
@@ -177,7 +177,7 @@ class Reconciler:
 
     def has_dataplane(self, key: ProxyKey) -> bool:
         """Whether there is such a Dataplane."""
-        return self._world.dataplane(key) is not None
+        return self._index.dataplane(key) is not None
 
     def remembered(self) -> set[ProxyKey]:
         """Every proxy of which anything is kept beside its Dataplane."""
@@ -203,13 +203,15 @@ class Reconciler:
 
     def restage(self, mesh: str) -> None:
         """The mesh has reached another stage of mTLS."""
-        view = self._world.view(mesh)
-        self._mark({(mesh, name) for name in view.dataplanes} if view else set(), {mesh})
+        self._mark(self._proxies(mesh), {mesh})
 
     def recompile_mesh(self, mesh: str) -> None:
         """Something besides the resources changed for all proxies of a mesh."""
-        view = self._world.view(mesh)
-        self._mark({(mesh, name) for name in view.dataplanes} if view else set())
+        self._mark(self._proxies(mesh))
+
+    def _proxies(self, mesh: str) -> set[ProxyKey]:
+        view = self._index.view(mesh)
+        return {(mesh, name) for name in view.dataplanes} if view else set()
 
     # The loop
 
@@ -220,13 +222,13 @@ class Reconciler:
             tasks.create_task(self._compile(), name="reconciler: compile")
 
     def _apply(self, key: Key, resource: AnyResource | None) -> None:
-        self._mark(self._world.apply(key, resource), {key.name} if key.kind == MESH else set())
+        self._mark(self._index.apply(key, resource), {key.name} if key.kind == MESH else set())
 
     def _take_over(self, resources: Sequence[AnyResource]) -> None:
-        world = World(resources)
-        gone = set(self._world.meshes()) - set(world.meshes())
-        self._world = world
-        self._mark(set(world.proxies()) | self._results.proxies(), set(world.meshes()) | gone)
+        index = ResourceIndex(resources)
+        gone = set(self._index.meshes()) - set(index.meshes())
+        self._index = index
+        self._mark(set(index.proxies()) | self._results.proxies(), set(index.meshes()) | gone)
         if not self._dirty and not self._dirty_meshes:
             self.ready.set()
 
@@ -245,8 +247,8 @@ class Reconciler:
                 dirty, self._dirty = self._dirty, set()
                 self._compiling = dirty
                 meshes, self._dirty_meshes = self._dirty_meshes, set()
-                patience = PATIENCE if self.ready.is_set() else START_PATIENCE
-                await self._preparation.prepare(meshes, tasks, patience)
+                timeout = PREPARE_TIMEOUT if self.ready.is_set() else START_PREPARE_TIMEOUT
+                await self._preparation.prepare(meshes, tasks, timeout)
                 await self._compile_all(dirty - self._preparation.hold(dirty))
                 self._compiling = set()
                 if not self._dirty and not self._dirty_meshes:
@@ -270,7 +272,7 @@ class Reconciler:
 
     def _staged(self, mesh: str) -> MeshView | None:
         """The mesh as it is now, with how far its mTLS is."""
-        view = self._world.view(mesh)
+        view = self._index.view(mesh)
         return replace(view, stage=self._switch.stage(view.mesh)) if view is not None else None
 
     async def _compile_one(self, view: MeshView | None, key: ProxyKey) -> set[ProxyKey]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.doors import request, served
 from support.envoy_process import until
+from support.listeners import request, served
 
 
 async def test_requests_are_answered_one_after_another() -> None:
@@ -34,10 +34,10 @@ async def test_so_has_the_head_of_a_later_request() -> None:
         server.clock.now += 50
         client.send(request()[:10])
         # It is idle until these bytes have come; then the ten seconds run.
-        while server.door.connections:
+        while server.listener.connections:
             server.clock.now += 5
-            seen = server.door.sweeps
-            await until(lambda: server.door.sweeps > seen, "a look at it")  # noqa: B023
+            seen = server.listener.sweeps
+            await until(lambda: server.listener.sweeps > seen, "a look at it")  # noqa: B023
             assert server.clock.now < 10_000
         assert await client.is_closed()
 
@@ -47,7 +47,7 @@ async def test_who_waits_for_an_answer_may_wait() -> None:
         client = await server.connect(request("/poll"))
         await until(lambda: server.polls, "the poll")
         server.clock.now += 3600
-        await until(lambda: server.door.sweeps > 2, "a look at it")
+        await until(lambda: server.listener.sweeps > 2, "a look at it")
         server.release.set()
         assert "200 OK" in await client.answer()
 
@@ -60,9 +60,9 @@ async def test_a_body_has_to_come_at_a_least_rate() -> None:
             client.send(bytes(20_000))
             await until(lambda: server.read == read, "the bytes")  # noqa: B023
             server.clock.now += 11
-            seen = server.door.sweeps
-            await until(lambda: server.door.sweeps > seen + 1, "a look at it")  # noqa: B023
-            assert server.door.connections == 1
+            seen = server.listener.sweeps
+            await until(lambda: server.listener.sweeps > seen + 1, "a look at it")  # noqa: B023
+            assert server.listener.connections == 1
         client.send(bytes(100))
         await until(lambda: server.read == 40_100, "the bytes")
         server.clock.now += 11
@@ -75,8 +75,8 @@ async def test_an_answer_has_to_be_taken_at_a_least_rate() -> None:
         client = await server.connect(request("/large"), limit=1 << 16)
         assert await client.reader.readuntil(b"\r\n\r\n")
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        while server.door.connections:
+        while server.listener.connections:
             server.clock.now += 5
-            seen = server.door.sweeps
-            await until(lambda: server.door.sweeps > seen, "a look at it")  # noqa: B023
+            seen = server.listener.sweeps
+            await until(lambda: server.listener.sweeps > seen, "a look at it")  # noqa: B023
             assert server.clock.now < 10_000

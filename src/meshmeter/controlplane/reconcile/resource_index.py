@@ -1,4 +1,4 @@
-"""World: the reconciler's picture of all resources, kept current by events of the store.
+"""ResourceIndex: all resources by what refers to what, kept current by events of the store.
 
 It answers two questions: what does a mesh look like now (`view`), and which proxies may come out differently after
 a change (`apply` returns them).
@@ -35,7 +35,7 @@ class _Mesh:
     """Service to the names of the Dataplanes that have an outbound to it."""
 
 
-class World:
+class ResourceIndex:
     """All meshes. Not thread-safe; owned by one task."""
 
     def __init__(self, resources: Iterable[AnyResource] = ()):

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from meshmeter.certs.authority import issue_server, make_authority
 from meshmeter.controlplane.http.limits import Limits
 from meshmeter.logs import Seldom
-from support.doors import request, served
 from support.envoy_process import until
+from support.listeners import request, served
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_one_client_may_have_so_many_that_say_nothing() -> None:
         silent = [await server.connect() for _ in range(5)]
         await until(lambda: server.refused == 3, "the refusals")
         closed = [client for client in silent if client.reader.at_eof()]
-        assert server.door.connections == 2 and len(closed) <= 3
+        assert server.listener.connections == 2 and len(closed) <= 3
         elsewhere = await server.connect(request(), local_addr=("127.0.0.2", 0))
         assert "200 OK" in await elsewhere.answer()
 
@@ -105,9 +105,9 @@ async def test_too_many_that_say_nothing_hold_others_up_for_two_seconds_only() -
         silent = [await server.connect() for _ in range(2)]
         await server.has(2)
         waiting = await server.connect(request())
-        seen = server.door.sweeps
-        await until(lambda: server.door.sweeps > seen + 2, "a look at it")
-        assert server.door.connections == 2
+        seen = server.listener.sweeps
+        await until(lambda: server.listener.sweeps > seen + 2, "a look at it")
+        assert server.listener.connections == 2
         server.clock.now += 3
         assert "200 OK" in await waiting.answer()
         assert await silent[0].is_closed()
@@ -161,8 +161,8 @@ async def test_no_descriptor_left_is_told_once_and_passes(caplog: pytest.LogCapt
             resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, limit[1]))
             client_end = await late
             await until(lambda: "cannot accept connections on the test port" in caplog.text, "the line")
-            tries = server.door.exhausted
-            await until(lambda: server.door.exhausted > tries + 3, "some more tries")
+            tries = server.listener.exhausted
+            await until(lambda: server.listener.exhausted > tries + 3, "some more tries")
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
         assert "200 OK" in await client_end.answer()
@@ -175,7 +175,7 @@ async def test_closing_ends_those_who_have_not_come_in(tls: ssl.SSLContext) -> N
         silent = await server.connect()
         half = await server.connect(b"\x16\x03\x01\x02\x00\x01")
         await server.has(2)
-        await server.door.close()
+        await server.listener.close()
         assert await silent.is_closed() and await half.is_closed()
         await server.has(0)
         with pytest.raises(OSError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from meshmeter.controlplane.reconcile.world import World
+from meshmeter.controlplane.reconcile.resource_index import ResourceIndex
 from meshmeter.effective.view import MOST_NEIGHBOURS
 from meshmeter.resources.dataplane import DataplaneSpec
 from meshmeter.resources.mesh import MeshSpec
@@ -32,79 +32,81 @@ def a_dataplane(
     return Resource("Dataplane", Meta(name, mesh), DataplaneSpec.model_validate({"networking": networking}))
 
 
-def change(world: World, resource: AnyResource) -> set[str]:
-    return {name for _mesh, name in world.apply(resource.key, resource)}
+def change(index: ResourceIndex, resource: AnyResource) -> set[str]:
+    return {name for _mesh, name in index.apply(resource.key, resource)}
 
 
 def test_a_mesh_or_a_permission_touches_every_proxy_of_its_mesh() -> None:
-    world = World(
+    index = ResourceIndex(
         [a_mesh(), a_mesh("other"), a_dataplane("a"), a_dataplane("b"), a_dataplane("c", mesh="other")]
     )
-    assert change(world, a_mesh()) == {"a", "b"}
-    assert change(world, a_permission("p")) == {"a", "b"}
+    assert change(index, a_mesh()) == {"a", "b"}
+    assert change(index, a_permission("p")) == {"a", "b"}
 
 
 def test_a_dataplane_touches_itself_and_those_that_call_its_services() -> None:
-    world = World([a_mesh(), a_dataplane("web", calls="db"), a_dataplane("batch", calls="mail")])
-    assert change(world, a_dataplane("db-1", serves="db")) == {"db-1", "web"}
+    index = ResourceIndex([a_mesh(), a_dataplane("web", calls="db"), a_dataplane("batch", calls="mail")])
+    assert change(index, a_dataplane("db-1", serves="db")) == {"db-1", "web"}
 
 
 def test_a_service_that_a_dataplane_no_longer_serves_still_touches_its_callers() -> None:
-    world = World([a_mesh(), a_dataplane("web", calls="db"), a_dataplane("db-1", serves="db")])
-    assert change(world, a_dataplane("db-1", serves="mail")) == {"db-1", "web"}
-    assert world.apply(Key("Dataplane", "default", "db-1"), None) == {("default", "db-1")}
+    index = ResourceIndex([a_mesh(), a_dataplane("web", calls="db"), a_dataplane("db-1", serves="db")])
+    assert change(index, a_dataplane("db-1", serves="mail")) == {"db-1", "web"}
+    assert index.apply(Key("Dataplane", "default", "db-1"), None) == {("default", "db-1")}
 
 
 def test_a_caller_that_stopped_calling_is_no_longer_touched() -> None:
-    world = World([a_mesh(), a_dataplane("web", calls="db"), a_dataplane("db-1", serves="db")])
-    change(world, a_dataplane("web", calls="mail"))
-    assert change(world, a_dataplane("db-1", serves="db")) == {"db-1"}
+    index = ResourceIndex([a_mesh(), a_dataplane("web", calls="db"), a_dataplane("db-1", serves="db")])
+    change(index, a_dataplane("web", calls="mail"))
+    assert change(index, a_dataplane("db-1", serves="db")) == {"db-1"}
 
 
 def test_a_view_does_not_change_with_the_world() -> None:
-    world = World([a_mesh(), a_dataplane("a")])
-    before = world.view("default")
-    change(world, a_dataplane("b"))
-    change(world, a_permission("p"))
+    index = ResourceIndex([a_mesh(), a_dataplane("a")])
+    before = index.view("default")
+    change(index, a_dataplane("b"))
+    change(index, a_permission("p"))
     assert before is not None and set(before.dataplanes) == {"a"}
-    after = world.view("default")
+    after = index.view("default")
     assert after is not None and set(after.dataplanes) == {"a", "b"} and len(after.permissions) == 1
 
 
 def test_dataplanes_of_a_mesh_that_is_not_there_have_no_view() -> None:
-    world = World([a_dataplane("a")])
-    assert world.view("default") is None
-    assert world.view("nowhere") is None
-    assert list(world.proxies()) == [("default", "a")]
-    assert world.dataplane(("default", "a")) is not None
-    assert world.dataplane(("default", "b")) is None
+    index = ResourceIndex([a_dataplane("a")])
+    assert index.view("default") is None
+    assert index.view("nowhere") is None
+    assert list(index.proxies()) == [("default", "a")]
+    assert index.dataplane(("default", "a")) is not None
+    assert index.dataplane(("default", "b")) is None
 
 
 def test_a_deleted_permission_leaves_the_view() -> None:
-    world = World([a_mesh(), a_permission("p")])
-    world.apply(Key("TrafficPermission", "default", "p"), None)
-    world.apply(Key("TrafficPermission", "default", "never-there"), None)
-    view = world.view("default")
+    index = ResourceIndex([a_mesh(), a_permission("p")])
+    index.apply(Key("TrafficPermission", "default", "p"), None)
+    index.apply(Key("TrafficPermission", "default", "never-there"), None)
+    view = index.view("default")
     assert view is not None and view.permissions == ()
 
 
 def test_kinds_of_a_newer_version_touch_nothing() -> None:
-    assert World([a_mesh()]).apply(Key("Novelty", "default", "n"), None) == set()
+    assert ResourceIndex([a_mesh()]).apply(Key("Novelty", "default", "n"), None) == set()
 
 
 def test_dataplanes_at_one_address_touch_each_other_since_a_port_is_the_first_ones() -> None:
-    world = World([a_mesh(), a_dataplane("a", address="10.0.0.1"), a_dataplane("c")])
-    assert change(world, a_dataplane("b", address="10.0.0.1")) == {"a", "b"}
-    view = world.view("default")
+    index = ResourceIndex([a_mesh(), a_dataplane("a", address="10.0.0.1"), a_dataplane("c")])
+    assert change(index, a_dataplane("b", address="10.0.0.1")) == {"a", "b"}
+    view = index.view("default")
     assert view is not None
     assert [n.name for n in view.neighbours(view.dataplanes["b"])] == ["a"]
     assert view.neighbours(view.dataplanes["c"]) == ()
-    assert change(world, a_dataplane("b", address="10.0.0.2")) == {"a", "b"}
-    assert change(world, a_dataplane("a", address="10.0.0.1")) == {"a"}
+    assert change(index, a_dataplane("b", address="10.0.0.2")) == {"a", "b"}
+    assert change(index, a_dataplane("a", address="10.0.0.1")) == {"a"}
 
 
 def test_where_many_share_an_address_it_is_none_of_one_host() -> None:
-    world = World([a_mesh(), *(a_dataplane(f"d{n}", address="10.0.0.1") for n in range(MOST_NEIGHBOURS))])
-    assert change(world, a_dataplane("one-more", address="10.0.0.1")) == {"one-more"}
-    view = world.view("default")
+    index = ResourceIndex(
+        [a_mesh(), *(a_dataplane(f"d{n}", address="10.0.0.1") for n in range(MOST_NEIGHBOURS))]
+    )
+    assert change(index, a_dataplane("one-more", address="10.0.0.1")) == {"one-more"}
+    view = index.view("default")
     assert view is not None and view.neighbours(view.dataplanes["d0"]) == ()

@@ -1,4 +1,4 @@
-"""Door: accepts the connections of one port, within limits.
+"""LimitListener: accepts the connections of one port, within limits (as Go's netutil has one).
 
 A connection passes through three stages:
 
@@ -54,7 +54,7 @@ _EXHAUSTION = Seldom(60.0)
 
 
 @dataclass(slots=True, eq=False)
-class _Visitor:
+class _Incoming:
     """One connection at any stage."""
 
     client: str
@@ -65,7 +65,7 @@ class _Visitor:
     connection: Connection | None = None
 
 
-class Door:
+class LimitListener:
     """One per listening socket; `open` begins to accept, `close` ends it. One event loop only."""
 
     def __init__(
@@ -93,12 +93,12 @@ class Door:
         self._make: Callable[[], asyncio.Protocol] | None = None
         self._accepting = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._visitors: dict[_Visitor, None] = {}
+        self._incoming: dict[_Incoming, None] = {}
         self._per_client: Counter[str] = Counter()
-        self._unserved: dict[_Visitor, None] = {}
+        self._unserved: dict[_Incoming, None] = {}
         """Waiting and entering, the oldest first."""
         self._unserved_per_client: Counter[str] = Counter()
-        self._idle: dict[_Visitor, None] = {}
+        self._idle: dict[_Incoming, None] = {}
         """Served and without a request, the one idle longest first."""
         self._by_protocol: dict[object, Connection] = {}
         self._on_refused = on_refused
@@ -110,7 +110,7 @@ class Door:
     @property
     def connections(self) -> int:
         """How many there are now."""
-        return len(self._visitors)
+        return len(self._incoming)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -143,9 +143,9 @@ class Door:
         self._timers.clear()
         self._make = None
         leaving = list(self._unserved)
-        tasks = [visitor.task for visitor in leaving if visitor.task is not None]
-        for visitor in leaving:
-            self._dismiss(visitor)
+        tasks = [incoming.task for incoming in leaving if incoming.task is not None]
+        for incoming in leaving:
+            self._dismiss(incoming)
         await asyncio.gather(*tasks, return_exceptions=True)
         self._listener.close()
 
@@ -197,15 +197,15 @@ class Door:
                 "some have ended: raise LimitNOFILE (or `ulimit -n`), or lower --max-connections",
                 self._name,
                 exc.strerror,
-                len(self._visitors),
+                len(self._incoming),
             )
 
     def _admit(self, accepted: socket.socket, address: Any) -> None:
         client = client_of(address[0])
-        if len(self._visitors) >= self._limits.connections and self._idle:
+        if len(self._incoming) >= self._limits.connections and self._idle:
             self._refuse(next(iter(self._idle)))
         if (
-            len(self._visitors) >= self._limits.connections
+            len(self._incoming) >= self._limits.connections
             or self._per_client[client] >= self._limits.per_client
             or self._unserved_per_client[client] >= self._limits.waiting_per_client
         ):
@@ -213,30 +213,30 @@ class Door:
             accepted.close()
             return
         accepted.setblocking(False)
-        visitor = _Visitor(client, accepted, self._clock())
-        self._visitors[visitor] = self._unserved[visitor] = None
+        incoming = _Incoming(client, accepted, self._clock())
+        self._incoming[incoming] = self._unserved[incoming] = None
         self._per_client[client] += 1
         self._unserved_per_client[client] += 1
-        asyncio.get_running_loop().add_reader(accepted, self._first_byte, visitor)
+        asyncio.get_running_loop().add_reader(accepted, self._first_byte, incoming)
 
     # Entering
 
-    def _first_byte(self, visitor: _Visitor) -> None:
+    def _first_byte(self, incoming: _Incoming) -> None:
         loop = asyncio.get_running_loop()
-        loop.remove_reader(visitor.socket)
-        visitor.task = loop.create_task(self._enter(visitor), name=f"{self._name}: enter")
+        loop.remove_reader(incoming.socket)
+        incoming.task = loop.create_task(self._enter(incoming), name=f"{self._name}: enter")
 
-    async def _enter(self, visitor: _Visitor) -> None:
+    async def _enter(self, incoming: _Incoming) -> None:
         if self._make is None:
             return
         inner = self._make()
-        visitor.connection = connection = Connection(
+        incoming.connection = connection = Connection(
             inner,
             self._limits,
             self._clock,
-            visitor.since,
-            on_change=lambda phase: self._changed(visitor, phase),
-            on_lost=lambda: self._lost(visitor, inner),
+            incoming.since,
+            on_change=lambda phase: self._changed(incoming, phase),
+            on_lost=lambda: self._lost(incoming, inner),
         )
         self._by_protocol[inner] = connection
         with_tls: dict[str, Any] = {}
@@ -247,69 +247,69 @@ class Door:
             }
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection, visitor.socket, ssl=self._tls, **with_tls
+                lambda: connection, incoming.socket, ssl=self._tls, **with_tls
             )
         except OSError as exc:  # TLS errors, time-outs and lost connections are such too
-            log.debug("a connection of %s did not come in: %s", visitor.client, exc)
-            self._lost(visitor, inner)
+            log.debug("a connection of %s did not come in: %s", incoming.client, exc)
+            self._lost(incoming, inner)
         except asyncio.CancelledError:
-            self._lost(visitor, inner)
+            self._lost(incoming, inner)
             raise
 
-    def _changed(self, visitor: _Visitor, phase: Phase) -> None:
-        if visitor not in self._visitors:
+    def _changed(self, incoming: _Incoming, phase: Phase) -> None:
+        if incoming not in self._incoming:
             return
-        self._served(visitor)
-        self._idle.pop(visitor, None)
+        self._served(incoming)
+        self._idle.pop(incoming, None)
         if phase is Phase.IDLE:
-            self._idle[visitor] = None
+            self._idle[incoming] = None
 
-    def _served(self, visitor: _Visitor) -> None:
-        if visitor in self._unserved:
-            del self._unserved[visitor]
-            _discount(self._unserved_per_client, visitor.client)
+    def _served(self, incoming: _Incoming) -> None:
+        if incoming in self._unserved:
+            del self._unserved[incoming]
+            _discount(self._unserved_per_client, incoming.client)
             self._resume()
 
     # Leaving
 
-    def _refuse(self, visitor: _Visitor) -> None:
+    def _refuse(self, incoming: _Incoming) -> None:
         self._on_refused()
-        self._dismiss(visitor)
+        self._dismiss(incoming)
 
-    def _dismiss(self, visitor: _Visitor) -> None:
-        if visitor.connection is None:
-            asyncio.get_running_loop().remove_reader(visitor.socket)
-            visitor.socket.close()
-            if visitor.task is not None:
-                visitor.task.cancel()
-        elif visitor.task is not None and not visitor.task.done():
-            visitor.task.cancel()
+    def _dismiss(self, incoming: _Incoming) -> None:
+        if incoming.connection is None:
+            asyncio.get_running_loop().remove_reader(incoming.socket)
+            incoming.socket.close()
+            if incoming.task is not None:
+                incoming.task.cancel()
+        elif incoming.task is not None and not incoming.task.done():
+            incoming.task.cancel()
         else:
-            visitor.connection.abort()
-        self._leave(visitor)
+            incoming.connection.abort()
+        self._leave(incoming)
 
-    def _lost(self, visitor: _Visitor, inner: asyncio.Protocol) -> None:
+    def _lost(self, incoming: _Incoming, inner: asyncio.Protocol) -> None:
         self._by_protocol.pop(inner, None)
-        self._leave(visitor)
+        self._leave(incoming)
 
-    def _leave(self, visitor: _Visitor) -> None:
-        if visitor not in self._visitors:
+    def _leave(self, incoming: _Incoming) -> None:
+        if incoming not in self._incoming:
             return
-        self._served(visitor)
-        self._idle.pop(visitor, None)
-        del self._visitors[visitor]
-        _discount(self._per_client, visitor.client)
+        self._served(incoming)
+        self._idle.pop(incoming, None)
+        del self._incoming[incoming]
+        _discount(self._per_client, incoming.client)
 
     # Looking after them
 
     def _sweep(self) -> None:
         now = self._clock()
         self.sweeps += 1
-        for visitor in list(self._visitors):
-            if visitor.connection is not None:
-                visitor.connection.check(now)
-            elif now - visitor.since > self._limits.head:
-                self._dismiss(visitor)
+        for incoming in list(self._incoming):
+            if incoming.connection is not None:
+                incoming.connection.check(now)
+            elif now - incoming.since > self._limits.head:
+                self._dismiss(incoming)
         if not self._accepting and "resume" not in self._timers:
             self._resume()
         self._later("sweep", self._sweep_seconds, self._sweep)

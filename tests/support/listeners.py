@@ -1,4 +1,4 @@
-"""A small HTTP server behind a Door, with a clock that tests move, and clients that misbehave."""
+"""A small HTTP server behind a LimitListener, with a clock that tests move, and clients that misbehave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from meshmeter.controlplane.http.door import Door
+from meshmeter.controlplane.http.limit_listener import LimitListener
 from meshmeter.controlplane.http.limits import IDLE_SECONDS, Limits
 from support.envoy_process import until
 
@@ -28,11 +28,11 @@ class Clock:
 
 
 @dataclass
-class ServedDoor:
+class ServedListener:
     """`/` answers, `/poll` waits for `release`, POST `/read` reads, `/large` answers at length, `/secret` with 401."""
 
     port: int
-    door: Door
+    listener: LimitListener
     clock: Clock
     release: asyncio.Event
     polls: int = 0
@@ -49,7 +49,7 @@ class ServedDoor:
 
     async def has(self, connections: int) -> None:
         """Until there are so many."""
-        await until(lambda: self.door.connections == connections, f"{connections} connections")
+        await until(lambda: self.listener.connections == connections, f"{connections} connections")
 
 
 @dataclass
@@ -85,17 +85,17 @@ def request(path: str = "/", method: str = "GET", **headers: str) -> bytes:
 @asynccontextmanager
 async def served(
     limits: Limits | None = None, tls: ssl.SSLContext | None = None, **options: Any
-) -> AsyncIterator[ServedDoor]:
+) -> AsyncIterator[ServedListener]:
     import socket
 
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    bound = socket.create_server(("127.0.0.1", 0), backlog=1024)
 
     def refuse() -> None:
         server.refused += 1
 
     clock = Clock()
-    door = Door(
-        listener,
+    listener = LimitListener(
+        bound,
         limits or Limits(),
         name="test",
         tls=tls,
@@ -104,7 +104,7 @@ async def served(
         on_refused=refuse,
         **options,
     )
-    server = ServedDoor(listener.getsockname()[1], door, clock, asyncio.Event())
+    server = ServedListener(bound.getsockname()[1], listener, clock, asyncio.Event())
 
     async def index(_request: web.Request) -> web.Response:
         return web.Response(text="here")
@@ -125,7 +125,7 @@ async def served(
     async def large(_request: web.Request) -> web.Response:
         return web.Response(body=bytes(LARGE))
 
-    app = web.Application(middlewares=[door.middleware])
+    app = web.Application(middlewares=[listener.middleware])
     app.router.add_get("/", index)
     app.router.add_get("/poll", poll)
     app.router.add_get("/secret", secret)
@@ -136,11 +136,11 @@ async def served(
     )
     await runner.setup()
     assert runner.server is not None
-    door.open(runner.server)
+    listener.open(runner.server)
     try:
         yield server
     finally:
-        await door.close()
+        await listener.close()
         await runner.cleanup()
         for writer in server.clients:
             writer.transport.abort()
