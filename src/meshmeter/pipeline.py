@@ -4,7 +4,7 @@
                                     ├── agent_config.build      what the agent scrapes
                                     └── envoy.build_snapshot    what Envoy serves
 
-The reconciler, the CLI and the tests all call these functions; nothing else combines the projections.
+The reconciler calls it, and `explain` tells what came out; nothing else combines the projections.
 """
 
 from __future__ import annotations

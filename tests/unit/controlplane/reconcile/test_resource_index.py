@@ -88,6 +88,25 @@ def test_a_deleted_permission_leaves_the_view() -> None:
     assert view is not None and view.permissions == ()
 
 
+def test_the_permissions_are_one_value_as_long_as_none_changes() -> None:
+    """What was compiled keeps them: many proxies, compiled at different times, keep one value."""
+    index = ResourceIndex([a_mesh(), a_permission("p")])
+    before = index.view("default")
+    change(index, a_dataplane("a"))
+    after = index.view("default")
+    assert before is not None and after is not None and after.permissions is before.permissions
+    change(index, a_permission("q"))
+    changed = index.view("default")
+    assert changed is not None and [p.name for p in changed.permissions] == ["p", "q"]
+
+
+def test_whether_there_is_a_mesh() -> None:
+    index = ResourceIndex([a_mesh(), a_dataplane("a")])
+    assert index.has_mesh("default") and not index.has_mesh("nowhere")
+    index.apply(Key("Mesh", "", "default"), None)
+    assert not index.has_mesh("default")
+
+
 def test_kinds_of_a_newer_version_touch_nothing() -> None:
     assert ResourceIndex([a_mesh()]).apply(Key("Novelty", "default", "n"), None) == set()
 
