@@ -138,6 +138,16 @@ def _as_bound(text: str) -> IPAddress | None:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
+def in_url(host: str) -> str:
+    """A host as it stands in a URL and before a port: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def host_port(host: str, port: int) -> str:
+    """`host:port`, as it is written in URLs, targets and gRPC's addresses."""
+    return f"{in_url(host)}:{port}"
+
+
 def within(text: str, networks: Iterable[IPNetwork]) -> bool:
     """True if it is an IP of one of the networks. A name is in none: what it resolves to may change."""
     address = parse_ip(text)

@@ -5,11 +5,8 @@ The baseline is Envoy's own admin answer, read directly in the same run, in turn
 
 from __future__ import annotations
 
-import json
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +18,7 @@ from pathlib import Path
 
 from bench_merge import application_body, kernels
 from figures import Figure
+from measured import Measured
 
 from meshmeter.effective.metrics import effective_metrics
 from meshmeter.envoy import clusters
@@ -74,7 +72,7 @@ def application(body: bytes) -> Iterator[int]:
         server.server_close()
 
 
-class Agent:
+class Agent(Measured):
     """The measured process."""
 
     def __init__(
@@ -86,39 +84,16 @@ class Agent:
         kernel: str,
     ):
         config = ScrapeConfig("1", "default", "bench", True, tuple(sources))
-        settings = folder / "agent.json"
-        settings.write_text(
-            json.dumps(
-                {
-                    "agent_socket": str(agent_socket),
-                    "admin_socket": str(admin_socket),
-                    "kernel": kernel,
-                    "config": config.to_json(),
-                }
-            )
+        super().__init__(
+            "agent_process",
+            folder,
+            {
+                "agent_socket": str(agent_socket),
+                "admin_socket": str(admin_socket),
+                "kernel": kernel,
+                "config": config.to_json(),
+            },
         )
-        program = Path(__file__).with_name("agent_process.py")
-        self.process = subprocess.Popen(
-            [sys.executable, program, settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert self.process.stdout is not None and self.process.stdout.readline() == b"ready\n"
-
-    def memory(self) -> tuple[float, float]:
-        """Resident now and at its peak, in MB."""
-        status = dict(
-            line.split(":", 1) for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        )
-        return int(status["VmRSS"].split()[0]) / 1024, int(status["VmHWM"].split()[0]) / 1024
-
-    def cpu(self) -> float:
-        """Seconds of CPU that its threads used, to the nanosecond (a thread that has ended counts no more)."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-
-    def stop(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(10)
 
 
 def scrape(port: int) -> tuple[float, float, int]:
@@ -172,7 +147,7 @@ def running_world(count: int, kernel: str, bodies: list[bytes], limit: int | Non
                 "127.0.0.1",
                 stack.enter_context(application(body)),
                 "/metrics",
-                SourceOptions(body_bytes=limit),
+                SourceOptions(body_bytes=limit, samples=0 if limit else None),
             )
             for n, body in enumerate(bodies)
         ]

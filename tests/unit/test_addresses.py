@@ -8,6 +8,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from meshmeter.addresses import (
+    host_port,
+    in_url,
     is_loopback,
     is_metadata,
     is_odd_literal,
@@ -178,3 +180,11 @@ def test_within_compares_only_the_same_family_and_never_names() -> None:
     assert not within("11.0.0.1", networks)
     assert not within("db.example", networks)
     assert not within("10.1.2.3", [])
+
+
+@pytest.mark.parametrize(
+    ("host", "written"),
+    [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("backend.example", "backend.example")],
+)
+def test_only_ipv6_addresses_have_brackets(host: str, written: str) -> None:
+    assert (in_url(host), host_port(host, 80)) == (written, f"{written}:80")

@@ -14,7 +14,7 @@ from ssl import SSLContext
 from aiohttp import web
 
 from meshmeter import logs
-from meshmeter.addresses import is_loopback
+from meshmeter.addresses import in_url, is_loopback
 from meshmeter.controlplane.ads.hooks import AdsHooks
 from meshmeter.controlplane.ads.server import AdsServer
 from meshmeter.controlplane.api.app import resource_app
@@ -383,5 +383,4 @@ def _names(settings: Settings) -> tuple[str, ...]:
 
 def _host_for_urls(bind: str) -> str:
     """The address that a client on this host uses."""
-    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)
-    return f"[{local}]" if ":" in local else local
+    return in_url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind))

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from meshmeter.addresses import host_port
 from meshmeter.effective.targets import MetricsTarget, proxied
 from meshmeter.effective.transport import Transport
 from meshmeter.envoy import names
@@ -65,7 +66,7 @@ def metrics_proxy(
                 "it: it is no IP address; set networking.advertisedAddress of that Dataplane to one"
             )
         elif target.transport is not Transport.MTLS or mesh_tls is not None:
-            hosts[names.host_port(ip, target.port)].append(target)
+            hosts[host_port(ip, target.port)].append(target)
     groups: defaultdict[tuple[tuple[str, Transport], ...], list[str]] = defaultdict(list)
     for host, found in hosts.items():
         # Sorted, so that mTLS goes first where two Dataplanes contradict each other about one address.

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from meshmeter.addresses import host_port
 from meshmeter.resources.dataplane import SERVICE_TAG
 
 METRICS_LISTENER = "kuma:metrics:prometheus"
@@ -29,11 +30,6 @@ _NOT_IN_STATS = re.compile(r"[^a-zA-Z_\-0-9]")
 def stat_name(name: str) -> str:
     """The name with everything replaced that does not survive in a stat."""
     return _NOT_IN_STATS.sub("_", name)
-
-
-def host_port(address: str, port: int) -> str:
-    """`address:port`, an IPv6 address in brackets."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def inbound_listener(address: str, port: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from meshmeter.addresses import overlap
+from meshmeter.addresses import host_port, overlap
 from meshmeter.effective.access import select_permission
 from meshmeter.effective.certificate_lifetime import certificate_lifetime
 from meshmeter.effective.credentials import NO_CREDENTIALS, Credentials
@@ -73,7 +73,7 @@ class _Parts:
         if owner == field_path:
             return False
         self.problems.append(
-            f"{field_path}: {names.host_port(address, port)} is already used by {owner}; set another port"
+            f"{field_path}: {host_port(address, port)} is already used by {owner}; set another port"
         )
         return True
 
@@ -140,7 +140,7 @@ def _add_inbound(
     service_port = inbound.service_port or inbound.port
     if service_port == inbound.port and overlap(address, application):
         parts.problems.append(
-            f"{path}: {names.host_port(address, inbound.port)} would forward to itself; set servicePort or "
+            f"{path}: {host_port(address, inbound.port)} would forward to itself; set servicePort or "
             "serviceAddress to where the application listens"
         )
         return

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from meshmeter.addresses import host_port
 from meshmeter.effective.interfaces import reachable_address
 from meshmeter.effective.labels import target_labels
 from meshmeter.effective.metrics import EffectiveMetrics
@@ -105,16 +106,12 @@ def build_assignment(
     target = Target(
         name=dataplane.name,
         scheme="https" if effective.tls_mode.value is TlsMode.PROVIDED_TLS else "http",
-        address=_host_port(reachable_address(dataplane.spec), effective.port.value),
+        address=host_port(reachable_address(dataplane.spec), effective.port.value),
         metrics_path=effective.path.value,
         labels=target_labels(dataplane).labels,
         transport=effective.transport,
     )
     return MonitoringAssignment(dataplane.mesh, provided[0], provided, target)
-
-
-def _host_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @dataclass(frozen=True)

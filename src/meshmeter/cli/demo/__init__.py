@@ -1,6 +1,7 @@
 """`meshmeter demo`: a small real mesh on this machine, measured.
 
     application   the program behind each sidecar
+    interrupts    being told to stop
     processes     starting and stopping children
     mesh          the scenario: control plane, two sidecars, two applications, Prometheus
     observation   what a client sees of it: targets, samples, verdict

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +36,16 @@ class Children:
     Those that have not stopped after `stop_seconds` are killed.
     """
 
-    def __init__(self, folder: Path, *, stop_seconds: float = STOP_SECONDS):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        stop_seconds: float = STOP_SECONDS,
+        on_check: Callable[[], None] = lambda: None,
+    ):
+        """`on_check` is called by `check` and may raise."""
         self._folder = folder
+        self._on_check = on_check
         self._stop_seconds = stop_seconds
         self.all: list[Child] = []
 
@@ -64,7 +72,8 @@ class Children:
         return child
 
     def check(self) -> None:
-        """Raise StartupError, with the child's last words, if one has ended by itself."""
+        """Raise StartupError, with the child's last words, if one has ended by itself, or what `on_check` raises."""
+        self._on_check()
         for child in self.all:
             code = child.process.poll()
             if code is not None:

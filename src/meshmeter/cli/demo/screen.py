@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
+from meshmeter.cli.demo.interrupts import Interrupts
 from meshmeter.cli.demo.mesh import RunningMesh, start
 from meshmeter.cli.demo.observation import Observation, observe
 from meshmeter.cli.demo.processes import Children
@@ -32,11 +32,12 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 
 def run(*, once: bool, duration: float | None, prometheus: bool, mtls: bool = False) -> int:
     """Run the demo until it is verified, over, or interrupted; the exit code."""
+    interrupts = Interrupts()
     with tempfile.TemporaryDirectory(prefix="meshmeter-demo-") as name:
         folder = Path(name)
-        previous = signal.signal(signal.SIGTERM, _interrupt)
         try:
-            with Children(folder) as children:
+            # Children are stopped before another Ctrl-C can end this process.
+            with interrupts, Children(folder, on_check=interrupts.check) as children:
                 console.print("starting a control plane, two applications and two Envoy sidecars …")
                 mesh = start(children, folder, prometheus=prometheus, mtls=mtls)
                 if mesh.prometheus_url is None:
@@ -44,19 +45,19 @@ def run(*, once: bool, duration: float | None, prometheus: bool, mtls: bool = Fa
                         "no Prometheus started: "
                         + ("there is no `prometheus` on $PATH" if prometheus else "--no-prometheus")
                     )
-                return asyncio.run(_drive(children, mesh, once=once, duration=duration))
+                return interrupts.run(_drive(children, mesh, once=once, duration=duration))
         except StartupError as exc:
+            if interrupts.is_told:  # what was started for a moment got the Ctrl-C too
+                return _stopped(once)
             console.print(f"demo: {exc}", style="red", markup=False, highlight=False)
             return CANNOT_START
         except KeyboardInterrupt:
-            console.print("stopped")
-            return OK if not once else INTERRUPTED
-        finally:
-            signal.signal(signal.SIGTERM, previous)
+            return _stopped(once)
 
 
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+def _stopped(once: bool) -> int:
+    console.print("stopped")
+    return OK if not once else INTERRUPTED
 
 
 async def _drive(children: Children, mesh: RunningMesh, *, once: bool, duration: float | None) -> int:

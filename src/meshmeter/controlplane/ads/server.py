@@ -20,6 +20,7 @@ from urllib.parse import unquote
 import grpc
 import grpc.aio
 
+from meshmeter.addresses import host_port
 from meshmeter.certs.authority import KeyPair
 from meshmeter.controlplane.ads.stream import LINGER, AdsStream, SlowClient, StreamHooks, decoded
 from meshmeter.controlplane.http.clients import client_of
@@ -160,7 +161,7 @@ class AdsServer:
         )
         handler = grpc.stream_stream_rpc_method_handler(self._serve)
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler})])
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        address = host_port(host, port)
         try:
             bound = server.add_secure_port(address, _credentials(certificate))
         except RuntimeError as exc:

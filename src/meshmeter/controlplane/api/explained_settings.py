@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from meshmeter.addresses import host_port
 from meshmeter.controlplane.api.explained_state import finding_json
 from meshmeter.effective.aggregates import EffectiveAggregate
 from meshmeter.effective.metrics import EffectiveMetrics
@@ -73,5 +74,4 @@ def aggregate_url(entry: EffectiveAggregate) -> str | None:
     if socket:
         return f"{scheme}+unix:{socket}:{entry.path.value}"
     address, port = entry.address.value, entry.port.value
-    host = f"[{address}]" if ":" in address else address
-    return f"{scheme}://{host}:{port}{entry.path.value}" if port is not None else None
+    return f"{scheme}://{host_port(address, port)}{entry.path.value}" if port is not None else None

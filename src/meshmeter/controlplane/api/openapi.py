@@ -91,8 +91,10 @@ def _content(content: Content) -> Json:
     described: Json = {"description": content.text}
     if content.shape is None:
         return described
-    schema = _schema(content.shape)
-    return described | {"content": {each: {"schema": schema} for each in content.types}}
+    media: Json = {"schema": _schema(content.shape)}
+    if content.example is not None:
+        media["example"] = content.example
+    return described | {"content": dict.fromkeys(content.types, media)}
 
 
 def _schema(shape: Shape) -> Json:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from aiohttp import web
 
 from meshmeter.controlplane.api.bodies import Nothing
+from meshmeter.controlplane.api.examples import DOCUMENTS
 from meshmeter.controlplane.api.parameters import (
     CONDITIONS,
     DATAPLANE_FILTERS,
@@ -20,8 +21,6 @@ from meshmeter.controlplane.api.resources import ResourceApi, Written
 from meshmeter.controlplane.api.route import JSON_OR_YAML, Content, PageOf, Route
 from meshmeter.resources import dataplane
 from meshmeter.resources.kinds import Kind
-
-EXAMPLES = {"Mesh": "default", "Dataplane": "backend-1", "TrafficPermission": "allow-all"}
 
 
 def _of(
@@ -37,7 +36,7 @@ def resource_routes(kind: Kind) -> Iterator[Route[ResourceApi]]:
     """All of one kind."""
     scope, within = ("/meshes/{mesh}", (MESH,)) if kind.mesh_scoped else ("", ())
     one, name = f"{scope}/{kind.plural}/{{name}}", f"Name of the {kind.name}."
-    key = (*within, in_path("name", name, EXAMPLES[kind.name]))
+    key = (*within, in_path("name", name, DOCUMENTS[kind.name]["name"]))
     yield Route(
         "GET",
         one,
@@ -61,7 +60,7 @@ def resource_routes(kind: Kind) -> Iterator[Route[ResourceApi]]:
         {200: Content("Replaced", Written), 201: Content("Created", Written)},
         errors=(400, 404, 409, 413, 415),
         parameters=(*key, *CONDITIONS),
-        body=Content("The resource.", kind, JSON_OR_YAML),
+        body=Content("The resource.", kind, JSON_OR_YAML, DOCUMENTS[kind.name]),
     )
     yield Route(
         "DELETE",

@@ -58,6 +58,7 @@ class Content:
     text: str
     shape: Shape | None = None
     types: tuple[str, ...] = ("application/json",)
+    example: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)

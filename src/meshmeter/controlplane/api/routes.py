@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from meshmeter.controlplane.api import examples
 from meshmeter.controlplane.api import token_bodies as tokens
 from meshmeter.controlplane.api.apply import ApplyApi, BatchRequest
 from meshmeter.controlplane.api.batch import Applied
@@ -80,7 +81,7 @@ APPLY = (
                 {"type": "boolean", "default": False},
             ),
         ),
-        body=Content("The resources, in either form.", BatchRequest),
+        body=Content("The resources, in either form.", BatchRequest, example=examples.BATCH),
     ),
 )
 
@@ -139,7 +140,10 @@ PROXIES = (
 
 
 def _token(
-    audience: str, handler: Callable[[TokenApi, web.Request], Awaitable[web.Response]], asked: type
+    audience: str,
+    handler: Callable[[TokenApi, web.Request], Awaitable[web.Response]],
+    asked: type,
+    example: Json,
 ) -> Route[TokenApi]:
     return Route(
         "POST",
@@ -149,15 +153,15 @@ def _token(
         handler,
         {200: Content("The token", TEXT, ("text/plain",))},
         errors=(400, 413, 415),
-        body=Content("What the token covers.", asked),
+        body=Content("What the token covers.", asked, example=example),
     )
 
 
 TOKENS = (
-    _token("dataplane", TokenApi.dataplane, tokens.DataplaneTokenRequest),
-    _token("discovery", TokenApi.discovery, tokens.DiscoveryTokenRequest),
-    _token("identity", TokenApi.identity, tokens.IdentityTokenRequest),
-    _token("admin", TokenApi.admin, tokens.AdminTokenRequest),
+    _token("dataplane", TokenApi.dataplane, tokens.DataplaneTokenRequest, examples.DATAPLANE_TOKEN),
+    _token("discovery", TokenApi.discovery, tokens.DiscoveryTokenRequest, examples.DISCOVERY_TOKEN),
+    _token("identity", TokenApi.identity, tokens.IdentityTokenRequest, examples.IDENTITY_TOKEN),
+    _token("admin", TokenApi.admin, tokens.AdminTokenRequest, examples.ADMIN_TOKEN),
     Route(
         "GET",
         "/tokens",
@@ -184,7 +188,7 @@ TOKENS = (
         TokenApi.rotate_key,
         {200: Content("The new key", tokens.NewKey)},
         errors=(400, 413, 415),
-        body=Content("What becomes of earlier tokens.", tokens.RotationRequest),
+        body=Content("What becomes of earlier tokens.", tokens.RotationRequest, example=examples.ROTATION),
     ),
 )
 
@@ -218,7 +222,7 @@ SECRETS = (
         {200: Content("Replaced", Nothing), 201: Content("Created", Nothing)},
         errors=(400, 404, 413, 415),
         parameters=SECRET,
-        body=Content("The secret.", SecretDocument, JSON_OR_YAML),
+        body=Content("The secret.", SecretDocument, JSON_OR_YAML, examples.SECRET),
     ),
     Route(
         "DELETE",
@@ -242,7 +246,7 @@ IDENTITIES = (
         {201: Content("The certificate", Identity)},
         errors=(400, 403, 409, 413, 415, 429),
         parameters=(MESH,),
-        body=Content("The service and the key.", IdentityRequest),
+        body=Content("The service and the key.", IdentityRequest, example=examples.IDENTITY),
         access=Access.SELF_GUARDED,
     ),
     Route(
