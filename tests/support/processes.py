@@ -9,7 +9,6 @@ import io
 import itertools
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from unittest import mock
 
 import pytest
 
+from meshmeter.cli.demo.processes import end_all
 from meshmeter.cli.main import run
 from support import warm
 
@@ -132,18 +132,7 @@ class Processes:
         return process
 
     def close(self) -> None:
-        for process in reversed(self.all):
-            if process.popen.stdin:
-                process.popen.stdin.close()
-            if process.popen.poll() is None:
-                process.popen.terminate()
-        for process in reversed(self.all):
-            try:
-                process.popen.wait(10)
-            except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.popen.pid, signal.SIGKILL)
-                process.popen.wait(10)
+        end_all([process.popen for process in reversed(self.all)], 10)
 
 
 @dataclass

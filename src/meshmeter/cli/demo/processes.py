@@ -81,20 +81,27 @@ class Children:
 
     def stop(self) -> None:
         """SIGTERM to all, newest first; after `stop_seconds` SIGKILL to the whole session of who is left."""
-        for child in reversed(self.all):
-            if child.process.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    child.process.stdin.close()
-            if child.process.poll() is None:
-                child.process.terminate()
-        deadline = time.monotonic() + self._stop_seconds
-        for child in reversed(self.all):
-            try:
-                child.process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                os.killpg(child.process.pid, signal.SIGKILL)
-                child.process.wait()
+        end_all([child.process for child in reversed(self.all)], self._stop_seconds)
         self.all.clear()
+
+
+def end_all(children: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
+    """Close their standard input and send SIGTERM; after `seconds` SIGKILL to the whole session of who is left. Each has
+    to lead a session of its own."""
+    for child in children:
+        if child.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.close()
+        if child.poll() is None:
+            child.terminate()
+    deadline = time.monotonic() + seconds
+    for child in children:
+        try:
+            child.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
 
 
 def free_port(address: str = "127.0.0.1", wanted: int = 0) -> int:
