@@ -86,8 +86,8 @@ class Children:
 
 
 def end_all(children: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
-    """Close their standard input and send SIGTERM; after `seconds` SIGKILL to the whole session of who is left. Each has
-    to lead a session of its own."""
+    """Close their standard input and send SIGTERM; after `seconds` SIGKILL to the whole session of who is left. Each
+    leads a session of its own."""
     for child in children:
         if child.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
