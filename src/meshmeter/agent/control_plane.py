@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from meshmeter.defaults import DATAPLANE_API_PORT
 from meshmeter.errors import ApiError, PermissionDenied, SettingsError, Unauthenticated, Violation
 from meshmeter.files import read_file
 from meshmeter.scrape.config import ScrapeConfig
@@ -219,7 +220,7 @@ def _reason(exc: BaseException) -> str:
     if isinstance(exc, TimeoutError):
         return "no answer in time"
     if isinstance(exc, aiohttp.ClientConnectorSSLError):
-        return "it does not speak TLS; the dataplane API does, usually on port 5682"
+        return f"it does not speak TLS; the dataplane API does, usually on port {DATAPLANE_API_PORT}"
     if isinstance(exc, aiohttp.ClientConnectorError):
         number = exc.os_error.errno
         return os.strerror(number).lower() if number else str(exc.os_error)

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from meshmeter import logs
+from meshmeter.agent.coalescing import Room
 from meshmeter.agent.options import OPTIONS, VAR_PREFIX
 from meshmeter.agent.variables import NAME
 from meshmeter.durations import parse_duration
@@ -25,6 +26,8 @@ from meshmeter.exposition.kernel import PYTHON, Kernel, choose
 from meshmeter.files import read_file
 
 MAX_SECONDS = 3600.0
+
+_DEFAULTS = {option.name: option.default for option in OPTIONS if option.default is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +47,19 @@ class Settings:
     metrics_cert_path: Path | None = None
     metrics_key_path: Path | None = None
     concurrency: int | None = None
-    drain_time: float = 5.0
+    drain_time: float = parse_duration(_DEFAULTS["drain_time"])
     """Seconds."""
-    connect_timeout: float = 0.0
+    connect_timeout: float = parse_duration(_DEFAULTS["connect_timeout"])
     """Seconds; 0: try forever."""
-    max_scrapes: int = 10
+    max_scrapes: int = Room().answers
     """Different ones in work or being read at once."""
-    max_scrape_bytes: int = 128 << 20
+    max_scrape_bytes: int = Room().bytes
     """Of all answers in work or being read."""
     kernel: Kernel = PYTHON
     """What merges metrics."""
-    log_format: str = "console"
-    log_level: str = "info"
-    envoy_log_level: str = "warning"
+    log_format: str = _DEFAULTS["log_format"]
+    log_level: str = _DEFAULTS["log_level"]
+    envoy_log_level: str = _DEFAULTS["envoy_log_level"]
 
     def warnings(self) -> list[str]:
         """What is unwise but possible."""
@@ -72,7 +75,7 @@ class Settings:
 
 
 def load(flags: Mapping[str, Any], variables: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """Settings from flags (by `Option.key`; texts for an option that repeats), the `--var` arguments and the
+    """Settings from flags (by `Option.name`; texts for an option that repeats), the `--var` arguments and the
     environment.
 
     Raises SettingsError; its message names the flag or variable as the user wrote it, and has a line per
@@ -124,7 +127,7 @@ class _Reader:
     def _find(self, flag: str) -> tuple[str, str] | None:
         """Where the value is from, as the user wrote it, and the value."""
         option = self._options[flag]
-        given = self._flags.get(option.key)
+        given = self._flags.get(option.name)
         if given is not None:
             return flag, given
         for variable in (option.variable, *option.aliases):
@@ -169,7 +172,7 @@ class _Reader:
 
     def folders(self, flag: str) -> tuple[Path, ...]:
         option = self._options[flag]
-        found: list[str] = self._flags.get(option.key) or []
+        found: list[str] = self._flags.get(option.name) or []
         if not found:
             found = [text for text in self._environ.get(option.variable, "").split(os.pathsep) if text]
         # Without `..` and `.`, and with links as they are: entries name files by the same path.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from meshmeter import defaults
 from meshmeter.addresses import is_loopback
 from meshmeter.errors import SettingsError
 from meshmeter.files import read_file, read_given
@@ -25,10 +26,7 @@ CA_CERT_VARIABLE = "MESHMETER_CA_CERT_FILE"
 INSECURE_VARIABLE = "MESHMETER_INSECURE_HTTP"
 """`true`: tokens may be sent in plain HTTP to another host. As that of `control-plane run`."""
 
-DEFAULT_DATA_DIR = "meshmeter-data"
-"""As that of `control-plane run`."""
-
-DEFAULT_ADDRESS = "http://127.0.0.1:5681"
+DEFAULT_ADDRESS = f"http://{defaults.BIND}:{defaults.API_PORT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def find_connection(
 
 def data_directory(given: Path | None, environ: Mapping[str, str]) -> Path:
     """The data directory of a control plane on this host: as the option says, else the variable, else the default."""
-    return given or Path(environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR)
+    return given or Path(environ.get(DATA_DIR_VARIABLE) or defaults.DATA_DIR)
 
 
 def _checked(address: str) -> str:

@@ -1,6 +1,6 @@
 """`meshmeter control-plane run`: the control plane, until SIGTERM.
 
-Its options are those of `controlplane.settings.OPTIONS`, so they are read with argparse, which takes them from that
+Its options are those of `controlplane.options.OPTIONS`, so they are read with argparse, which takes them from that
 list.
 """
 
@@ -13,8 +13,10 @@ import sys
 from collections.abc import Mapping
 
 from meshmeter.cli import exit_codes
-from meshmeter.controlplane.settings import OPTIONS, Settings, load_settings
+from meshmeter.controlplane.options import OPTIONS
+from meshmeter.controlplane.settings import load_settings
 from meshmeter.errors import SettingsError, StartupError, StoreUnavailable
+from meshmeter.options import SWITCH
 
 log = logging.getLogger(__name__)
 
@@ -74,17 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--config", metavar="FILE", help="YAML file with settings, named as the options [MESHMETER_CONFIG]"
     )
-    defaults = Settings()
     for option in OPTIONS:
-        default = getattr(defaults, option.name)
         text = f"{option.help} [{option.variable}]".replace("%", "%%")
-        if option.kind == "flag":
+        if option.metavar == SWITCH:
             command.add_argument(
                 option.flag, dest=option.name, action=argparse.BooleanOptionalAction, default=None, help=text
             )
         else:
-            shown = f" (default {default})" if default not in (None, ()) else ""
-            command.add_argument(
-                option.flag, dest=option.name, metavar=option.kind.upper(), help=f"{text}{shown}"
-            )
+            shown = f" (default {option.default})" if option.default else ""
+            command.add_argument(option.flag, dest=option.name, metavar=option.metavar, help=f"{text}{shown}")
     return parser

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         default = f" (default {option.default})" if option.default is not None else ""
         command.add_argument(
             option.flag,
-            dest=option.key,
+            dest=option.name,
             action="append" if option.repeats else "store",
             metavar=option.metavar,
             help=f"{option.help}{default} [{names}]".replace("%", "%%"),

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from meshmeter import defaults
 from meshmeter.cli.connection import (
     DATA_DIR_VARIABLE,
-    DEFAULT_DATA_DIR,
 )
 
 
@@ -57,7 +57,7 @@ DataDir = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIR",
-        help=f"Data directory of a control plane on this host [{DATA_DIR_VARIABLE}; default {DEFAULT_DATA_DIR}].",
+        help=f"Data directory of a control plane on this host [{DATA_DIR_VARIABLE}; default {defaults.DATA_DIR}].",
     ),
 ]
 Files = Annotated[

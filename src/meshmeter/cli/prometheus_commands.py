@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from meshmeter import defaults
 from meshmeter.cli.options import DataDir, DiscoveryKind, ScrapeMode
 
-PROXY_URL = "http://127.0.0.1:15100"
+PROXY_URL = f"http://{defaults.BIND}:{defaults.METRICS_PROXY_PORT}"
 IDENTITY_DIR = Path("/etc/prometheus/meshmeter")
 
 
@@ -108,7 +109,11 @@ def config(
     if mode is ScrapeMode.DIRECT and mesh is None:
         mesh = "default"
     folder = data_directory(data_dir, os.environ)
-    address = discovery_address or local_endpoint(folder, "discovery") or "http://127.0.0.1:5676"
+    address = (
+        discovery_address
+        or local_endpoint(folder, "discovery")
+        or f"http://{defaults.BIND}:{defaults.DISCOVERY_PORT}"
+    )
     if discovery_ca_file is not None and not address.startswith("https:"):
         raise SettingsError(f"--discovery-ca-file has no effect: discovery is at {address}, without TLS")
     ca_file = discovery_ca_file

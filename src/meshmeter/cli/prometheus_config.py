@@ -17,8 +17,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from meshmeter.cli.options import DiscoveryKind, ScrapeMode
+from meshmeter.defaults import BIND, METRICS_PROXY_PORT
 from meshmeter.durations import parse_duration
 from meshmeter.mads.target_groups import META, TRANSPORT
+
+PROXY_URL = f"http://{BIND}:{METRICS_PROXY_PORT}"
+
 
 JOB = "meshmeter-dataplanes"
 PROVIDED_JOB = "meshmeter-dataplanes-provided-tls"
@@ -58,7 +62,7 @@ def prometheus_config(
     access: Access,
     *,
     mesh: str | None = None,
-    proxy_url: str = "http://127.0.0.1:15100",
+    proxy_url: str = PROXY_URL,
     files: Files = Files(),  # frozen
     interval: str = "15s",
 ) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshmeter.certs.authority import KeyPair, covers, issue_server, make_authority, renew_at
-from meshmeter.controlplane.settings import is_host
+from meshmeter.controlplane.options import is_host
 from meshmeter.controlplane.tokens.signing_keys import SigningKeys
 from meshmeter.errors import StartupError
 from meshmeter.files import read_file, read_secret

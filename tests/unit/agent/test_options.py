@@ -2,14 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from meshmeter.agent.options import OPTIONS, Option
+from meshmeter.agent.options import OPTIONS
 
 DOCS = Path(__file__).parents[3] / "docs" / "dataplane.md"
-
-
-def test_names_follow_from_the_flag() -> None:
-    option = Option("--some-option", "X", "help", aliases=("KUMA_SOME",))
-    assert (option.variable, option.key) == ("MESHMETER_DATAPLANE_SOME_OPTION", "some_option")
 
 
 def test_every_option_is_documented_with_its_variables() -> None:

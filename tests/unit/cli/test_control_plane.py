@@ -8,7 +8,8 @@ import pytest
 
 from meshmeter.cli import control_plane
 from meshmeter.controlplane import app
-from meshmeter.controlplane.settings import OPTIONS, Settings
+from meshmeter.controlplane.options import OPTIONS
+from meshmeter.controlplane.settings import Settings
 from meshmeter.errors import StartupError, StoreUnavailable
 
 ENDPOINTS = {"api": "http://127.0.0.1:1", "dataplane_api": "https://127.0.0.1:2"}
