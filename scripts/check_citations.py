@@ -20,7 +20,7 @@ from pathlib import Path
 
 FOLDERS = ("src", "native", "tests", "scripts", "docs", "examples")
 SUFFIXES = frozenset({".py", ".rs", ".go", ".md", ".sh", ""})
-MADE = frozenset({"target", "__pycache__", ".venv", "artifacts", "coverage", "corpus"})
+MADE = frozenset({"target", "build", "__pycache__", ".venv", "artifacts", "coverage", "corpus"})
 """Folders that hold nothing written by hand."""
 
 OWN = frozenset({Path("scripts/check_citations.py"), Path("tests/integration/test_check_citations.py")})
