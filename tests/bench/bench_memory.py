@@ -16,7 +16,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     """Resident memory in MB, each against the agent before its first scrape."""
     for kernel in kernels():
         yield from _large_body(kernel.name)
-        yield from _many_scrapes(kernel.name, 100 if quick else 1000)
+        yield from _many_scrapes(kernel.name, 50 if quick else 1000)
 
 
 def _large_body(kernel: str) -> Iterator[Figure]:

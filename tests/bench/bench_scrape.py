@@ -38,7 +38,7 @@ TARGETS = {40: (1.35, 5.0, 3), 400: (1.12, 4.0, 16), 2000: (1.12, 4.0, None)}
 """By clusters: at most so many times Envoy's own answer with the compiled kernel, with the Python one, and so many
 milliseconds of the agent's CPU with the compiled one (docs/performance.md)."""
 
-IDLE_SECONDS = 10
+IDLE_SECONDS = 2
 """For how long an idle agent is watched."""
 
 
@@ -123,7 +123,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     """Latency against Envoy's admin, memory and CPU of the agent."""
     for count in (40, 400) if quick else (40, 400, 2000):
         for kernel in kernels():
-            yield from _measure(count, 20 if quick else 60, kernel.name)
+            yield from _measure(count, 10 if quick else 60, kernel.name)
 
 
 @dataclass(frozen=True)
