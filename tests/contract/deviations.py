@@ -60,6 +60,28 @@ def out_of_scope(data: dict[str, Any]) -> str | None:
     return None
 
 
+# Annotations of Pods
+
+
+def d4_exactly_what_is_said(entries: list[dict[str, Any]], said: Mapping[str, str]) -> list[dict[str, Any]]:
+    """D4: entries are not completed to whole ones. Only what an annotation is about stays."""
+    prefix = "prometheus.metrics.kuma.io/aggregate-"
+    return [
+        {
+            key: value
+            for key, value in entry.items()
+            if key == "name" or f"{prefix}{entry['name']}-{key}" in said
+        }
+        for entry in entries
+    ]
+
+
+def d4_entry_without_a_port(data: dict[str, Any]) -> bool:
+    """D4: whether the reference gives the Dataplane up for an entry without a port, which here is a finding on that
+    entry."""
+    return str(data.get("error", "")) == "port needs to be specified for metrics scraping"
+
+
 # The metrics listener
 
 

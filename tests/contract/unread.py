@@ -20,12 +20,11 @@ UNREAD: Mapping[tuple[str, str], str] = {
     ("meshmetric", "profile"): _MESHMETRIC,
     ("meshmetric", "proxy-role"): _MESHMETRIC,
     ("meshmetric", "validate"): _MESHMETRIC,
-    ("pod-annotations", "annotation-flag"): _KUBERNETES,
-    ("pod-annotations", "annotation-uint32"): _KUBERNETES,
-    ("pod-annotations", "deprecation-warning"): _KUBERNETES,
+    (
+        "pod-annotations",
+        "deprecation-warning",
+    ): "MeshMetric is not a kind of resource here, so annotations about metrics are not deprecated for it",
     ("pod-annotations", "inbound-tags"): _KUBERNETES,
-    ("pod-annotations", "pod-aggregate"): _KUBERNETES,
-    ("pod-annotations", "pod-metrics"): _KUBERNETES,
     ("pod-annotations", "pod-to-dataplane"): _KUBERNETES,
     ("pod-annotations", "protocol"): _KUBERNETES,
     (

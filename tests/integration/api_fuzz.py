@@ -132,5 +132,6 @@ def test_every_answer_is_described(case: Case, target: Target, session: Session)
         headers={"Authorization": f"Bearer {target.admin_token}"},
         checks=CHECKS,
         session=session,
+        timeout=60,
     )
     target.answers[case.operation.definition.raw["operationId"]][response.status_code] += 1

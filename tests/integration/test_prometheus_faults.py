@@ -19,14 +19,14 @@ from support.many_clusters import running_envoy
 from support.processes import Processes, free_port
 from support.prometheus import Prometheus, start_prometheus
 from support.resources import dataplane, metered
-from support.sources import BLEMISHES, FAULTS, GOOD, Respond, agent, answer, at, serving
+from support.sources import BLEMISHES, FAULTS, GOOD, Respond, agent, answer, at, patience, serving
 
 OPENMETRICS = answer(
     b"# TYPE good counter\n# HELP good Help.\n"
     b'good_total 1 # {trace_id="x"} 1 1700000000\ngood_created 1700000000\n# EOF\n',
     "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8",
 )
-INTERVAL = "4s"
+INTERVAL = "6s"
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,10 @@ async def test_everything_that_is_well_is_there(
     accepts: list[bytes] = []
     async with AsyncExitStack() as stack:
         sources = [at(await stack.enter_async_context(serving(good, seen=accepts.append)), "good")]
-        for name, (respond, _) in {**FAULTS, **BLEMISHES}.items():
-            sources.append(at(await stack.enter_async_context(serving(respond)), name))
+        for name, (respond, reason) in {**FAULTS, **BLEMISHES}.items():
+            served = await stack.enter_async_context(serving(respond))
+            # What is too long is so after a MiB already: reading more only takes time from the others.
+            sources.append(at(served, name, timeout=patience(reason), body_bytes=1 << 20))
         port = free_port()
         socket = tmp_path / "agent.sock"
         proxy = ProxyInfo("default", "odd", str(socket), str(tmp_path / "admin.sock"))
@@ -69,7 +71,7 @@ async def test_everything_that_is_well_is_there(
         prometheus = await asyncio.to_thread(
             start_prometheus, processes, tmp_path / "prometheus", json.dumps(config)
         )
-        await until(lambda: asyncio.to_thread(_is_read, prometheus), "a scrape with what is well", 60.0)
+        await until(lambda: asyncio.to_thread(_is_read, prometheus), "a scrape with what is well", 120.0)
         await asyncio.to_thread(_check, prometheus)
     assert any(b"application/openmetrics-text" in head for head in accepts), "Prometheus offers both formats"
 

@@ -114,8 +114,10 @@ def at(
     address: str = "127.0.0.1",
     path: str = "/metrics",
     timeout: float | None = None,
+    body_bytes: int | None = None,
 ) -> SourceConfig:
-    return SourceConfig(name, address, port, path, options=SourceOptions(timeout=timeout))
+    options = SourceOptions(timeout=timeout, body_bytes=body_bytes)
+    return SourceConfig(name, address, port, path, options=options)
 
 
 def patience(reason: str) -> float | None:

@@ -204,6 +204,28 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "Set the entry's `address` to one of the Dataplane, or have the operator allow the network: "
             "`--allowed-networks` of `meshmeter control-plane run`.",
         ),
+        "pod-annotation-invalid": FindingKind(
+            "warning",
+            "proxy",
+            "An annotation of the Pod has a value that cannot be read. It has no effect: what the Mesh or the "
+            "Dataplane says holds.",
+            "Correct the value of the annotation that the message names, or remove it.",
+        ),
+        "pod-annotation-entry-invalid": FindingKind(
+            "refused",
+            "source",
+            "An annotation of the Pod about an aggregate entry has a value that cannot be read. The entry is not "
+            "scraped, since what was asked for is not known.",
+            "Correct the value of the annotation that the message names, or remove it.",
+        ),
+        "pod-annotation-unknown": FindingKind(
+            "warning",
+            "proxy",
+            "The Pod has an annotation with the prefix prometheus.metrics.kuma.io/ that does not exist. It has no "
+            "effect.",
+            "Use port, path, or aggregate-NAME-port, -path, -enabled and -address after the prefix. A NAME has "
+            "letters, digits, -, _ and dots.",
+        ),
         "skip-mtls-deprecated": FindingKind(
             "warning",
             "proxy",

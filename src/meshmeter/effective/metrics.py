@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from meshmeter.addresses import IPNetwork
@@ -21,6 +21,7 @@ from meshmeter.effective.interfaces import listen_address, own_addresses, reacha
 from meshmeter.effective.labels import label_findings
 from meshmeter.effective.origin import Layer, Origin, Sourced
 from meshmeter.effective.own_ports import NO_PORTS, OwnPorts
+from meshmeter.effective.pod_annotations import PodAnnotations
 from meshmeter.effective.precedence import builtin, conf_layers, resolve, unite
 from meshmeter.effective.transport import Transport, tls_mode, transport_of
 from meshmeter.resources.dataplane import SERVICE_TAG, DataplaneSpec
@@ -115,9 +116,13 @@ def effective_metrics(
     )
     own = own_addresses(dataplane.spec)
     aggregate = tuple(
-        check_aggregate(entry, dataplane.spec, port.value, allowed_networks, own_ports, own=own)
+        _of_pod(
+            check_aggregate(entry, dataplane.spec, port.value, allowed_networks, own_ports, own=own),
+            found.pod,
+        )
         for entry in join_aggregates(layers, own_address)
     )
+    refused = tuple(entry.refused for entry in aggregate if entry.refused is not None)
     return EffectiveMetrics(
         mesh=mesh.name,
         dataplane=dataplane.name,
@@ -150,8 +155,16 @@ def effective_metrics(
                 if credentials
                 else ()
             ),
-            *(entry.refused for entry in aggregate if entry.refused is not None),
+            *refused,
+            *(said for said in found.pod.findings if said not in refused),
             *proxy_findings(mesh.spec, layers, transport, mode, tags, permissions),
             *label_findings(dataplane),
         ),
     )
+
+
+def _of_pod(entry: EffectiveAggregate, pod: PodAnnotations) -> EffectiveAggregate:
+    """The entry, refused if it is enabled and an annotation of it cannot be read: whatever else it says, it is not what
+    was asked for (deviations D4)."""
+    fault = pod.refused.get(entry.name)
+    return replace(entry, refused=fault) if fault and entry.enabled.value else entry

@@ -1,4 +1,6 @@
-"""Precedence: built-in default < Mesh < Dataplane, field by field (design 4, deviations D2).
+"""Precedence: built-in default < Mesh < Dataplane < annotation, field by field (design 4, deviations D2).
+
+Values of annotations are in the Dataplane too, where they stand in place of its own; what they are is told by its mark.
 
 What counts is whether a field was written, not what it says: `false`, an empty string or a value equal to the
 default overrides just as any other value does.
@@ -7,11 +9,13 @@ default overrides just as any other value does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from meshmeter.effective.origin import Layer, Origin, Sourced
+from meshmeter.effective.pod_annotations import PodAnnotations, marked
 from meshmeter.resources.dataplane import DataplaneSpec
+from meshmeter.resources.envelope import NAMESPACE, OBJECT_NAME
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.metrics import PROMETHEUS, PrometheusConf
 from meshmeter.resources.resource import Resource
@@ -28,13 +32,15 @@ class ConfLayer:
     path: str
     """Field path of the `conf`, e.g. `metrics.backends[0].conf`."""
     conf: PrometheusConf
+    annotated: Mapping[str, Origin] = field(default_factory=dict)
+    """Where the fields come from that annotations set, by path in `conf`."""
 
     def at(self, field: str, value: T | None) -> Sourced[T] | None:
         """The value with its place, or None if the field was not written."""
         return None if value is None else Sourced(value, self.origin(field))
 
     def origin(self, field: str) -> Origin:
-        return Origin(self.layer, self.resource, f"{self.path}.{field}")
+        return self.annotated.get(field) or Origin(self.layer, self.resource, f"{self.path}.{field}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class ConfLayers:
 
     backend: str
     layers: tuple[ConfLayer, ...]
+    pod: PodAnnotations
+    """What the annotations of the Pod said from which the Dataplane was made."""
 
 
 def conf_layers(mesh: Resource[MeshSpec], dataplane: Resource[DataplaneSpec]) -> ConfLayers | None:
@@ -65,13 +73,25 @@ def conf_layers(mesh: Resource[MeshSpec], dataplane: Resource[DataplaneSpec]) ->
         )
     ]
     own = dataplane.spec.metrics
+    pod = marked(dataplane.meta.annotations)
     if own is not None and own.type == PROMETHEUS and own.conf is not None:
         layers.append(
             ConfLayer(
-                Layer.DATAPLANE, f"Dataplane {dataplane.mesh}/{dataplane.name}", "metrics.conf", own.conf
+                Layer.DATAPLANE,
+                f"Dataplane {dataplane.mesh}/{dataplane.name}",
+                "metrics.conf",
+                own.conf,
+                pod.origins(own.conf, _pod_name(dataplane)),
             )
         )
-    return ConfLayers(metrics.enabled_backend, tuple(layers))
+    return ConfLayers(metrics.enabled_backend, tuple(layers), pod)
+
+
+def _pod_name(dataplane: Resource[DataplaneSpec]) -> str:
+    """Namespace and name of the Pod that a Dataplane was made from: they have the same."""
+    extensions = dataplane.meta.name_extensions
+    name = extensions.get(OBJECT_NAME, dataplane.name)
+    return f"{extensions[NAMESPACE]}/{name}" if NAMESPACE in extensions else name
 
 
 def builtin(value: T) -> Sourced[T]:

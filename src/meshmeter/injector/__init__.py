@@ -1,5 +1,5 @@
-"""What Kubernetes objects come to: sidecars in Pods, and the changes that users want in them.
+"""What Kubernetes objects ask for, as resources and as containers: computed from the objects alone.
 
-Belongs here: functions of objects and configuration, as plain JSON. Computational only: no I/O, no clock, no logging.
-Never here: talking to an API server.
+Belongs here: what annotations, labels and Services of a Pod come to, and what its containers become. Never here: the
+API server, watches, webhooks.
 """
