@@ -1,4 +1,5 @@
-"""ContainerPatches: what they make of a container, which ones a Pod may name, and where they may be."""
+"""Which Pods get no sidecar, and ContainerPatches: what they make of a container, which ones a Pod may name, and where
+they may be."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from contract.conformance import Case, vectors
+from contract.conformance import Case, load, vectors
 from meshmeter.errors import InjectionRefused, InvalidResource
 from meshmeter.injector.container_patch import ANNOTATION, ContainerPatches
+from meshmeter.injector.sidecar_choice import EXCEPTIONS, wants_sidecar
 from meshmeter.resources.codec import decode_container_patch
 
 SYSTEM = "kuma-system"
@@ -68,3 +70,17 @@ def test_admission(case: Case) -> None:
 
     assert case.data["allowed"] == (not reasons)
     assert case.data.get("message") in (None, *reasons)
+
+
+@vectors("container-patch-injector", "skip")
+def test_pod_without_a_sidecar(case: Case) -> None:
+    exceptions = case.yaml("config").get("exceptions", {}).get("labels", EXCEPTIONS)
+
+    assert not wants_sidecar(case.yaml("pod"), case.data["namespace"], exceptions)
+
+
+def test_pods_of_the_other_cases_want_one() -> None:
+    """What their Pods come to is not read yet, see contract/unread.py."""
+    cases = load("container-patch-injector", "inject")
+
+    assert [c.id for c in cases if not wants_sidecar(c.yaml("pod"), c.data["namespace"])] == []

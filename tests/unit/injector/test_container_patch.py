@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from meshmeter.documents.reader import parse_documents
 from meshmeter.errors import InjectionRefused
 from meshmeter.injector.container_patch import (
     ANNOTATION,
@@ -55,6 +56,48 @@ def refusal(*operations: Mapping[str, str], to: Mapping[str, Any] = SIDECAR) -> 
     with pytest.raises(InjectionRefused) as refused:
         applied(*operations, to=to)
     return str(refused.value)
+
+
+PAGE = """
+apiVersion: kuma.io/v1alpha1
+kind: ContainerPatch
+metadata:
+  name: container-patch-1
+  namespace: kuma-system
+spec:
+  sidecarPatch:
+    - op: add
+      path: /env/-
+      value: '{
+          "name": "KUMA_DATAPLANE_RUNTIME_METRICS_CERT_PATH",
+          "value": "/kuma/server.crt"
+        }'
+    - op: add
+      path: /env/-
+      value: '{
+          "name": "KUMA_DATAPLANE_RUNTIME_METRICS_KEY_PATH",
+          "value": "/kuma/server.key"
+        }'
+"""
+
+
+def test_the_files_of_a_certificate_are_told_to_the_sidecar_and_mounted() -> None:
+    (page,) = parse_documents(PAGE, origin="page.yaml")
+    mount = {"name": "certificate", "mountPath": "/kuma", "readOnly": True}
+
+    patches = chosen(
+        "container-patch-1,mount", page.data, patch("mount", op("add", "/volumeMounts/-", mount))
+    )
+
+    assert patches.to_sidecar(SIDECAR) == {
+        **SIDECAR,
+        "env": [
+            *SIDECAR["env"],
+            {"name": "KUMA_DATAPLANE_RUNTIME_METRICS_CERT_PATH", "value": "/kuma/server.crt"},
+            {"name": "KUMA_DATAPLANE_RUNTIME_METRICS_KEY_PATH", "value": "/kuma/server.key"},
+        ],
+        "volumeMounts": [mount],
+    }
 
 
 def test_a_pod_that_names_no_patches_keeps_its_containers() -> None:
