@@ -26,9 +26,6 @@ UNREAD: Mapping[tuple[str, str], str] = {
         "pod-annotations",
         "deprecation-warning",
     ): "MeshMetric is not a kind of resource here, so annotations about metrics are not deprecated for it",
-    ("pod-annotations", "inbound-tags"): _KUBERNETES,
-    ("pod-annotations", "pod-to-dataplane"): _KUBERNETES,
-    ("pod-annotations", "protocol"): _KUBERNETES,
     (
         "prometheus-kuma-sd",
         "parse-any",
