@@ -2,6 +2,7 @@
 
     MeshmeterError
     ├── InvalidResource          a document is refused; carries every violation
+    ├── InjectionRefused         a Pod cannot be given a sidecar; the message is for whoever makes it
     ├── StoreError
     │   ├── NotFound             no such resource
     │   ├── VersionConflict      the stored version is another than the caller expected
@@ -54,6 +55,10 @@ class InvalidResource(MeshmeterError):
         self.violations = tuple(violations)
         self.title = title
         super().__init__("; ".join([title, *map(str, self.violations)]))
+
+
+class InjectionRefused(MeshmeterError):
+    """A Pod cannot be given its sidecar; the message says to whoever makes the Pod what to change."""
 
 
 class StoreError(MeshmeterError):

@@ -51,6 +51,7 @@ def test_pod_aggregate(case: Case) -> None:
             e.name for e in effective.aggregate if e.refused and e.refused.code == "aggregate-port-missing"
         }
         assert missing == without != set()
+        assert all(case.data["error"] in e.refused.message for e in effective.aggregate if e.refused)
         assert all(e.refused is None for e in effective.aggregate if e.name not in without)
     elif "error" in case.data:
         words = case.data.get("portablePrefix", case.data["error"])

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _KUBERNETES = "there is no Kubernetes half yet"
+_PODS = (
+    "whole Pods are not injected yet: it is told which get a sidecar, and patches are applied to containers"
+)
 _MESHMETRIC = "MeshMetric is not a kind of resource here"
 _ADDRESSES = "paths are matched exactly (D14) and files come by SDS (D13): Envoy has no such part"
 
 UNREAD: Mapping[tuple[str, str], str] = {
-    ("container-patch-injector", "admit-container-patch"): _KUBERNETES,
-    ("container-patch-injector", "fail"): _KUBERNETES,
-    ("container-patch-injector", "inject"): _KUBERNETES,
-    ("container-patch-injector", "inject-facts"): _KUBERNETES,
-    ("container-patch-injector", "patch-container"): _KUBERNETES,
-    ("container-patch-injector", "skip"): _KUBERNETES,
+    ("container-patch-injector", "inject"): _PODS,
+    ("container-patch-injector", "inject-facts"): _PODS,
     ("envoy-metrics-listener", "static-endpoint"): _ADDRESSES,
     ("envoy-metrics-listener", "transport-socket"): _ADDRESSES,
     ("mads-http", "round-trip"): "messages are JSON only, there is no second form to come back from",

@@ -166,5 +166,6 @@ def effective_metrics(
 def _of_pod(entry: EffectiveAggregate, pod: PodAnnotations) -> EffectiveAggregate:
     """The entry, refused if it is enabled and an annotation of it cannot be read: whatever else it says, it is not what
     was asked for (deviations D4)."""
-    fault = pod.refused.get(entry.name)
-    return replace(entry, refused=fault) if fault and entry.enabled.value else entry
+    if not entry.enabled.value:
+        return entry
+    return replace(entry, refused=pod.refused.get(entry.name) or pod.told(entry.name, entry.refused))

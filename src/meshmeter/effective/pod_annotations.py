@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from meshmeter.effective.findings import Finding, finding
 from meshmeter.effective.origin import Layer, Origin
@@ -73,6 +73,18 @@ class PodAnnotations:
                 if getattr(entry, attribute) == value:
                     found[f"aggregate[{index}].{attribute}"] = _origin(pod, name, attribute)
         return found
+
+    def told(self, name: str, found: Finding | None) -> Finding | None:
+        """A finding of the entry `name`, for whom writes annotations: a port that is missing goes into one."""
+        if found is None or found.code != "aggregate-port-missing" or name not in self.entries:
+            return found
+        key = f"{PREFIX}aggregate-{name}-port"
+        return replace(
+            found,
+            message=f"{found.message}: port needs to be specified for metrics scraping",
+            remedy=f'Set the port by the annotation {key}, or disable the entry by aggregate-{name}-enabled: "false".',
+            field=_field(key),
+        )
 
 
 NOTHING = PodAnnotations()

@@ -38,8 +38,9 @@ def texts(holder: object, *path: str) -> dict[str, str]:
 def port(holder: object, *path: str) -> int | None:
     """The port number at a path; None for whatever is not a whole number from 1 to 65535."""
     found = at(holder, *path)
-    whole = isinstance(found, int) and not isinstance(found, bool)
-    return found if whole and 1 <= found <= 65535 else None
+    if not isinstance(found, int) or isinstance(found, bool):
+        return None
+    return found if 1 <= found <= 65535 else None
 
 
 def at(holder: object, *path: str) -> object:

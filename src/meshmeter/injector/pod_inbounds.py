@@ -17,13 +17,11 @@ from meshmeter.injector.pod_tags import (
     service_tags,
     tag_fault,
 )
+from meshmeter.injector.sidecar_choice import CONTAINER as SIDECAR
 from meshmeter.quoting import quoted
 from meshmeter.resources.dataplane import PROTOCOL_TAG
 from meshmeter.resources.limits import DEFAULT_LIMITS, Limits
 from meshmeter.resources.validation.dataplane import is_protocol
-
-SIDECAR = "kuma-sidecar"
-"""Name of the container with the proxy."""
 
 NO_SERVICE_PORT = 49151
 """Port of the inbound of a Pod behind no Service. It only says who the Pod is: nothing listens there."""

@@ -5,6 +5,7 @@ The docstring under a field is its description in the JSON Schema, so every fiel
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
@@ -22,6 +23,13 @@ Port = Annotated[
     ),
 ]
 """A TCP port. A number written as text ("1234") is accepted, as Kuma does (kuma-facts 2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Marks a string that may have several lines, and more characters than other values."""
+
+    longest: int
 
 
 class Model(BaseModel):

@@ -9,18 +9,23 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from meshmeter.documents.forms import is_kubernetes
 from meshmeter.errors import InvalidResource, Violation
 from meshmeter.resources.base import Spec
+from meshmeter.resources.container_patch import KIND as CONTAINER_PATCH
+from meshmeter.resources.container_patch import ContainerPatchSpec
 from meshmeter.resources.envelope import API_VERSION, DISPLAY_NAME, NAMESPACE, OBJECT_NAME, open_envelope
 from meshmeter.resources.faults import Faults
-from meshmeter.resources.kinds import KINDS
+from meshmeter.resources.kinds import KINDS, KUBERNETES_ONLY, Kind, kind_of
 from meshmeter.resources.resource import EPOCH, AnyResource, Meta, Resource
 from meshmeter.resources.strict_decoding import conform, show
+from meshmeter.resources.validation.container_patch import placement_violations
 from meshmeter.resources.validation.rules import violations
 from meshmeter.times import read_rfc3339, rfc3339
 
 __all__ = [
     "decode",
+    "decode_container_patch",
     "from_stored",
     "to_kubernetes",
     "to_stored",
@@ -38,6 +43,25 @@ def decode(document: Mapping[str, Any], *, where: str = "") -> AnyResource:
     resource = _decode(document, faults)
     if resource is None or faults.violations:
         raise InvalidResource(_prefixed(faults.violations, where))
+    return resource
+
+
+def decode_container_patch(
+    document: Mapping[str, Any], *, system_namespace: str
+) -> Resource[ContainerPatchSpec]:
+    """The valid ContainerPatch that a Kubernetes object describes. Raises InvalidResource with all faults.
+
+    `system_namespace` is that of the control plane, the only one that may have any.
+    """
+    if not is_kubernetes(document):
+        reason = f"a {CONTAINER_PATCH} is an object of Kubernetes: write apiVersion, kind, metadata and spec"
+        raise InvalidResource([Violation("type" if "type" in document else "", reason)])
+    faults = Faults()
+    resource = _decode(document, faults, KUBERNETES_ONLY)
+    if resource is not None:
+        faults.add_content(placement_violations(resource, system_namespace))
+    if resource is None or faults.violations:
+        raise InvalidResource(faults.violations)
     return resource
 
 
@@ -68,7 +92,7 @@ def to_kubernetes(resource: AnyResource) -> dict[str, Any]:
         metadata["labels"] = dict(meta.labels)
     metadata["annotations"] = {DISPLAY_NAME: name, **meta.annotations}
     head: dict[str, Any] = {"apiVersion": API_VERSION, "kind": resource.kind}
-    if KINDS[resource.kind].mesh_scoped:
+    if kind_of(resource.kind).mesh_scoped:
         head["mesh"] = meta.mesh
     head["metadata"] = metadata
     spec = _dump(resource.spec)
@@ -124,11 +148,11 @@ def from_stored(stored: Mapping[str, Any]) -> AnyResource:
     return Resource(kind.name, meta, kind.spec.model_validate(spec))
 
 
-def _decode(document: object, faults: Faults) -> AnyResource | None:
+def _decode(document: object, faults: Faults, kinds: Mapping[str, Kind] = KINDS) -> AnyResource | None:
     if not isinstance(document, Mapping):
         faults.add("", f"a document must be a mapping with type, name and so on, not {show(document)}")
         return None
-    envelope = open_envelope(document, faults)
+    envelope = open_envelope(document, faults, kinds)
     if envelope is None:
         return None
     spec = envelope.kind.spec.model_validate(envelope.spec)

@@ -81,11 +81,13 @@ class Envelope:
     """Turns a field path of the resource into that of the document as it was written."""
 
 
-def open_envelope(document: Mapping[Any, Any], faults: Faults) -> Envelope | None:
-    """The content of a document of either form; None if its kind is unknown. Faults are added to `faults`."""
+def open_envelope(
+    document: Mapping[Any, Any], faults: Faults, kinds: Mapping[str, Kind] = KINDS
+) -> Envelope | None:
+    """The content of a document of either form; None if it is of none of `kinds`. Faults are added to `faults`."""
     kubernetes = is_kubernetes(document)
     word = "kind" if kubernetes else "type"
-    kind = _kind(document.get(word), word, faults)
+    kind = _kind(document.get(word), word, faults, kinds)
     if kubernetes and document.get("apiVersion") != API_VERSION:
         found = show(document.get("apiVersion"))
         faults.add("apiVersion", f'must be "{API_VERSION}", got {found}')
@@ -94,16 +96,16 @@ def open_envelope(document: Mapping[Any, Any], faults: Faults) -> Envelope | Non
     return _kubernetes(kind, document, faults) if kubernetes else _universal(kind, document, faults)
 
 
-def _kind(value: object, word: str, faults: Faults) -> Kind | None:
+def _kind(value: object, word: str, faults: Faults, kinds: Mapping[str, Kind]) -> Kind | None:
     if value is None:
-        listed = ", ".join(KINDS)
+        listed = ", ".join(kinds)
         faults.add(word, f"cannot be empty, must be one of {listed}")
         return None
-    kind = KINDS.get(value) if isinstance(value, str) else None
+    kind = kinds.get(value) if isinstance(value, str) else None
     if kind is None:
-        meant = find_kind(value[:64]) if isinstance(value, str) else None
-        near = meant.name if meant else suggestion(value, tuple(KINDS)) if isinstance(value, str) else None
-        hint = f', did you mean "{near}"?' if near else f", must be one of {', '.join(KINDS)}"
+        meant = find_kind(value[:64], kinds) if isinstance(value, str) else None
+        near = meant.name if meant else suggestion(value, tuple(kinds)) if isinstance(value, str) else None
+        hint = f', did you mean "{near}"?' if near else f", must be one of {', '.join(kinds)}"
         faults.add(word, f"invalid resource type {show(value)}{hint}")
     return kind
 

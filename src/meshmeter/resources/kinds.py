@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from meshmeter.resources import dataplane, mesh, traffic_permission
+from meshmeter.resources import container_patch, dataplane, mesh, traffic_permission
 from meshmeter.resources.base import Spec
 
 
@@ -51,11 +51,31 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 )
 """By name, in the order in which resources have to be created."""
 
+KUBERNETES_ONLY: Mapping[str, Kind] = MappingProxyType(
+    {
+        container_patch.KIND: Kind(
+            container_patch.KIND,
+            "container-patch",
+            "container-patches",
+            (),
+            False,
+            True,
+            container_patch.ContainerPatchSpec,
+        )
+    }
+)
+"""By name: kinds without a Universal form. No store has them, nor the resource API and the command line."""
 
-def find_kind(word: str) -> Kind | None:
+
+def kind_of(name: str) -> Kind:
+    """The kind of a resource, by the name that it carries."""
+    return KINDS[name] if name in KINDS else KUBERNETES_ONLY[name]
+
+
+def find_kind(word: str, kinds: Mapping[str, Kind] = KINDS) -> Kind | None:
     """The kind of this name, singular, plural or alias, in any case of letters; None if there is none."""
     wanted = word.lower()
-    for kind in KINDS.values():
+    for kind in kinds.values():
         if wanted in (kind.name.lower(), kind.singular, kind.plural, *kind.aliases):
             return kind
     return None

@@ -27,7 +27,7 @@ from typing import Any, Union, get_args, get_origin
 
 from meshmeter.documents.faults import UNREADABLE
 from meshmeter.resources import paths, syntax
-from meshmeter.resources.base import Model
+from meshmeter.resources.base import Lines, Model
 from meshmeter.resources.faults import Faults
 
 DEEPEST = 64
@@ -133,7 +133,8 @@ def _reader(annotation: Any) -> _Reader:
     if origin is dict:
         return _strings if arguments[1] is str else _mapping
     if hasattr(annotation, "__metadata__"):
-        return _reader(annotation.__origin__)
+        lines = next((mark for mark in annotation.__metadata__ if isinstance(mark, Lines)), None)
+        return _text_of(lines.longest, CONTROL_IN_TEXT) if lines else _reader(annotation.__origin__)
     if issubclass(annotation, Model):
         return _message_of(annotation)
     if issubclass(annotation, StrEnum):
@@ -199,17 +200,23 @@ def _choice_of(choices: type[StrEnum]) -> _Reader:
     return _choice
 
 
-def _string(value: object, path: str, reading: Reading) -> str | None:
-    if not isinstance(value, str):
-        quote = ": write it in quotes" if isinstance(value, bool | int | float) else ""
-        reading.wrong(path, f"must be a string, got {show(value)}{quote}")
-    elif len(value) > syntax.LONGEST_VALUE:
-        reading.faults.add(path, syntax.TOO_LONG.format(syntax.LONGEST_VALUE))
-    elif CONTROL.search(value):
-        reading.faults.add(path, "must not contain control characters")
-    else:
-        return value
-    return None
+def _text_of(longest: int, refused: re.Pattern[str]) -> _Reader:
+    def _text(value: object, path: str, reading: Reading) -> str | None:
+        if not isinstance(value, str):
+            quote = ": write it in quotes" if isinstance(value, bool | int | float) else ""
+            reading.wrong(path, f"must be a string, got {show(value)}{quote}")
+        elif len(value) > longest:
+            reading.faults.add(path, syntax.TOO_LONG.format(longest))
+        elif refused.search(value):
+            reading.faults.add(path, "must not contain control characters")
+        else:
+            return value
+        return None
+
+    return _text
+
+
+_string = _text_of(syntax.LONGEST_VALUE, CONTROL)
 
 
 def _integer(value: object, path: str, reading: Reading) -> int | None:

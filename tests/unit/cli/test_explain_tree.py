@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,10 @@ from meshmeter.effective.credentials import (
     Credentials,
     ProvidedCertificate,
 )
+from meshmeter.effective.pod_annotations import PREFIX
 from meshmeter.effective.view import MeshView
+from meshmeter.injector.annotations import pod_metrics
+from meshmeter.resources.envelope import NAMESPACE, OBJECT_NAME
 from support.compiled import CompiledMesh
 from support.resources import dataplane, mesh, metered, permission
 
@@ -141,6 +145,30 @@ def test_a_proxy_that_serves() -> None:
         "since an unknown time; last read 1970-01-01T00:00:00Z",
     ):
         assert text in shown, text
+
+
+def test_an_annotation_is_named_as_the_origin_and_where_it_is_wrong() -> None:
+    said = {
+        PREFIX + "port": "2000",
+        PREFIX + "aggregate-app-port": "80a",
+        PREFIX + "aggregate-web-path": "/w",
+    }
+    found, made = pod_metrics(said), dataplane(name_extensions={NAMESPACE: "shop", OBJECT_NAME: "web-1"})
+    subject = replace(
+        made,
+        meta=replace(made.meta, annotations=found.annotations),
+        spec=made.spec.model_copy(update={"metrics": found.metrics}),
+    )
+    shown = " ".join(tree(metered(port=1000), subject).split())
+    for text in (
+        f"2000 Pod shop/web-1 metadata.annotations[{PREFIX}port]",
+        f'failed to parse annotation "{PREFIX}aggregate-app-port"',
+        "Write a port between 1 and 65535 into the annotation",
+        "aggregate entry 'web' has no port: port needs to be specified for metrics scraping "
+        f"at metadata.annotations[{PREFIX}aggregate-web-port] "
+        f"remedy: Set the port by the annotation {PREFIX}aggregate-web-port,",
+    ):
+        assert text in shown, shown
 
 
 def test_a_refused_configuration_is_shown_in_full() -> None:

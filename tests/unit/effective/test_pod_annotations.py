@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshmeter.effective.findings import Finding
+from meshmeter.effective.findings import finding as registered
 from meshmeter.effective.origin import Layer, Origin
 from meshmeter.effective.pod_annotations import LARGEST_MARK, MARK, NOTHING, PREFIX, mark, marked, read
 from meshmeter.resources.metrics import PrometheusConf
@@ -189,3 +190,14 @@ def test_fields_that_say_what_the_annotation_says_come_from_it() -> None:
             Layer.ANNOTATION, "Pod shop/web-1", f"metadata.annotations[{PREFIX}aggregate-a-port]"
         ),
     }
+
+
+def test_a_missing_port_of_an_annotated_entry_is_told_to_whom_writes_annotations() -> None:
+    found = read({PREFIX + "aggregate-a-path": "/p"})
+    missing = registered("aggregate-port-missing", "aggregate entry 'a' has no port", field="metrics.conf")
+    told = found.told("a", missing)
+    assert told is not None and told.field == f"metadata.annotations[{PREFIX}aggregate-a-port]"
+    assert f"{PREFIX}aggregate-a-port" in told.remedy and told.message.startswith(missing.message)
+    assert found.told("of-the-mesh", missing) is missing
+    other = registered("aggregate-is-admin-port", "x")
+    assert found.told("a", other) is other and found.told("a", None) is None

@@ -19,6 +19,7 @@ from meshmeter.errors import InvalidResource
 from meshmeter.resources.base import Model
 from meshmeter.resources.codec import (
     decode,
+    decode_container_patch,
     from_stored,
     to_kubernetes,
     to_stored,
@@ -415,3 +416,98 @@ def test_any_document_is_decoded_or_refused(document: dict[str, Any], kind: str,
     else:
         assert violations(resource) == []
         warnings(resource)
+
+
+PAGE = """
+apiVersion: kuma.io/v1alpha1
+kind: ContainerPatch
+metadata:
+  name: container-patch-1
+  namespace: kuma-system
+spec:
+  sidecarPatch:
+    - op: add
+      path: /env/-
+      value: '{
+          "name": "KUMA_DATAPLANE_RUNTIME_METRICS_CERT_PATH",
+          "value": "/kuma/server.crt"
+        }'
+    - op: add
+      path: /env/-
+      value: '{
+          "name": "KUMA_DATAPLANE_RUNTIME_METRICS_KEY_PATH",
+          "value": "/kuma/server.key"
+        }'
+"""
+
+
+def patch_faults(document: dict[str, Any]) -> list[str]:
+    with pytest.raises(InvalidResource) as refused:
+        decode_container_patch(document, system_namespace="kuma-system")
+    return [str(violation) for violation in refused.value.violations]
+
+
+def test_a_container_patch_is_read_and_written_as_an_object_of_kubernetes() -> None:
+    (document,) = parse_documents(PAGE, origin="page.yaml")
+
+    resource = decode_container_patch(document.data, system_namespace="kuma-system")
+
+    assert resource.name == "container-patch-1.kuma-system"
+    operations = resource.spec.sidecar_patch or ()
+    assert [json.loads(operation.value or "")["value"] for operation in operations] == [
+        "/kuma/server.crt",
+        "/kuma/server.key",
+    ]
+    again = to_kubernetes(resource)
+    assert again["metadata"]["namespace"] == "kuma-system"
+    assert again["spec"] == document.data["spec"]
+    assert decode_container_patch(again, system_namespace="kuma-system") == resource
+
+
+def test_all_faults_of_a_container_patch_are_named_together() -> None:
+    document = {
+        "apiVersion": "kuma.io/v1alpha1",
+        "kind": "ContainerPatch",
+        "mesh": "no use",
+        "metadata": {"name": "P", "namespace": "shop"},
+        "spec": {
+            "sidecarPatch": [
+                {"op": "ad", "path": "/a", "value": False},
+                {"op": "add", "path": "/a", "valeu": "1"},
+            ]
+        },
+    }
+
+    found = patch_faults(document)
+
+    at = "spec.sidecarPatch"
+    assert found[0].startswith(f'{at}[0].op: unknown value "ad", must be one of "add", ')
+    assert found[1] == f"{at}[0].value: must be a string, got false: write it in quotes"
+    assert found[2] == f'{at}[1].valeu: unknown field, did you mean "value"?'
+    assert found[3].startswith("metadata.name: invalid characters")
+    assert found[4].startswith(f"{at}[1].value: cannot be empty")
+    assert found[5].startswith(
+        "metadata.namespace: ContainerPatch can only be placed in kuma-system namespace."
+    )
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize(
+    ("document", "fault"),
+    [
+        ({"type": "ContainerPatch", "name": "p"}, "type: a ContainerPatch is an object of Kubernetes: "),
+        ({}, "a ContainerPatch is an object of Kubernetes: "),
+        (
+            {"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh"},
+            'kind: invalid resource type "Mesh", must be one of ContainerPatch',
+        ),
+    ],
+)
+def test_nothing_else_is_a_container_patch(document: dict[str, Any], fault: str) -> None:
+    assert patch_faults(document)[0].startswith(fault)
+
+
+def test_a_container_patch_is_no_document_of_the_stores_and_the_command_line() -> None:
+    (fault,) = faults_of({"type": "ContainerPatch", "name": "p"})
+
+    assert fault.startswith('type: invalid resource type "ContainerPatch", must be one of Mesh, ')

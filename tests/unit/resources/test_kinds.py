@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from meshmeter.resources.base import Model
-from meshmeter.resources.kinds import KINDS, Kind, find_kind
+from meshmeter.resources.kinds import KINDS, KUBERNETES_ONLY, Kind, find_kind, kind_of
 
 REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "resources.md"
 
@@ -34,7 +34,9 @@ def test_no_kind_has_another_name() -> None:
 
 
 def test_no_two_kinds_share_a_name() -> None:
-    words = [w for k in KINDS.values() for w in (k.singular, k.plural, *k.aliases)]
+    words = [
+        w for k in (*KINDS.values(), *KUBERNETES_ONLY.values()) for w in (k.singular, k.plural, *k.aliases)
+    ]
 
     assert len(words) == len(set(words))
 
@@ -54,7 +56,14 @@ def _models(annotation: Any) -> list[type[Model]]:
     return [model for argument in get_args(annotation) for model in _models(argument)]
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.singular)
+def test_a_kind_that_only_kubernetes_has_is_none_that_is_stored_or_asked_for() -> None:
+    assert find_kind("ContainerPatch") is None
+    assert "ContainerPatch" not in KINDS
+    assert kind_of("ContainerPatch") is KUBERNETES_ONLY["ContainerPatch"]
+    assert kind_of("Mesh") is KINDS["Mesh"]
+
+
+@pytest.mark.parametrize("kind", (*KINDS.values(), *KUBERNETES_ONLY.values()), ids=lambda kind: kind.singular)
 def test_the_reference_names_every_field(kind: Kind) -> None:
     words = set(REFERENCE.read_text().replace("`", " ").replace(".", " ").replace("[]", " ").split())
 

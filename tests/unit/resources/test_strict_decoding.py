@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pytest
 
-from meshmeter.resources.base import Model, Port
+from meshmeter.resources.base import Lines, Model, Port
 from meshmeter.resources.faults import Faults
 from meshmeter.resources.metrics import TlsMode
 from meshmeter.resources.strict_decoding import conform, show
@@ -24,6 +24,7 @@ class Conf(Model):
 
 class Example(Model):
     name: str | None = None
+    text: Annotated[str, Lines(5000)] | None = None
     port: Port | None = None
     enabled: bool | None = None
     words: tuple[str, ...] | None = None
@@ -48,6 +49,7 @@ def faults_of(data: object) -> list[str]:
 def test_what_fits_is_taken_as_it_is() -> None:
     document = {
         "name": "a",
+        "text": "several\nlines\t" + "x" * 4900,
         "port": 80,
         "enabled": False,
         "words": ["x"],
@@ -84,6 +86,10 @@ def test_a_port_may_be_written_in_several_ways(port: object) -> None:
         ({"enabled": 1}, "enabled: must be true or false, got 1"),
         ({"name": 1}, "name: must be a string, got 1: write it in quotes"),
         ({"name": ["a"]}, "name: must be a string, got a list"),
+        ({"text": "a\x00b"}, "text: must not contain control characters"),
+        ({"text": "\ud800"}, "text: must not contain control characters"),
+        ({"text": "x" * 5001}, "text: value length must less or equal 5000"),
+        ({"text": {}}, "text: must be a string, got a mapping"),
         ({"name": "a\x00b"}, "name: must not contain control characters"),
         ({"name": "a\nb"}, "name: must not contain control characters"),
         ({"name": "\ud800"}, "name: must not contain control characters"),

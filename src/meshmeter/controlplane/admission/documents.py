@@ -64,6 +64,12 @@ def _agent_below(stored: AnyResource) -> AnyResource | None:
     return agent_layer(stored) if is_registered(stored) else None
 
 
+def without_own_annotations(sent: AnyResource) -> AnyResource:
+    """What somebody sent, without annotations that only the control plane writes."""
+    given = {k: v for k, v in sent.meta.annotations.items() if not k.startswith(OWN_ANNOTATIONS)}
+    return replace(sent, meta=replace(sent.meta, annotations=given))
+
+
 def completed(new: AnyResource, stored: AnyResource | None, *, kubernetes: bool, zone: str) -> AnyResource:
     """The resource as it is stored: with defaults and zone, and with what its form cannot say.
 
@@ -71,7 +77,7 @@ def completed(new: AnyResource, stored: AnyResource | None, *, kubernetes: bool,
     for them. Our own annotations are never taken from a document. What is applied to the Dataplane of an agent is laid
     over what that agent sent.
     """
-    given = {k: v for k, v in new.meta.annotations.items() if not k.startswith(OWN_ANNOTATIONS)}
+    given = without_own_annotations(new).meta.annotations
     extensions = new.meta.name_extensions
     if stored is not None:
         kept = {

@@ -18,7 +18,7 @@ from typing import Any
 
 from meshmeter.certs.tokens import Claims
 from meshmeter.controlplane.admission.dataplane_access import check_document, check_stored
-from meshmeter.controlplane.admission.documents import joint_violations
+from meshmeter.controlplane.admission.documents import joint_violations, without_own_annotations
 from meshmeter.controlplane.admission.token_tags import check_labels, token_marks
 from meshmeter.controlplane.admission.written_by import (
     AGENT,
@@ -113,7 +113,7 @@ class Registrar:
         """
         check_sizes(document, self._surroundings.limits)
         decoded = await asyncio.to_thread(codec.decode, document)  # a large one takes long
-        sent = with_zone(with_defaults(decoded), self._surroundings.zone)
+        sent = with_zone(with_defaults(without_own_annotations(decoded)), self._surroundings.zone)
         if sent.kind != KIND:
             raise InvalidResource(
                 [Violation("type", f"{sent.kind} cannot be registered, only a Dataplane can")]

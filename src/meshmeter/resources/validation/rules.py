@@ -10,12 +10,14 @@ from collections.abc import Iterator
 
 from meshmeter.errors import Violation
 from meshmeter.resources import paths, syntax
+from meshmeter.resources.container_patch import ContainerPatchSpec
 from meshmeter.resources.dataplane import DataplaneSpec
-from meshmeter.resources.kinds import KINDS
+from meshmeter.resources.kinds import kind_of
 from meshmeter.resources.mesh import KIND as MESH
 from meshmeter.resources.mesh import MeshSpec
 from meshmeter.resources.resource import AnyResource
 from meshmeter.resources.traffic_permission import TrafficPermissionSpec
+from meshmeter.resources.validation.container_patch import container_patch_violations
 from meshmeter.resources.validation.dataplane import dataplane_violations
 from meshmeter.resources.validation.mesh import mesh_change_violations, mesh_violations
 from meshmeter.resources.validation.tags import permission_violations
@@ -36,7 +38,7 @@ def meta_violations(resource: AnyResource) -> Iterator[Violation]:
         yield Violation("name", reason)
     elif resource.kind == MESH and len(meta.name) > syntax.LONGEST_MESH_NAME:
         yield Violation("name", f"cannot be longer than {syntax.LONGEST_MESH_NAME} characters")
-    if KINDS[resource.kind].mesh_scoped and (reason := syntax.mesh_reference_fault(meta.mesh)):
+    if kind_of(resource.kind).mesh_scoped and (reason := syntax.mesh_reference_fault(meta.mesh)):
         yield Violation("mesh", reason)
     for key, value in meta.labels.items():
         at = paths.key("labels", key)
@@ -55,6 +57,8 @@ def spec_violations(resource: AnyResource) -> Iterator[Violation]:
             yield from dataplane_violations(spec)
         case TrafficPermissionSpec() as spec:
             yield from permission_violations(spec)
+        case ContainerPatchSpec() as spec:
+            yield from container_patch_violations(spec)
 
 
 def warnings(resource: AnyResource) -> list[Violation]:

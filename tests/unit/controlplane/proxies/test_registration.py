@@ -14,6 +14,7 @@ import pytest
 from meshmeter.controlplane.admission.written_by import REGISTERED, is_away
 from meshmeter.controlplane.api.batch import apply_resources, decode_documents
 from meshmeter.controlplane.proxies.registration import Registrar, Surroundings, proxy_info
+from meshmeter.effective.pod_annotations import MARK
 from meshmeter.errors import InvalidResource, MeshNotFound, NotFound, PermissionDenied, VersionConflict
 from meshmeter.resources.codec import decode, to_universal
 from meshmeter.resources.resource import AnyResource, Key
@@ -402,3 +403,19 @@ async def test_one_token_registers_so_many_dataplanes(tmp_path: Path) -> None:
                 await asyncio.sleep(0)
         await time.passes(1.0)  # a look at what is there
         await register(parts, DOCUMENT | {"name": "three"}, name=None)
+
+
+@pytest.mark.attack("B1: a registration claims marks that only the control plane writes")
+async def test_marks_are_never_taken_from_an_agent(parts: Parts) -> None:
+    claimed = {MARK: '{"port":"no","prot":"1"}', "meshmeter.io/other": "x", "shop.io/kept": "y"}
+    document = {
+        "apiVersion": "kuma.io/v1alpha1",
+        "kind": "Dataplane",
+        "mesh": "default",
+        "metadata": {"name": "backend-1", "annotations": claimed},
+        "spec": {"networking": DOCUMENT["networking"]},
+    }
+    await register(parts, document)
+    annotations = (await stored(parts)).meta.annotations
+    assert not annotations.keys() & {MARK, "meshmeter.io/other"}
+    assert annotations["shop.io/kept"] == "y"
