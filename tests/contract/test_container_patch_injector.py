@@ -1,5 +1,5 @@
-"""Which Pods get no sidecar, and ContainerPatches: what they make of a container, which ones a Pod may name, and where
-they may be."""
+"""Which Pods get no sidecar, its variables, and ContainerPatches: what they make of a container, which ones a Pod may
+name, and where they may be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import yaml
 from contract.conformance import Case, load, vectors
 from meshmeter.errors import InjectionRefused, InvalidResource
 from meshmeter.injector.container_patch import ANNOTATION, ContainerPatches
-from meshmeter.injector.sidecar_choice import EXCEPTIONS, wants_sidecar
+from meshmeter.injector.sidecar_choice import CONTAINER, EXCEPTIONS, wants_sidecar
+from meshmeter.injector.sidecar_variables import with_variables
 from meshmeter.resources.codec import decode_container_patch
 
 SYSTEM = "kuma-system"
@@ -79,8 +80,20 @@ def test_pod_without_a_sidecar(case: Case) -> None:
     assert not wants_sidecar(case.yaml("pod"), case.data["namespace"], exceptions)
 
 
-def test_pods_of_the_other_cases_want_one() -> None:
-    """What their Pods come to is not read yet, see contract/unread.py."""
-    cases = load("container-patch-injector", "inject")
+def injected() -> list[Case]:
+    """Cases whose Pods are injected. What they come to as a whole is not read yet, see contract/unread.py."""
+    return load("container-patch-injector", "inject")
 
-    assert [c.id for c in cases if not wants_sidecar(c.yaml("pod"), c.data["namespace"])] == []
+
+def test_pods_that_are_injected_want_a_sidecar() -> None:
+    assert [c.id for c in injected() if not wants_sidecar(c.yaml("pod"), c.data["namespace"])] == []
+
+
+def test_variables_that_users_set_are_those_of_the_injected_sidecar() -> None:
+    for case in injected():
+        annotations = case.yaml("pod")["metadata"].get("annotations", {})
+        configured = case.yaml("config")["sidecarContainer"].get("envVars", {})
+        containers = case.yaml("expected")["spec"]["containers"]
+        (expected,) = (container["env"] for container in containers if container["name"] == CONTAINER)
+
+        assert with_variables(expected, configured, annotations) == expected, case.id

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_KUBERNETES = "there is no Kubernetes half yet"
 _PODS = (
     "whole Pods are not injected yet: it is told which get a sidecar, and patches are applied to containers"
 )

@@ -182,7 +182,11 @@ def test_fields_that_say_what_the_annotation_says_come_from_it() -> None:
         }
     )
     conf = PrometheusConf.model_validate(
-        {"port": 1, "path": "/other", "aggregate": [{"name": "x", "port": 9}, {"name": "a", "port": 2}]}
+        {
+            "port": 1,
+            "path": "/other",
+            "aggregate": [{"name": "x", "port": 9}, {"name": "a", "port": 2}, {"name": "b", "port": 4}],
+        }
     )
     assert found.origins(conf, "shop/web-1") == {
         "port": Origin(Layer.ANNOTATION, "Pod shop/web-1", f"metadata.annotations[{PREFIX}port]"),

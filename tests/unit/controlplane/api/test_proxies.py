@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from aiohttp import ClientSession
 
 from meshmeter.controlplane.admission.written_by import AGENT, AWAY, BROUGHT, REGISTERED, is_away, marked
+from meshmeter.effective.pod_annotations import PREFIX
+from meshmeter.injector.annotations import pod_metrics
 from meshmeter.store.base import Put
 from support.api_requests import ONE, ask, put_dataplane
 from support.api_server import ServedApi
@@ -27,6 +30,36 @@ async def test_explain_and_overview_of_a_proxy(api: ServedApi, client: ClientSes
     assert summary["proxies"]["serving"] == 1
     assert (await ask(client, "GET", "/meshes/default/dataplanes/none/_metrics"))[0] == 404
     assert (await ask(client, "GET", "/meshes/none/_metrics"))[0] == 404
+
+
+async def test_the_annotation_of_a_pod_is_told_as_the_origin_and_survives_the_store(
+    api: ServedApi, client: ClientSession
+) -> None:
+    await put_dataplane(client)
+    (found,) = await api.store.list("Dataplane")
+    said = pod_metrics({PREFIX + "path": "/stats", PREFIX + "port": "no"})
+    made = replace(
+        found,
+        meta=replace(found.meta, annotations=said.annotations),
+        spec=found.spec.model_copy(update={"metrics": said.metrics}),
+    )
+    await api.store.commit([Put(made)])
+    await api.caught_up()
+    explained = (await ask(client, "GET", f"{ONE}/_metrics"))[1]
+    assert explained["urls"] == ["http://192.168.0.1:5670/stats"]
+    assert explained["settings"]["path"]["origin"] == {
+        "layer": "annotation",
+        "resource": "Pod backend-1",
+        "field": f"metadata.annotations[{PREFIX}path]",
+    }
+    codes = [found["code"] for found in explained["findings"]]
+    assert codes == ["pod-annotation-invalid", "proxy-not-connected"]
+    # A change in the Universal form keeps the mark; what it changed is no longer the annotation's.
+    await put_dataplane(client, metrics={"type": "prometheus", "conf": {"path": "/mine"}})
+    await api.caught_up()
+    explained = (await ask(client, "GET", f"{ONE}/_metrics"))[1]
+    path = explained["settings"]["path"]
+    assert (path["value"], path["origin"]["layer"]) == ("/mine", "Dataplane")
 
 
 async def test_a_dataplane_whose_proxy_is_away_is_listed_and_explained_as_that(
