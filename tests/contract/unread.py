@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_KUBERNETES = "there is no Kubernetes half yet"
 _PODS = (
     "whole Pods are not injected yet: it is told which get a sidecar, and patches are applied to containers"
 )
@@ -25,9 +24,6 @@ UNREAD: Mapping[tuple[str, str], str] = {
         "pod-annotations",
         "deprecation-warning",
     ): "MeshMetric is not a kind of resource here, so annotations about metrics are not deprecated for it",
-    ("pod-annotations", "inbound-tags"): _KUBERNETES,
-    ("pod-annotations", "pod-to-dataplane"): _KUBERNETES,
-    ("pod-annotations", "protocol"): _KUBERNETES,
     (
         "prometheus-kuma-sd",
         "parse-any",

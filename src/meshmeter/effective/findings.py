@@ -226,6 +226,37 @@ FINDINGS: Mapping[str, FindingKind] = MappingProxyType(
             "Use port, path, or aggregate-NAME-port, -path, -enabled and -address after the prefix. A NAME has "
             "letters, digits, -, _ and dots.",
         ),
+        "pod-service-refused": FindingKind(
+            "warning",
+            "proxy",
+            "A Service that the Pod is behind, or one of its ports, does not become an inbound of the Dataplane: "
+            "it cannot be read, leads to no port of the Pod, or there are too many. Everything else of the Pod is"
+            " served.",
+            "Correct the field that the message names in the Service, or give the port that it leads to a name in"
+            " the Pod.",
+        ),
+        "pod-service-annotation-invalid": FindingKind(
+            "warning",
+            "proxy",
+            "An annotation of a Service that the Pod is behind has a value that cannot be used. It has no effect.",
+            "Correct the value of the annotation that the message names, or remove it; a protocol is better "
+            "written as appProtocol of the port.",
+        ),
+        "pod-label-refused": FindingKind(
+            "warning",
+            "proxy",
+            "A label of the Pod or of its node does not become a tag or label of the Dataplane: tags cannot have "
+            "such a name or value, or there are too many.",
+            "Change or remove the label that the message names.",
+        ),
+        "pod-gateway-invalid": FindingKind(
+            "warning",
+            "proxy",
+            "The annotation kuma.io/gateway of the Pod has a value that does not exist here. The Pod gets the "
+            "Dataplane of an ordinary one.",
+            "Write enabled (called after the Pod's Service) or provided (after its Deployment), or remove the "
+            "annotation.",
+        ),
         "skip-mtls-deprecated": FindingKind(
             "warning",
             "proxy",

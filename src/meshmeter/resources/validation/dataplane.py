@@ -26,6 +26,8 @@ from meshmeter.resources.validation.metrics import backend_type_violations, conf
 from meshmeter.resources.validation.tags import service_tag_violations, tag_violations
 
 PROTOCOLS = ("grpc", "http", "http2", "kafka", "tcp")
+_ALSO_PROTOCOLS = ("mysql", "tls")
+"""Accepted like tcp, and not recommended."""
 _STATES = ("Ready", "NotReady", "Ignored")
 _LOOPBACK = "127.0.0.1"
 
@@ -43,6 +45,11 @@ def dataplane_violations(spec: DataplaneSpec) -> Iterator[Violation]:
             yield Violation("probes", "probes cannot be defined for builtin gateways")
     if spec.metrics is not None:
         yield from _metrics(spec.metrics)
+
+
+def is_protocol(text: str) -> bool:
+    """True for a protocol that an inbound may have, in upper or lower case (kuma-facts 4.3)."""
+    return text.lower() in PROTOCOLS + _ALSO_PROTOCOLS
 
 
 def collides(address: str | None, other: str | None) -> bool:
@@ -167,7 +174,7 @@ def _inbound(inbound: Inbound, address: str | None, path: str) -> Iterator[Viola
     if inbound.state and inbound.state not in _STATES:
         listed = ", ".join(f'"{state}"' for state in _STATES)
         yield Violation(f"{path}.state", f"must be one of {listed}")
-    if inbound.protocol and inbound.protocol.lower() not in PROTOCOLS:
+    if inbound.protocol and not is_protocol(inbound.protocol):
         reason = f'protocol has an invalid value "{inbound.protocol}". Allowed values: {", ".join(PROTOCOLS)}'
         yield Violation(f"{path}.protocol", reason)
     yield from _inbound_tags(inbound.tags or {}, f"{path}.tags")
@@ -177,7 +184,7 @@ def _inbound_tags(tags: Mapping[str, str], path: str) -> Iterator[Violation]:
     if tags and SERVICE_TAG not in tags:
         yield Violation(paths.key(path, SERVICE_TAG), "tag has to exist")
     protocol = tags.get(PROTOCOL_TAG)
-    if protocol is not None and protocol.lower() not in PROTOCOLS:
+    if protocol is not None and not is_protocol(protocol):
         reason = (
             f'tag "{PROTOCOL_TAG}" has an invalid value "{protocol}". Allowed values: {", ".join(PROTOCOLS)}'
         )

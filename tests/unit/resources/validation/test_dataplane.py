@@ -87,6 +87,7 @@ def test_inbounds(fields: dict[str, Any], fault: str) -> None:
         {"serviceAddress": "10.0.0.1", "servicePort": 8080},
         {"serviceAddress": "127.0.0.1"},
         {"state": "NotReady", "protocol": "grpc"},
+        {"protocol": "mysql", "tags": TAGS | {"kuma.io/protocol": "TLS"}},
     ],
 )
 def test_good_inbounds(fields: dict[str, Any]) -> None:
