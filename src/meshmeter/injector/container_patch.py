@@ -29,6 +29,8 @@ ANNOTATION = "kuma.io/container-patches"
 
 MOST_PATCHES = 64
 """Of one Pod: whoever may make Pods must not be able to make the injector busy for long."""
+MOST_OPERATIONS = 512
+"""On one container, of all its patches: a Pod can name one of them again and again."""
 LARGEST_CONTAINER = 256 << 10
 """Characters of a container as JSON; `copy` can double it with every operation."""
 DEEPEST_CONTAINER = 64
@@ -94,13 +96,20 @@ class ContainerPatches:
 
     def _applied(self, container: Mapping[str, Any], field: str) -> dict[str, Any]:
         patched = copy.deepcopy(dict(container))
+        names = _list(name for name, _ in self.patches)
+        done = 0
         for name, spec in self.patches:
             operations = spec.sidecar_patch if field == "sidecarPatch" else spec.init_patch
             for index, operation in enumerate(operations or ()):
+                if done == MOST_OPERATIONS:
+                    raise InjectionRefused(
+                        f"could not apply patches {names}: {field} has more than {MOST_OPERATIONS} operations in all: "
+                        "name fewer patches"
+                    )
+                done += 1
                 try:
                     _apply(patched, operation)
                 except _Misfit as exc:
-                    names = _list(name for name, _ in self.patches)
                     raise InjectionRefused(
                         f"could not apply patches {names}: {_show(name)}: {field}[{index}]: "
                         f"{operation.op} {quoted(operation.path or '')}: {exc}"

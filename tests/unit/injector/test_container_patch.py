@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshmeter.documents.reader import parse_documents
 from meshmeter.errors import InjectionRefused
@@ -13,6 +15,7 @@ from meshmeter.injector.container_patch import (
     ANNOTATION,
     DEEPEST_CONTAINER,
     LARGEST_CONTAINER,
+    MOST_OPERATIONS,
     MOST_PATCHES,
     ContainerPatches,
 )
@@ -263,6 +266,16 @@ def test_a_patch_that_doubles_the_container_with_every_operation_is_stopped() ->
     assert f"more than {LARGEST_CONTAINER}" in refusal(*[doubling] * 200)
 
 
+def test_a_pod_cannot_have_a_patch_applied_again_and_again() -> None:
+    replacing = patch("p", *[op("replace", "/image", "x")] * 250)
+
+    assert chosen("p,p", replacing).to_sidecar(SIDECAR)["image"] == "x"
+    with pytest.raises(
+        InjectionRefused, match=f"sidecarPatch has more than {MOST_OPERATIONS} operations in all"
+    ):
+        chosen("p,p,p", replacing).to_sidecar(SIDECAR)
+
+
 def test_a_container_may_not_be_larger_than_a_limit() -> None:
     large = "x" * 60_000
     said = refusal(*[op("add", f"/x{i}", large) for i in range(5)])
@@ -276,3 +289,27 @@ def test_a_container_may_not_be_nested_deeper_than_a_limit() -> None:
     deeper = [op("add", down, 1)] + [op("copy", down, **{"from": "/a"})] * 4
 
     assert f"nested more than {DEEPEST_CONTAINER} levels deep" in refusal(*deeper)
+
+
+_POINTERS = st.lists(
+    st.sampled_from(["env", "args", "image", "a", "-", "0", "1", "01", "", "~0", "~2"]), max_size=4
+).map(lambda parts: "".join(f"/{part}" for part in parts))
+_OPERATIONS = st.fixed_dictionaries(
+    {"op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test"]), "path": _POINTERS},
+    optional={
+        "from": _POINTERS,
+        "value": st.sampled_from(["1", "null", "[]", "{}", '"s"', "text"]) | st.text(max_size=4),
+    },
+)
+
+
+@given(st.lists(_OPERATIONS, max_size=5))
+def test_whatever_is_written_is_applied_or_refused_in_one_line(operations: list[dict[str, str]]) -> None:
+    before = copy.deepcopy(SIDECAR)
+    try:
+        patched = applied(*operations)
+    except InjectionRefused as refused:
+        assert str(refused).isprintable()
+    else:
+        assert json.loads(json.dumps(patched)) == patched
+    assert before == SIDECAR
