@@ -81,7 +81,8 @@ def inbounds_of(
             message = f"Service {name!r}, port {_shown(service_port)}: {made}. The port is left out"
             findings.append(finding("pod-service-refused", message))
     if left:
-        message = f"{left} ports of Services are left out: a Dataplane has at most {limits.inbounds} inbounds (max_inbounds)"
+        room = f"a Dataplane has at most {limits.inbounds} inbounds (max_inbounds)"
+        message = f"{left} ports of Services are left out: {room}"
         findings.append(finding("pod-service-refused", message))
     if not inbounds:
         tags = _without(pod_tags(pod, owner, zone=zone, node_labels=node_labels), unfit)
