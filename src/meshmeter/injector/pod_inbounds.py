@@ -65,20 +65,25 @@ def inbounds_of(
     findings: list[Finding] = []
     unfit = _unfit_labels(pod, node_labels, limits, findings)
     inbounds: list[dict[str, Any]] = []
+    left = 0
     for service in services:
         for service_port in sequence(service, "spec", "ports"):
             if at(service_port, "protocol") not in (None, "", "TCP"):
                 continue
-            reason = "the Dataplane has no room for more inbounds (max_inbounds)"
-            if len(inbounds) < limits.inbounds:
-                made = _inbound(pod, service, service_port, zone, node_labels, unfit, findings)
-                if isinstance(made, dict):
-                    inbounds.append(made)
-                    continue
-                reason = made
+            if len(inbounds) >= limits.inbounds:
+                left += 1
+                continue
+            made = _inbound(pod, service, service_port, zone, node_labels, unfit, findings)
+            if isinstance(made, dict):
+                inbounds.append(made)
+                continue
             name = quoted(text(service, "metadata", "name"))
-            message = f"Service {name!r}, port {_shown(service_port)}: {reason}. The port is left out"
+            message = f"Service {name!r}, port {_shown(service_port)}: {made}. The port is left out"
             findings.append(finding("pod-service-refused", message))
+    if left:
+        room = f"a Dataplane has at most {limits.inbounds} inbounds (max_inbounds)"
+        message = f"{left} ports of Services are left out: {room}"
+        findings.append(finding("pod-service-refused", message))
     if not inbounds:
         tags = _without(pod_tags(pod, owner, zone=zone, node_labels=node_labels), unfit)
         inbounds.append(
@@ -180,16 +185,21 @@ def _unfit_labels(
 ) -> set[str]:
     """The labels that cannot be tags, by name; of too many, the last ones."""
     unfit = set()
-    room = limits.tags - RESERVED_TAGS
+    room, left = limits.tags - RESERVED_TAGS, 0
     for name, value in label_tags(pod, node_labels).items():
-        reason = tag_fault(name, value)
-        if reason is None and room <= 0:
-            reason = "the Dataplane has no room for more tags (max_tags)"
-        if reason is None:
+        if reason := tag_fault(name, value):
+            message = (
+                f'label {quoted(name)!r} with value "{quoted(value)}": {reason}. It does not become a tag'
+            )
+            findings.append(finding("pod-label-refused", message))
+        elif room > 0:
             room -= 1
             continue
+        else:
+            left += 1
         unfit.add(name)
-        message = f'label {quoted(name)!r} with value "{quoted(value)}": {reason}. It does not become a tag'
+    if left:
+        message = f"{left} labels do not become tags: a Dataplane has at most {limits.tags} (max_tags)"
         findings.append(finding("pod-label-refused", message))
     return unfit
 

@@ -233,18 +233,31 @@ junk = st.recursive(
 )
 
 
+def mostly(usual: st.SearchStrategy[Any], strange: st.SearchStrategy[Any] = junk) -> st.SearchStrategy[Any]:
+    return st.integers(0, 9).flatmap(lambda dice: strange if dice == 9 else usual)
+
+
 def odd(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """An object with any of these fields, or junk in place of it."""
-    return st.fixed_dictionaries({}, optional={k: v | junk for k, v in fields.items()}) | junk
+    """An object without some of these fields, or with junk in place of one or of itself."""
+    return mostly(st.fixed_dictionaries({}, optional={k: mostly(v) for k, v in fields.items()}))
 
 
 def many(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.lists(inner, max_size=3)
 
 
-KEYS = ("app", "kuma.io/mesh", "kuma.io/gateway", "kuma.io/ignore", "80.service.kuma.io/protocol", "a/b/c")
-maps = st.dictionaries(st.sampled_from(KEYS) | words, words | junk, max_size=3)
-names = {"name": words, "namespace": st.just("shop"), "labels": maps, "annotations": maps}
+KEYS = ("app", "kuma.io/mesh", "kuma.io/ignore", "80.service.kuma.io/protocol", "a/b/c")
+GATEWAYS = st.fixed_dictionaries(
+    {}, optional={"kuma.io/gateway": st.sampled_from(["enabled", "provided", "x"])}
+)
+maps = st.dictionaries(st.sampled_from(KEYS) | words, mostly(words), max_size=3)
+selectors = mostly(st.sampled_from([{}, {"app": "web"}]), maps)
+names = {
+    "name": mostly(st.sampled_from(["web", "db"]), words),
+    "namespace": st.just("shop"),
+    "labels": maps,
+    "annotations": maps,
+}
 references = many(odd(kind=st.sampled_from(["ReplicaSet", "Job", "StatefulSet"]), name=words))
 containers = many(
     odd(
@@ -262,20 +275,31 @@ pods = odd(
     ),
 )
 alive = st.builds(
-    lambda found, labels, annotations: pod(labels=labels, annotations=annotations) | found,
+    lambda labels, annotations, gateway, spec: pod(labels=labels, annotations=annotations | gateway) | spec,
+    st.builds(lambda more: {"app": "web"} | more, st.just({}) | maps),
+    maps,
+    GATEWAYS,
     st.fixed_dictionaries({}, optional={"spec": odd(containers=containers, initContainers=containers)}),
-    maps,
-    maps,
+)
+service_ports = many(
+    st.builds(
+        lambda number, rest: {"port": number} | rest if isinstance(rest, dict) else rest,
+        ports,
+        odd(targetPort=ports | words, appProtocol=words, protocol=st.sampled_from(["TCP", "UDP"])),
+    )
+)
+plain = st.builds(
+    lambda name, ports, more: service(name, *ports, **more),
+    mostly(st.sampled_from(["web", "db"]), words),
+    service_ports,
+    st.fixed_dictionaries(
+        {}, optional={"clusterIP": words, "selector": selectors, "metadata": st.fixed_dictionaries({**names})}
+    ),
 )
 services = many(
-    odd(
-        metadata=odd(**names),
-        spec=odd(
-            selector=maps | st.just({}),
-            clusterIP=words,
-            type=words,
-            ports=many(odd(port=ports, targetPort=ports | words, appProtocol=words, protocol=st.just("TCP"))),
-        ),
+    plain
+    | odd(
+        metadata=odd(**names), spec=odd(selector=selectors, clusterIP=words, type=words, ports=service_ports)
     )
 )
 slices = many(

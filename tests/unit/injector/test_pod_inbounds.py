@@ -105,8 +105,11 @@ def test_limits() -> None:
     assert all(
         len(i["tags"]) <= 10 and "l002" in i["tags"] and "l003" not in i["tags"] for i in found.inbounds
     )
-    codes = [f.code for f in found.findings]
-    assert codes.count("pod-service-refused") == 2 and codes.count("pod-label-refused") == 77
+    told = [(f.code, f.message.partition(":")[0]) for f in found.findings]
+    assert told == [
+        ("pod-label-refused", "77 labels do not become tags"),
+        ("pod-service-refused", "2 ports of Services are left out"),
+    ]
 
 
 def test_a_pod_that_serves_nothing_of_a_service() -> None:
