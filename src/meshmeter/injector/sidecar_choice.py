@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from meshmeter.errors import InjectionRefused
+from meshmeter.injector.objects import Object, sequence, text, texts
 from meshmeter.resources.annotation_values import AnnotationError, flag
 
 LABEL = "kuma.io/sidecar-injection"
@@ -21,21 +21,18 @@ EXCEPTIONS: Mapping[str, str] = MappingProxyType(
 """Labels of Pods that never get one, with their values; `*` is any value."""
 
 
-def wants_sidecar(
-    pod: Mapping[str, Any], namespace: Mapping[str, Any], exceptions: Mapping[str, str] = EXCEPTIONS
-) -> bool:
+def wants_sidecar(pod: Object, namespace: Object, exceptions: Mapping[str, str] = EXCEPTIONS) -> bool:
     """Of a Pod that is being made, and the namespace that it will be in.
 
     Raises InjectionRefused if the label that decides has another value than the six words for yes and no.
     """
-    labels = _labels(pod)
+    labels = texts(pod, "metadata", "labels")
     if any(name in labels and value in ("*", labels[name]) for name, value in exceptions.items()):
         return False
-    spec = pod.get("spec") or {}
-    containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
-    if any(container.get("name") == CONTAINER for container in containers):
+    containers = (*sequence(pod, "spec", "containers"), *sequence(pod, "spec", "initContainers"))
+    if any(text(container, "name") == CONTAINER for container in containers):
         return False
-    for where, found in (("the Pod", labels), ("its namespace", _labels(namespace))):
+    for where, found in (("the Pod", labels), ("its namespace", texts(namespace, "metadata", "labels"))):
         if LABEL in found:
             try:
                 return flag(LABEL, found[LABEL])
@@ -44,7 +41,3 @@ def wants_sidecar(
                     f'{exc}: the label of {where} has to be "enabled" or "disabled"'
                 ) from exc
     return False
-
-
-def _labels(manifest: Mapping[str, Any]) -> Mapping[str, str]:
-    return (manifest.get("metadata") or {}).get("labels") or {}
