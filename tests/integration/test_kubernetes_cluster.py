@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.kubernetes import Cluster, start_cluster
+from support.kubernetes import Cluster, end_cluster, start_cluster
 from support.processes import Processes, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,7 +107,7 @@ def test_nothing_of_it_runs_on_when_it_is_ended(tmp_path: Path) -> None:
         assert [each.name for each in processes.all] == ["etcd", "kube-apiserver", "kube-controller-manager"]
         assert cluster.ok("get", "--raw=/readyz") == "ok"
     finally:
-        processes.close()
+        end_cluster(processes)
     assert all(each.popen.poll() is not None for each in processes.all)
     refused = cluster.run("get", "--raw=/readyz")
     assert refused.returncode == 1

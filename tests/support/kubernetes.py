@@ -157,7 +157,7 @@ def shared_cluster(folder: Path) -> Iterator[Cluster]:
                 run = folder / secrets.token_hex(4)
                 run.mkdir(mode=0o700)
                 processes = Processes(run)
-                at_the_end.callback(_kill, processes)
+                at_the_end.callback(end_cluster, processes)
                 cluster = start_cluster(processes, run)
                 described.write_text(json.dumps(asdict(cluster)))
                 at_the_end.callback(_wait_for_other_users, folder, users.fileno())
@@ -179,10 +179,11 @@ def _locked(file: Path) -> Iterator[None]:
         yield
 
 
-def _kill(processes: Processes) -> None:
-    """Nothing of it is kept, so nobody waits until it has ended in good order."""
+def end_cluster(processes: Processes) -> None:
+    """Nothing of it is kept, so nobody waits until it has ended in good order, which takes over 10 s."""
     for process in reversed(processes.all):
         process.kill()
+    processes.close()
 
 
 def _start_etcd(processes: Processes, programs: Path, folder: Path) -> str:
