@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.kubernetes import Cluster, shared_cluster
 from support.processes import ControlPlane, Processes, running, start_control_plane
 
 
@@ -28,3 +30,13 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 def control_plane(processes: Processes, tmp_path: Path) -> ControlPlane:
     """A control plane with the default mesh, which keeps departed proxies for as long as any test takes."""
     return start_control_plane(processes, tmp_path, "--deregistration-delay=1h")
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Kubernetes control plane, one for all tests of the run, so each works in a `namespace` of its own."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of all workers
+    with shared_cluster(folder / "kubernetes") as shared:
+        yield shared

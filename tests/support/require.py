@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -75,3 +76,19 @@ def envoy() -> Path:
     if not binary.exists():
         missing("envoy", f"the envoy package has no binary at {binary}")
     return binary
+
+
+def kubernetes() -> Path:
+    """The folder with a Kubernetes control plane's programs: `KUBEBUILDER_ASSETS`, as other test tools name it, else
+    what `scripts/kubernetes-assets` built."""
+    given = os.environ.get("KUBEBUILDER_ASSETS")
+    if given:
+        folder, how = Path(given), "of KUBEBUILDER_ASSETS; unset it and run scripts/kubernetes-assets"
+    else:
+        script = Path(__file__).parents[2] / "scripts" / "kubernetes-assets"
+        where = subprocess.run([script, "--where"], capture_output=True, text=True, check=True)
+        folder, how = Path(where.stdout.strip()), "yet; install Go, and scripts/kubernetes-assets builds it"
+    for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl"):
+        if not os.access(folder / name, os.X_OK):
+            missing("Kubernetes", f"there is no {name} in {folder} {how}")
+    return folder
