@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meshmeter.effective.metrics import EffectiveMetrics, effective_metrics
@@ -129,6 +129,7 @@ suffixes = st.sampled_from(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.dictionaries(suffixes, st.one_of(st.text(), st.sampled_from(["80", "/x", "no", "127.0.0.1"]))))
 def test_no_value_raises_and_every_finding_reaches_the_effective_metrics(said: dict[str, str]) -> None:
     findings = pod_metrics(annotated(said)).findings
