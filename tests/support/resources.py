@@ -70,3 +70,27 @@ def permission(
         }
     )
     return Resource("TrafficPermission", Meta(name, mesh, creation_time=created), spec)
+
+
+CONTAINER_PATCH = """
+apiVersion: kuma.io/v1alpha1
+kind: ContainerPatch
+metadata:
+  name: container-patch-1
+  namespace: kuma-system
+spec:
+  sidecarPatch:
+    - op: add
+      path: /env/-
+      value: '{
+          "name": "KUMA_DATAPLANE_RUNTIME_METRICS_CERT_PATH",
+          "value": "/kuma/server.crt"
+        }'
+    - op: add
+      path: /env/-
+      value: '{
+          "name": "KUMA_DATAPLANE_RUNTIME_METRICS_KEY_PATH",
+          "value": "/kuma/server.key"
+        }'
+"""
+"""As users write one: the sidecar is told where the files of a certificate are."""

@@ -19,6 +19,7 @@ from meshmeter.injector.container_patch import (
     MOST_PATCHES,
     ContainerPatches,
 )
+from support.resources import CONTAINER_PATCH
 
 SIDECAR: Mapping[str, Any] = {
     "name": "kuma-sidecar",
@@ -61,31 +62,8 @@ def refusal(*operations: Mapping[str, str], to: Mapping[str, Any] = SIDECAR) -> 
     return str(refused.value)
 
 
-PAGE = """
-apiVersion: kuma.io/v1alpha1
-kind: ContainerPatch
-metadata:
-  name: container-patch-1
-  namespace: kuma-system
-spec:
-  sidecarPatch:
-    - op: add
-      path: /env/-
-      value: '{
-          "name": "KUMA_DATAPLANE_RUNTIME_METRICS_CERT_PATH",
-          "value": "/kuma/server.crt"
-        }'
-    - op: add
-      path: /env/-
-      value: '{
-          "name": "KUMA_DATAPLANE_RUNTIME_METRICS_KEY_PATH",
-          "value": "/kuma/server.key"
-        }'
-"""
-
-
 def test_the_files_of_a_certificate_are_told_to_the_sidecar_and_mounted() -> None:
-    (page,) = parse_documents(PAGE, origin="page.yaml")
+    (page,) = parse_documents(CONTAINER_PATCH, origin="page.yaml")
     mount = {"name": "certificate", "mountPath": "/kuma", "readOnly": True}
 
     patches = chosen(

@@ -28,6 +28,7 @@ from meshmeter.resources.codec import (
 from meshmeter.resources.kinds import KINDS, Kind
 from meshmeter.resources.resource import AnyResource
 from meshmeter.resources.validation.rules import violations, warnings
+from support.resources import CONTAINER_PATCH
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
@@ -418,29 +419,6 @@ def test_any_document_is_decoded_or_refused(document: dict[str, Any], kind: str,
         warnings(resource)
 
 
-PAGE = """
-apiVersion: kuma.io/v1alpha1
-kind: ContainerPatch
-metadata:
-  name: container-patch-1
-  namespace: kuma-system
-spec:
-  sidecarPatch:
-    - op: add
-      path: /env/-
-      value: '{
-          "name": "KUMA_DATAPLANE_RUNTIME_METRICS_CERT_PATH",
-          "value": "/kuma/server.crt"
-        }'
-    - op: add
-      path: /env/-
-      value: '{
-          "name": "KUMA_DATAPLANE_RUNTIME_METRICS_KEY_PATH",
-          "value": "/kuma/server.key"
-        }'
-"""
-
-
 def patch_faults(document: dict[str, Any]) -> list[str]:
     with pytest.raises(InvalidResource) as refused:
         decode_container_patch(document, system_namespace="kuma-system")
@@ -448,7 +426,7 @@ def patch_faults(document: dict[str, Any]) -> list[str]:
 
 
 def test_a_container_patch_is_read_and_written_as_an_object_of_kubernetes() -> None:
-    (document,) = parse_documents(PAGE, origin="page.yaml")
+    (document,) = parse_documents(CONTAINER_PATCH, origin="page.yaml")
 
     resource = decode_container_patch(document.data, system_namespace="kuma-system")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,18 +14,6 @@ from meshmeter.store.base import Delete, Put
 from meshmeter.store.sqlite import SqliteStore
 from meshmeter.store.token_records import TokenRecord
 from support.resources import dataplane, mesh
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "meshmeter.db"
-
-
-@pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    opened = await SqliteStore.open(path)
-    yield opened
-    await opened.close()
 
 
 def damage(path: Path, statement: str, *values: object) -> None:
