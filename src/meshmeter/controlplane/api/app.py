@@ -26,10 +26,10 @@ from meshmeter.controlplane.tokens.service import TokenService
 from meshmeter.resources.limits import DEFAULT_LIMITS, Limits
 from meshmeter.store.base import Store
 
-_PUBLIC = tuple(each.path.partition("{")[0] for each in routes.ALL if each.access is Access.PUBLIC)
-"""How the paths begin that are for everybody."""
-
-_SELF_GUARDED = frozenset(each.path for each in routes.ALL if each.access is Access.SELF_GUARDED)
+_NOT_ONLY_ADMINS = frozenset(
+    (each.method, each.path) for each in routes.ALL if each.access is not Access.ADMIN
+)
+"""Where no admin token is demanded before the handler. Whatever else is asked, found or not, demands one."""
 
 
 def resource_app(
@@ -48,7 +48,7 @@ def resource_app(
 
     @web.middleware
     async def admins_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not request.path.startswith(_PUBLIC) and not _guards_itself(request):
+        if _route(request) not in _NOT_ONLY_ADMINS:
             authenticate(request)
         return await handler(request)
 
@@ -65,6 +65,7 @@ def resource_app(
     return app
 
 
-def _guards_itself(request: web.Request) -> bool:
+def _route(request: web.Request) -> tuple[str, str]:
+    """Method and path of the table; a path that is in none for what nothing answers."""
     resource = request.match_info.route.resource
-    return resource is not None and resource.canonical in _SELF_GUARDED
+    return "GET" if request.method == "HEAD" else request.method, resource.canonical if resource else ""

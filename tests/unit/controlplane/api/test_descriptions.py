@@ -24,3 +24,10 @@ async def test_descriptions_are_for_everybody(api: ServedApi) -> None:
             assert response.content_type == "application/schema+json"
             assert (await response.json(content_type=None))["title"] == "Dataplane"
         assert (await ask(anybody, "GET", "/schemas/nothing"))[0] == 404
+
+
+async def test_what_is_only_near_a_description_is_for_admins(api: ServedApi) -> None:
+    async with ClientSession(api.url) as anybody:
+        assert (await ask(anybody, "HEAD", "/openapi.json"))[0] == 200
+        for method, path in (("GET", "/"), ("GET", "/openapi.json/x"), ("DELETE", "/schemas/dataplane")):
+            assert (await ask(anybody, method, path))[0] == 401, (method, path)
