@@ -15,8 +15,8 @@ from pathlib import Path
 
 import httptools
 
-from meshmeter import __version__
 from meshmeter.agent.decoding import TooLarge
+from meshmeter.agent.http_client import USER_AGENT
 
 PIECE = 64 << 10
 """Bytes that are read at a time, and no piece has more."""
@@ -61,7 +61,7 @@ class AdminConnections:
 
         Raises NotConnected, BrokenAnswer, and TooLarge for a body of more than `limit` bytes.
         """
-        head = {"Host": "envoy", "User-Agent": f"meshmeter/{__version__}", **fields}
+        head = {"Host": "envoy", "User-Agent": USER_AGENT, **fields}
         lines = (f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", "")
         request = "\r\n".join(lines).encode()
         is_answered = False

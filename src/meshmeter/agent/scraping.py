@@ -24,9 +24,6 @@ from meshmeter.scrape.plan import Application, ScrapePlan
 from meshmeter.scrape.report import SourceReport
 from meshmeter.scrape.results import FetchResult
 
-EASIER = 8
-"""How many times as fast as odd lines of applications Envoy's are merged."""
-
 T = TypeVar("T")
 
 
@@ -81,7 +78,7 @@ class Scraping:
             nonlocal received, held
             received += len(piece)
             held += len(piece)
-            made = await self._off_the_loop(held // EASIER, (), lambda: merging.feed(piece))
+            made = await self._off_the_loop(held, (), lambda: merging.feed(piece))
             if made:
                 held = 0
                 answer.add(*made)
