@@ -97,10 +97,9 @@ async def test_a_circle_whose_agents_are_all_scraped(tmp_path: Path) -> None:
 def test_a_circle_through_envoy(control_plane: ControlPlane) -> None:
     addresses, ports = ("127.0.0.2", "127.0.0.3"), (free_port("127.0.0.2"), free_port("127.0.0.3"))
     proxies = []
-    for mine, other, name in ((0, 1, "one"), (1, 0, "other")):
-        entries = [
-            {"name": f"e{n}", "port": ports[other], "address": addresses[other]} for n in range(ENTRIES)
-        ]
+    # One entry leads there: several would share one answer of the other, or not, if the machine is busy.
+    for mine, other, name, count in ((0, 1, "one", 1), (1, 0, "other", ENTRIES)):
+        entries = [{"name": f"e{n}", "port": ports[other], "address": addresses[other]} for n in range(count)]
         made = dataplane_document(
             name, addresses[mine], service_port=80, metrics_port=ports[mine], aggregate=entries
         )
