@@ -35,6 +35,15 @@ def test_what_is_refused(body: bytes, format: Format, said: str) -> None:
     assert said in objections(body, format)
 
 
+@pytest.mark.parametrize("label", ["__", "__a"])
+def test_labels_that_begin_with_underscores_are_no_fault(label: str) -> None:
+    found = require.prometheus_parsers().verdict(
+        b'a{b="1",%b="2"} 1\n' % label.encode(), TEXT.value, samples=True
+    )
+    assert (found.error, found.samples.total()) == ("", 1)
+    assert objections(b'a{b="1",%b="2"} 1\n' % label.encode(), TEXT) == ""
+
+
 def test_what_is_stored() -> None:
     found = require.prometheus_parsers().verdict(
         b'# TYPE h histogram\nh_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_sum 3\nh_count 2\n'

@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from meshmeter.exposition.formats import Format
 
 _BEYOND_FLOATS = re.compile("[0-9]{16}")
+_RESERVED_LABEL = re.compile('^Invalid labels: (.*,)?"?__')
 _FOLDER = Path(__file__).parents[1] / "judge"
 
 Stored = tuple[str, str, int | None]
@@ -90,9 +91,11 @@ def objections(body: bytes, format: Format) -> str:
         else:
             list(text_string_to_metric_families(text))
     except ValueError as exc:
-        # It makes an empty name of `_total` in text, and tells numbers apart that are one as floats, which they are.
+        # It makes an empty name of `_total` in text, tells numbers apart that are one as floats, which they are, and
+        # refuses names of labels that Prometheus only keeps for itself, which Prometheus stores.
         if not (
-            (not format.openmetrics and "metric name cannot be empty" in str(exc))
+            _RESERVED_LABEL.search(str(exc))
+            or (not format.openmetrics and "metric name cannot be empty" in str(exc))
             or ("Count does not match +Inf value" in str(exc) and _BEYOND_FLOATS.search(text))
         ):
             return f"prometheus_client: {exc!r}"
