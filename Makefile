@@ -41,7 +41,7 @@ dist: ## build sdist and wheels in dist/, and try them in empty environments
 fuzz: ## fuzz the merge kernels (ARGS="--minutes 5"; --help lists more)
 	@scripts/fuzz $(ARGS)
 
-bench: ## measure, and print a table and one JSON line per figure (ARGS=--quick: under a minute)
+bench: ## measure, and print a table and one JSON line per figure (ARGS=--quick: in about two minutes)
 	@scripts/bench $(ARGS)
 
 native: ## build the compiled merge kernel (needs cargo) and install it into .venv

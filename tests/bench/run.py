@@ -23,7 +23,7 @@ from figures import Figure  # noqa: E402 - found through the path set above
 def main() -> None:
     """Run all benchmarks, or those whose names are given."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer runs; under a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer runs; about two minutes")
     parser.add_argument("names", nargs="*", help="subjects, e.g. merge; all if none is given")
     options = parser.parse_args()
     found = {path.stem.removeprefix("bench_"): path.stem for path in sorted(HERE.glob("bench_*.py"))}
